@@ -1,0 +1,71 @@
+"""What ships with the program: the starter models and the embedded voice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipelines.catalog.spec import Loader, ModelSpec, Source
+from pipelines.messages import Modality
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+
+
+def shipped() -> list[ModelSpec]:
+    """Specs of the models in `assets/`, each told by the `studio.json` beside its weights."""
+    return [
+        _starter(
+            "text", "Starter writer", ("text",), "causal-lm", "A small language model for trying the studio."
+        ),
+        _starter(
+            "code", "Starter coder", ("code",), "causal-lm", "A small code model for trying the studio."
+        ),
+        _starter(
+            "image",
+            "Starter painter",
+            ("image", "video"),
+            "diffusers",
+            "A small picture model for trying the studio.",
+        ),
+        ModelSpec(
+            id="espeak",
+            title="eSpeak NG",
+            modalities=("audio",),
+            loader="espeak",
+            source=Source(),
+            licence="GPL-3.0 (used as a separate process)",
+            description="A small, clear, robotic voice that works everywhere, in over a hundred languages.",
+            memory_bytes=80 << 20,
+            examples=(
+                "Welcome to Atelier. Every picture, text and clip you make here stays on your machine.",
+            ),
+        ),
+    ]
+
+
+def _starter(
+    name: str, title: str, modalities: tuple[Modality, ...], loader: Loader, description: str
+) -> ModelSpec:
+    folder = ASSETS / "starter" / name
+    notes: dict[str, Any] = {}
+    if (folder / "studio.json").is_file():
+        notes = json.loads((folder / "studio.json").read_text())
+    weight_bytes = sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+    return ModelSpec(
+        id=f"starter/{name}",
+        title=title,
+        modalities=modalities,
+        loader=loader,
+        source=Source(path=str(folder)),
+        licence=notes.get("licence", "CC0-1.0"),
+        description=description,
+        weight_bytes=weight_bytes,
+        memory_bytes=int(weight_bytes * 2.5) + (200 << 20),
+        state="ready" if weight_bytes else "broken",
+        problem="" if weight_bytes else f"Its weights are missing from {folder}.",
+        defaults=notes.get("defaults", {}),
+        limits=notes.get("limits", {}),
+        facts={key: value for key, value in notes.items() if key not in ("defaults", "limits", "examples")},
+        examples=tuple(notes.get("examples", ())),
+    )

@@ -1,0 +1,58 @@
+"""ModelSpec: one model on offer, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pipelines.messages import Modality
+
+Loader = Literal["diffusers", "diffusers-single-file", "causal-lm", "bark", "vits", "musicgen", "espeak"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the weights are: a local path (folder or file), or a hub repository at a pinned revision.
+
+    files: for a repository, the patterns worth downloading; empty for all safe ones.
+    """
+
+    path: str = ""
+    repo: str = ""
+    revision: str = "main"
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model on offer.
+
+    modalities: the tabs that can use it. loader: the function in `pipelines/loading.py` that opens it.
+    weight_bytes: size of the weights on disk; memory_bytes: what to have free to run it at its defaults.
+    defaults: request fields this model likes, used where the person chose nothing.
+    limits: request field → largest value it can take (e.g. {"width": 1024}). facts: what a form wants to know
+    (voices, class name, whether it knows negative prompts, …), plain JSON.
+    state: "ready" (on this disk), "remote" (can be downloaded), "broken" (problem says why).
+    """
+
+    id: str
+    title: str
+    modalities: tuple[Modality, ...]
+    loader: Loader
+    source: Source
+    licence: str = "unknown"
+    restriction: str = ""
+    description: str = ""
+    weight_bytes: int = 0
+    memory_bytes: int = 0
+    state: Literal["ready", "remote", "broken"] = "ready"
+    problem: str = ""
+    defaults: dict[str, Any] = field(default_factory=dict)
+    limits: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
+
+    @property
+    def owner(self) -> str:
+        """The part of the id before the slash: "starter", "local", or the hub organisation."""
+        return self.id.split("/")[0]

@@ -1,0 +1,63 @@
+"""Context: all a pipeline may touch. It borrows models, reports progress, and hears about cancel here; nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import Cancelled
+from pipelines.messages import Progress, TextDelta
+
+if TYPE_CHECKING:
+    import torch
+
+    from pipelines.catalog import ModelSpec
+    from pipelines.memory import Component, Lease, MemoryManager
+
+
+@dataclass
+class Context:
+    """What one job may use.
+
+    emit: sends an event to the server. is_cancelled: tells whether someone asked to stop. inputs: asset id → encoded bytes.
+    spool: a folder for files too large to send as bytes (the server moves them into the library).
+    """
+
+    job_id: str
+    spec: ModelSpec
+    memory: MemoryManager
+    emit: Callable[[Any], None]
+    is_cancelled: Callable[[], bool]
+    spool: Path
+    inputs: Mapping[str, bytes] = field(default_factory=dict)
+
+    def lease(self, components: Sequence[Component], working_bytes: int = 0) -> Lease:
+        """Borrow components together, all or none; a context manager. Waits its turn, raises `Cancelled` or `OutOfMemory`."""
+        return self.memory.lease(
+            components,
+            working_bytes=working_bytes,
+            job=self.job_id,
+            is_cancelled=self.is_cancelled,
+            on_load=lambda key, done, total: self.progress("load", done, total),
+        )
+
+    def progress(self, stage: str, step: int = 0, total: int = 0, preview: bytes | None = None) -> None:
+        """Say where the job stands, and stop here with `Cancelled` if someone asked: one call, both duties."""
+        self.check_cancelled()
+        self.emit(Progress(self.job_id, stage, step, total, preview))
+
+    def text(self, delta: str) -> None:
+        """Stream a piece of text to whoever watches."""
+        self.emit(TextDelta(self.job_id, delta))
+
+    def check_cancelled(self) -> None:
+        if self.is_cancelled():
+            raise Cancelled
+
+    def generator(self, seed: int) -> torch.Generator:
+        """A generator on the CPU: the same seed gives the same noise on any device."""
+        import torch
+
+        return torch.Generator("cpu").manual_seed(seed)

@@ -1,0 +1,89 @@
+"""Errors we can explain to a person: what happened, the numbers, what to do.
+
+Raised anywhere, turned into a `Problem` once at the edge (worker, API, CLI). Everything else becomes `internal`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error as data: stored on the job, shown on the page, mapped by the API to a status code."""
+
+    kind: str
+    message: str
+    hint: str = ""
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return "\n".join(part for part in (self.message, self.detail, self.hint) if part)
+
+
+class StudioError(Exception):
+    """Base of every error with an explanation. message: what happened; detail: the numbers; hint: what to do."""
+
+    kind = "internal"
+
+    def __init__(self, message: str, *, detail: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.detail, self.hint = message, detail, hint
+
+    def problem(self) -> Problem:
+        return Problem(self.kind, self.message, self.hint, self.detail)
+
+
+class InvalidRequest(StudioError):
+    """The request cannot be carried out as written. field: the request field to look at, if it is one."""
+
+    kind = "invalid_request"
+
+    def __init__(self, message: str, *, field: str = "", detail: str = "", hint: str = "") -> None:
+        super().__init__(message, detail=detail, hint=hint)
+        self.field = field
+
+
+class ModelUnavailable(StudioError):
+    """The model is unknown, not downloaded, broken, or in a format we refuse."""
+
+    kind = "model_unavailable"
+
+
+class OutOfMemory(StudioError):
+    """It cannot fit, now or ever; the detail carries the bytes."""
+
+    kind = "out_of_memory"
+
+
+class OutOfDisk(StudioError):
+    """The disk is full; nothing already made was touched."""
+
+    kind = "out_of_disk"
+
+
+class Cancelled(StudioError):
+    """Someone asked for the job to stop."""
+
+    kind = "cancelled"
+
+    def __init__(self, message: str = "Cancelled.") -> None:
+        super().__init__(message)
+
+
+class WorkerLost(StudioError):
+    """The worker process ended while it held the job."""
+
+    kind = "worker_lost"
+
+
+def as_problem(error: BaseException) -> Problem:
+    """The `Problem` a person sees for any exception; the traceback belongs in the log, not here."""
+    if isinstance(error, StudioError):
+        return error.problem()
+    return Problem(
+        "internal",
+        "Something went wrong inside the studio.",
+        hint="Try again; if it happens again, the log of the worker has the details.",
+        detail=f"{type(error).__name__}: {error}"[:500],
+    )

@@ -1,0 +1,406 @@
+"""All that crosses between server and worker: requests, commands, events, artifacts.
+
+A knob is declared once, here, as a field with bounds and help; the form, the API, the command line, the recipe and the
+docs derive from it. `knob(..., simple=True)` puts it among the six controls everyone sees. Imports no torch.
+
+A field that was left out takes the chosen model's own default (`Catalog.complete`), then the one written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+
+from pipelines.errors import Problem
+
+Modality = Literal["text", "code", "image", "audio", "video"]
+MODALITIES: tuple[Modality, ...] = ("text", "code", "image", "audio", "video")
+MAX_SEED = 2**32 - 1
+
+
+def knob(
+    default: Any, description: str, *, simple: bool = False, label: str = "", widget: str = "", **bounds: Any
+) -> Any:
+    """A request field with what a form needs to know about it.
+
+    widget: "" (from the type), "lines" (multi-line text), "code", "slider", "asset:image" (an asset id of that kind).
+    """
+    return Field(
+        default,
+        description=description,
+        json_schema_extra={"simple": simple, "label": label, "widget": widget},
+        **bounds,
+    )
+
+
+class BaseRequest(BaseModel):
+    """What someone asks for, whatever the modality. Frozen: a stored request is the recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str = knob("", "What to make, in your own words.", simple=True, widget="lines", max_length=20_000)
+    model: str = knob("", "The model that makes it.", simple=True, max_length=300)
+    seed: int = knob(-1, "Same seed, same result. -1 draws a new one.", label="Seed", ge=-1, le=MAX_SEED)
+
+
+class SamplingRequest(BaseRequest):
+    """Knobs every language model has."""
+
+    max_tokens: int = knob(
+        512,
+        "Longest answer, in tokens (about ¾ of a word each).",
+        simple=True,
+        label="Length",
+        widget="slider",
+        ge=1,
+        le=32_768,
+    )
+    temperature: float = knob(
+        0.7,
+        "Low is careful, high is surprising; 0 always takes the likeliest word.",
+        simple=True,
+        label="Creativity",
+        widget="slider",
+        ge=0.0,
+        le=2.0,
+    )
+    top_p: float = knob(
+        0.95, "Consider only the likeliest words that together reach this share.", ge=0.01, le=1.0
+    )
+    top_k: int = knob(0, "Consider only this many words; 0 for no limit.", ge=0, le=1000)
+    min_p: float = knob(0.0, "Drop words less likely than this share of the likeliest one.", ge=0.0, le=1.0)
+    repetition_penalty: float = knob(1.0, "Above 1 discourages repeating itself.", ge=0.5, le=2.0)
+    stop: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = knob(
+        (), "Stop when one of these texts appears (at most four).", max_length=4
+    )
+
+
+class ChatMessage(BaseModel):
+    """One earlier turn of a conversation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    role: Literal["user", "assistant"]
+    content: str
+
+
+class TextRequest(SamplingRequest):
+    """Writing and chat."""
+
+    modality: Literal["text"] = "text"
+    system: str = knob(
+        "", "How the assistant should behave.", label="System prompt", widget="lines", max_length=20_000
+    )
+    history: tuple[ChatMessage, ...] = knob((), "Earlier turns of this conversation.", max_length=500)
+
+
+CodeTask = Literal["write", "complete", "explain", "find_bugs", "fix", "translate", "tests"]
+
+
+class CodeRequest(SamplingRequest):
+    """Programming tasks on a language model."""
+
+    modality: Literal["code"] = "code"
+    task: CodeTask = knob("write", "What to do.", simple=True, label="Task")
+    code: str = knob(
+        "",
+        "The code to work on; for *complete*, what stands before the cursor.",
+        simple=True,
+        widget="code",
+        max_length=100_000,
+    )
+    suffix: str = knob(
+        "",
+        "For *complete*: what stands after the cursor.",
+        label="Code after the cursor",
+        widget="code",
+        max_length=100_000,
+    )
+    language: str = knob("python", "The language of the code.", max_length=40)
+    target_language: str = knob("javascript", "For *translate*: the language to translate to.", max_length=40)
+    temperature: float = knob(
+        0.2,
+        "Low is careful, high is surprising; 0 always takes the likeliest word.",
+        label="Creativity",
+        widget="slider",
+        ge=0.0,
+        le=2.0,
+    )
+
+
+class DiffusionRequest(BaseRequest):
+    """Knobs every diffusion model has; image and video share them."""
+
+    negative_prompt: str = knob("", "What should not be in the picture.", widget="lines", max_length=20_000)
+    width: int = knob(512, "Pixels across.", simple=True, label="Width", ge=64, le=4096, multiple_of=8)
+    height: int = knob(512, "Pixels down.", simple=True, label="Height", ge=64, le=4096, multiple_of=8)
+    num_inference_steps: int = knob(
+        30, "More steps, more detail, more time.", label="Steps", widget="slider", ge=1, le=200
+    )
+    guidance_scale: float = knob(
+        5.0, "How strictly to follow the prompt.", label="Match prompt", widget="slider", ge=0.0, le=30.0
+    )
+    scheduler: str = knob(
+        "", "The sampler, by its diffusers class name; empty for the model's own.", max_length=80
+    )
+    init_image: str = knob(
+        "", "A picture to start from.", label="Start image", widget="asset:image", max_length=64
+    )
+    strength: float = knob(
+        0.6,
+        "How far to move away from the start image: 0 keeps it, 1 ignores it.",
+        widget="slider",
+        ge=0.0,
+        le=1.0,
+    )
+
+
+class ImageRequest(DiffusionRequest):
+    """Text to image, or image to image when `init_image` is given."""
+
+    modality: Literal["image"] = "image"
+    num_images: int = knob(
+        1,
+        "How many pictures; each has its own seed, counted up from the first.",
+        simple=True,
+        label="Pictures",
+        widget="slider",
+        ge=1,
+        le=16,
+    )
+    format: Literal["png", "jpeg", "webp"] = knob("png", "File format.")
+
+
+class AudioRequest(BaseRequest):
+    """Speech, or music when the model makes music."""
+
+    modality: Literal["audio"] = "audio"
+    voice: str = knob("", "Who speaks; empty for the model's own voice.", simple=True, max_length=100)
+    speed: float = knob(
+        1.0, "1 is normal, 2 is twice as fast.", simple=True, widget="slider", ge=0.25, le=4.0
+    )
+    pitch: float = knob(
+        0.0, "Higher or lower voice, in semitones (eSpeak only).", widget="slider", ge=-12.0, le=12.0
+    )
+    pause_seconds: float = knob(
+        0.25, "Silence between sentences.", label="Pause", widget="slider", ge=0.0, le=3.0
+    )
+    seconds: float = knob(
+        8.0, "Length of the music.", label="Music length (s)", widget="slider", ge=1.0, le=120.0
+    )
+    temperature: float = knob(
+        0.7, "Liveliness of the sampled voice (Bark, MusicGen).", widget="slider", ge=0.01, le=2.0
+    )
+    guidance_scale: float = knob(
+        3.0, "How strictly music follows the prompt (MusicGen).", widget="slider", ge=1.0, le=15.0
+    )
+    format: Literal["wav", "mp3", "flac", "opus", "aac"] = knob("wav", "File format.")
+
+
+class VideoRequest(DiffusionRequest):
+    """Prompts in, a clip out: keyframes by diffusion, the frames between them by interpolation."""
+
+    modality: Literal["video"] = "video"
+    prompt: str = knob(
+        "",
+        "What to show. One line per moment; start a line with a time like `0:02` to place it.",
+        simple=True,
+        widget="lines",
+        max_length=20_000,
+    )
+    seconds: float = knob(
+        3.0, "Length of the clip.", simple=True, label="Seconds", widget="slider", ge=0.2, le=600.0
+    )
+    fps: str = knob(
+        "24", "Frames a second, whole or exact like 24000/1001.", label="Frame rate", max_length=20
+    )
+    keyframes_per_second: float = knob(
+        2.0,
+        "Pictures the model draws per second; the rest is interpolated.",
+        widget="slider",
+        ge=0.1,
+        le=60.0,
+    )
+    transition: Literal["travel", "cut"] = knob(
+        "travel", "Between two lines: travel smoothly, or cut.", simple=True
+    )
+    camera: Literal["still", "zoom_in", "zoom_out", "pan_left", "pan_right"] = knob(
+        "still", "Camera move.", simple=True
+    )
+    loop: bool = knob(False, "End where it began, so that it plays for ever.")
+    format: Literal["mp4", "webm", "gif"] = knob("mp4", "File format.")
+
+    @field_validator("fps")
+    @classmethod
+    def _fps_is_a_rate(cls, value: str) -> str:
+        try:
+            rate = Fraction(value.strip())
+        except (ValueError, ZeroDivisionError):
+            raise ValueError(f"{value!r} is not a frame rate; write 24, 29.97 or 30000/1001") from None
+        if not 1 <= rate <= 120:
+            raise ValueError(f"{value} is outside 1 to 120 frames a second")
+        return value.strip()
+
+    @property
+    def frame_rate(self) -> Fraction:
+        return Fraction(self.fps)
+
+
+Request = Annotated[
+    TextRequest | CodeRequest | ImageRequest | AudioRequest | VideoRequest, Field(discriminator="modality")
+]
+REQUESTS: dict[Modality, type[BaseRequest]] = {
+    "text": TextRequest,
+    "code": CodeRequest,
+    "image": ImageRequest,
+    "audio": AudioRequest,
+    "video": VideoRequest,
+}
+request_adapter: TypeAdapter[Any] = TypeAdapter(Request)
+
+
+def parse_request(data: dict[str, Any]) -> Any:
+    """The request a plain dict describes; raises pydantic.ValidationError with one entry per bad field."""
+    return request_adapter.validate_python(data)
+
+
+# ---- what a job makes -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Encoded media on its way to the library.
+
+    data: the encoded bytes, or None when `path` names a spool file (long video) that the server moves into the library.
+    suffix: file ending without the dot. facts: width, height, seconds, fps, sample_rate, tokens, words, … as plain JSON.
+    recipe: the request that makes exactly this one again (its own seed, a batch of one); None means the job's request.
+    """
+
+    kind: Modality
+    media_type: str
+    suffix: str
+    data: bytes | None = None
+    path: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    recipe: Any = None
+
+
+# ---- server → worker --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """Carry out a job. spec: the `ModelSpec` of request.model; inputs: asset id → encoded bytes of media it names."""
+
+    job_id: str
+    request: Any
+    spec: Any
+    inputs: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cancel:
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Would this request fit, and what would leave? Answered by `Planned` with the same query_id."""
+
+    query_id: str
+    request: Any
+    spec: Any
+
+
+@dataclass(frozen=True)
+class Hint:
+    """The next jobs in the queue, soonest first: (request, spec) pairs."""
+
+    upcoming: tuple[tuple[Any, Any], ...]
+
+
+@dataclass(frozen=True)
+class Unload:
+    """Drop an idle model from the device; model_id "" means all idle ones."""
+
+    model_id: str = ""
+
+
+@dataclass(frozen=True)
+class Pin:
+    model_id: str
+    pinned: bool = True
+
+
+@dataclass(frozen=True)
+class Stop:
+    pass
+
+
+Command = Run | Cancel | Plan | Hint | Unload | Pin | Stop
+
+# ---- worker → server --------------------------------------------------------------------------------------------------
+
+STAGES = ("queued", "load", "encode", "denoise", "generate", "interpolate", "decode", "save")
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker has its libraries and device. seconds: how long that took."""
+
+    device: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a job stands. preview: a small encoded JPEG or PNG, or None."""
+
+    job_id: str
+    stage: str
+    step: int = 0
+    total: int = 0
+    preview: bytes | None = None
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    job_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Produced:
+    job_id: str
+    artifact: Artifact
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The job is over. status: completed, failed or cancelled."""
+
+    job_id: str
+    status: Literal["completed", "failed", "cancelled"]
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Planned:
+    query_id: str
+    fits: bool
+    need_bytes: int
+    free_bytes: int
+    evicts: tuple[str, ...] = ()
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """What the memory manager holds: its `snapshot()` as plain JSON."""
+
+    snapshot: dict[str, Any]
+
+
+Event = Ready | Progress | TextDelta | Produced | Finished | Planned | Telemetry
