@@ -1,0 +1,191 @@
+"""Names, things and topics for the text corpus, and a small language for writing varied sentences.
+
+A model of a few million parameters must learn to copy what it is told instead of remembering a list. So a good part
+of the names and nouns is made up on the spot, and a slice of every list is kept for evaluation only.
+"""
+
+import random
+import re
+from collections.abc import Sequence
+
+_CHOICE = re.compile(r"\[([^\[\]]*)\]")
+
+FIRST_NAMES = ["Anna", "Ben", "Clara", "David", "Elena", "Felix", "Grace", "Hugo", "Ines", "Jonas", "Karin", "Leo", "Maria", "Nils", "Olga", "Paul", "Rosa", "Samir", "Tara", "Umar", "Vera", "Walter", "Yuki", "Zoe", "Aisha", "Boris", "Carmen", "Daniel", "Emma", "Farid", "Gina", "Hana", "Ivan", "Julia", "Kofi", "Lena", "Marco", "Nadia", "Oscar", "Priya", "Rafael", "Sofia", "Tom", "Ulla", "Victor", "Wanda", "Xenia", "Yusuf", "Amir", "Bella", "Chen", "Dora", "Erik", "Fatima", "Georg", "Helen", "Igor", "Jana", "Kenji", "Laura", "Mateo", "Nora", "Omar", "Petra", "Quinn", "Ruth", "Stefan", "Tina", "Uwe", "Viola", "Will", "Yara", "Adam", "Bianca", "Carl", "Diana", "Elias", "Fiona", "Greta", "Henry", "Isabel", "Jack", "Kira", "Lucas", "Mona", "Noah", "Otto", "Pia", "Robin", "Sara", "Theo", "Alice", "Bruno", "Cora", "Dmitri", "Esther", "Frank", "Gloria", "Hassan", "Iris", "James", "Kate", "Liam", "Mira", "Nina", "Oliver", "Philip", "Rita", "Simon", "Teresa", "Sam", "Mark", "Lisa", "John", "Peter", "Max", "Eva", "Jane", "Mary", "Alex"]
+LAST_NAMES = ["Okoro", "Berg", "Tanaka", "Rossi", "Novak", "Silva", "Weber", "Haddad", "Moreau", "Larsen", "Kaya", "Ortiz", "Brandt", "Fischer", "Costa", "Lind", "Patel", "Nguyen", "Keller", "Murphy", "Santos", "Young", "Varga", "Meyer", "Dubois", "Petrov", "Adams", "Clarke", "Hughes", "Sato", "Lopez", "Winter", "Stone", "Baker", "Miller"]
+PLACES = ["Berlin", "Leeds", "Porto", "Oslo", "Kyoto", "Lima", "Ghent", "Turin", "Cork", "Graz", "Lyon", "Malmo", "Split", "Bristol", "Boston", "Denver", "Perth", "Nairobi", "Cairo", "Lagos", "Delhi", "Seoul", "Hanoi", "Quito", "Madrid", "Vienna", "Prague", "Riga", "Basel", "Bergen", "Hamburg", "Dublin", "Austin", "Toronto", "Paris", "London", "Rome", "Athens", "Lisbon", "Chicago", "Sydney", "Dakar", "Tunis", "Bath", "York", "Zurich", "Geneva", "Milan", "Seville", "Krakow"]
+NOUNS = ["delivery", "invoice", "budget", "meeting", "report", "website", "contract", "printer", "project", "schedule", "order", "workshop", "training", "presentation", "newsletter", "garden", "kitchen", "heater", "bicycle", "laptop", "survey", "audit", "parking", "office", "warehouse", "catalogue", "conference", "brochure", "elevator", "server", "backup", "password", "roof", "window", "contest", "festival", "concert", "exhibition", "library", "museum", "playground", "fence", "bridge", "river", "harbour", "market", "bakery", "coffee", "tea", "bread", "soup", "honey", "cheese", "recipe", "menu", "camera", "lamp", "chair", "table", "sofa", "carpet", "curtain", "mirror", "clock", "piano", "guitar", "violin", "choir", "theatre", "film", "podcast", "novel", "poem", "diary", "map", "journey", "holiday", "hike", "camping", "train", "bus", "ferry", "airport", "hotel", "ticket", "passport", "luggage", "insurance", "tax", "salary", "holiday", "calendar", "deadline", "launch", "prototype", "design", "logo", "poster", "banner", "app", "database", "network", "robot", "sensor", "battery", "engine", "solar-panel", "windmill", "forest", "lake", "mountain", "island", "beach", "desert", "storm", "snow", "winter", "summer", "spring", "autumn", "puppy", "kitten", "parrot", "horse", "goat", "turtle", "owl", "fox", "rabbit", "beehive", "greenhouse", "compost", "tomato", "pumpkin", "apple", "cherry", "football", "tennis", "chess", "running", "yoga", "swimming", "climbing", "sailing", "painting", "pottery", "knitting", "drawing", "photography", "school", "exam", "lesson", "homework", "teacher", "class", "language", "history", "science", "mathematics", "music", "dance", "neighbour", "family", "birthday", "wedding", "anniversary", "reunion", "picnic", "barbecue", "breakfast", "dinner", "party", "surprise", "gift", "letter", "parcel", "key", "door", "stairs", "cellar", "attic", "balcony", "lawn", "hedge", "pond", "fountain", "statue", "lighthouse", "castle", "tower", "tunnel", "road", "traffic"]
+ADJECTIVES = ["new", "old", "late", "early", "broken", "missing", "urgent", "small", "big", "annual", "weekly", "monthly", "final", "first", "second", "next", "last", "shared", "local", "summer", "winter", "green", "blue", "red", "quiet", "noisy", "digital", "wooden", "free", "cheap", "expensive", "simple", "secret", "lost", "open", "yearly", "daily", "revised", "updated", "planned", "cancelled", "delayed", "improved", "unpaid", "damaged", "extra", "special", "public", "private"]
+GERUNDS = ["moving", "cleaning", "repairing", "planning", "painting", "buying", "selling", "testing", "changing", "closing", "opening", "renting", "sharing", "saving", "organising", "learning", "improving", "ordering", "checking", "protecting", "measuring"]
+GROUPS = ["the team", "the customers", "new colleagues", "the whole family", "beginners", "children", "students", "visitors", "the neighbours", "our partners", "the board", "volunteers", "parents", "small companies", "the club", "travellers", "seniors"]
+STATES = ["broken", "late", "sold out", "too small", "closed", "damaged", "not ready", "fully booked", "too expensive", "missing", "overloaded"]
+HOBBIES = ["hiking", "baking", "chess", "jazz", "old maps", "gardening", "cycling", "football", "knitting", "photography", "sailing", "board games", "cats", "dogs", "astronomy", "pottery", "tea", "crime novels", "running", "swimming", "painting", "birds", "trains", "cooking", "dancing", "puzzles", "surfing", "yoga", "skiing", "climbing", "classical music", "fishing", "coffee", "travelling", "science fiction", "drawing", "tennis", "camping"]
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+NUMBER_WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
+
+_ONSETS = ["b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pr", "qu", "r", "s", "st", "t", "tr", "v", "w", "z", "th", "sh"]
+_VOWELS = ["a", "e", "i", "o", "u", "ai", "ea", "ee", "ia", "io", "oa", "ou"]
+_CODAS = ["", "", "", "n", "l", "r", "s", "m", "x", "nd", "rt", "ck", "th"]
+
+
+class Pen:
+    """Where a generator takes its facts from: one random source, and the training or the held-out half of each list."""
+
+    def __init__(self, rng: random.Random, held_out: bool = False) -> None:
+        self.rng = rng
+        self.held_out = held_out
+
+    def pick(self, options: Sequence[str]) -> str:
+        """A name or thing: every eighth entry of the list is kept for evaluation."""
+        pool = [word for place, word in enumerate(options) if (place % 8 == 5) == self.held_out]
+        return self.rng.choice(pool or list(options))
+
+    def ask(self, *phrasings: str, **facts: object) -> str:
+        """An instruction, filled in: where there are four phrasings or more, the last is kept for evaluation."""
+        pool = phrasings
+        if len(phrasings) >= 4:
+            pool = phrasings[-1:] if self.held_out else phrasings[:-1]
+        return self.say(*pool, **facts)
+
+    def say(self, *sentences: str, **facts: object) -> str:
+        """One of the sentences; `[a/b/]` inside it is a choice, `{fact}` is filled in afterwards."""
+        text = self.rng.choice(sentences)
+        while match := _CHOICE.search(text):
+            text = text[: match.start()] + self.rng.choice(match.group(1).split("/")) + text[match.end() :]
+        return text.format(**facts)
+
+    def chance(self, probability: float) -> bool:
+        return self.rng.random() < probability
+
+    # --- facts ---------------------------------------------------------------------------------------------------
+
+    def made_up(self, syllables: int | None = None) -> str:
+        """A word nobody has seen: it can only be copied."""
+        parts = syllables or self.rng.choice((2, 2, 3))
+        rng = self.rng
+        word = "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(parts))
+        return word[:11]
+
+    def first_name(self) -> str:
+        return self.made_up().capitalize() if self.chance(0.4) else self.pick(FIRST_NAMES)
+
+    def person(self) -> str:
+        """How someone is addressed: mostly a first name, sometimes a title and a family name."""
+        last = self.made_up().capitalize() if self.chance(0.4) else self.pick(LAST_NAMES)
+        roll = self.rng.random()
+        if roll < 0.12:
+            return f"{self.rng.choice(('Mr', 'Ms', 'Dr', 'Mrs'))} {last}"
+        return f"{self.first_name()} {last}" if roll < 0.2 else self.first_name()
+
+    def brand(self) -> str:
+        """The name of a product, firm or project."""
+        name = self.made_up().capitalize()
+        roll = self.rng.random()
+        if roll < 0.2:
+            return f"{name} {self.rng.choice(('One', 'Plus', 'Go', 'Pro', 'Mini', 'Home', '2', '3', '500'))}"
+        if roll < 0.35:
+            return f"{self.pick(ADJECTIVES).capitalize()} {self.pick(NOUNS).capitalize()}"
+        return name
+
+    def place(self) -> str:
+        return self.made_up().capitalize() if self.chance(0.35) else self.pick(PLACES)
+
+    def noun(self) -> str:
+        return self.made_up(2) if self.chance(0.15) else self.pick(NOUNS).replace("-", " ")
+
+    def topic(self) -> str:
+        """What a text is about: "the late delivery", "moving the office to Leeds", "invoice 4821"."""
+        noun, adjective = self.noun(), self.pick(ADJECTIVES)
+        return self.say(
+            "[the/our/my/the] {noun}",
+            "[the/our/a/my] {adjective} {noun}",
+            "[the/our] {noun} [in/from] {place}",
+            "the {noun} for {group}",
+            "{gerund} [the/our/a] {noun}",
+            "{gerund} the {noun} in {place}",
+            "{adjective} {noun}",
+            "{noun} and {other}",
+            "[project/invoice/order/ticket] {number}",
+            "the {brand} project",
+            noun=noun,
+            adjective=adjective,
+            place=self.place(),
+            group=self.pick(GROUPS),
+            gerund=self.pick(GERUNDS),
+            other=self.noun(),
+            number=self.rng.randint(11, 9999),
+            brand=self.made_up().capitalize(),
+        )
+
+    def subject(self) -> str:
+        """A broad theme for titles, reports and poems: "winter gardening", "old clocks", "tea"."""
+        return self.say(
+            "{noun}",
+            "{adjective} {noun}",
+            "{hobby}",
+            "{gerund} [a/the] {noun}",
+            "{noun} and {other}",
+            "{hobby} in {place}",
+            "{hobby} for {group}",
+            "the {noun}",
+            noun=self.noun(),
+            other=self.noun(),
+            adjective=self.pick(ADJECTIVES),
+            hobby=self.pick(HOBBIES),
+            gerund=self.pick(GERUNDS),
+            place=self.place(),
+            group=self.pick(GROUPS),
+        )
+
+    def when(self) -> str:
+        """A time to carry over: "on Friday at 18:00", "on 12 May"."""
+        return self.say(
+            "on {day}",
+            "on {day} at {time}",
+            "on {date} {month}",
+            "tomorrow",
+            "tomorrow at {time}",
+            "next {day}",
+            "on {day}, {date} {month}",
+            day=self.pick(DAYS),
+            time=self.clock(),
+            date=self.rng.randint(1, 28),
+            month=self.pick(MONTHS),
+        )
+
+    def deadline(self) -> str:
+        return self.say(
+            "by {day}", "by {date} {month}", "before {day}", "by the end of {month}", "until {day} at {time}",
+            day=self.pick(DAYS), date=self.rng.randint(1, 28), month=self.pick(MONTHS), time=self.clock(),
+        )  # fmt: skip
+
+    def clock(self) -> str:
+        return f"{self.rng.randint(7, 21)}:{self.rng.choice(('00', '15', '30', '45'))}"
+
+    def reason(self) -> str:
+        return self.say(
+            "the {noun} is {state}",
+            "the {noun} [in/from] {place} is {state}",
+            "{name} is [ill/on holiday/travelling/away]",
+            "we [need/lost/forgot/changed/sold] the {noun}",
+            "there is [no/too much/not enough] {noun}",
+            noun=self.noun(), state=self.pick(STATES), place=self.place(), name=self.first_name(),
+        )  # fmt: skip
+
+    def several(self, options: Sequence[str], count: int) -> list[str]:
+        """Different entries of one list."""
+        found: list[str] = []
+        while len(found) < count:
+            option = self.pick(options)
+            if option not in found:
+                found.append(option)
+        return found
+
+
+def listed(items: Sequence[str]) -> str:
+    """The items as a sentence part: "a, b and c"."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def with_article(noun: str) -> str:
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
