@@ -1,0 +1,59 @@
+"""One database for queue and library: opened, set up for many threads, and brought to today's schema.
+
+SQLite in WAL mode: readers never wait for the writer. Tables are described next to the code that uses them (`jobs.py`,
+`library/`); how they came to be is told in `migrations/`, one numbered file per change, and only there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def open_database(file: Path | str) -> Engine:
+    """An engine on that SQLite file (made if missing) at today's schema. Safe to open from several processes at once."""
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": 30})
+    event.listen(engine, "connect", _set_up)
+    migrate(engine)
+    return engine
+
+
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Run the migrations that are missing up to `revision`, all or none, in one transaction."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            # sqlite3 opens no transaction for CREATE TABLE by itself; this one also keeps a second process waiting
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if _revision(connection) == (latest_revision() if revision == "head" else revision):
+            return
+        from alembic import command  # only when there is something to do: a fifth of a second at start-up
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def latest_revision() -> str:
+    """The number of the newest file in `migrations/versions`, which is its revision id."""
+    return max(file.name.split("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _set_up(dbapi_connection: Any, _record: Any) -> None:
+    cursor = dbapi_connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a row outlives a power cut: files are fsynced, rows are too
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
