@@ -1,0 +1,282 @@
+"""Fetch a model from the hub when a person asks: measured first, resumed, checked, never behind anyone's back.
+
+Goes through huggingface_hub, so HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE mean what they mean elsewhere. Only files that
+hold no code are asked for. Imports huggingface_hub inside the functions: it reads its environment at import.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipelines.catalog.spec import ModelSpec, Source
+from pipelines.errors import Cancelled, ModelUnavailable, OutOfDisk
+
+UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.py", "*.msgpack", "*.h5", "*.onnx")
+SPARE_BYTES = 1 << 30
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    name: str
+    nbytes: int
+    is_cached: bool
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a download will take. revision: the commit it is pinned to."""
+
+    revision: str
+    files: tuple[RemoteFile, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(file.nbytes for file in self.files)
+
+    @property
+    def missing_bytes(self) -> int:
+        return sum(file.nbytes for file in self.files if not file.is_cached)
+
+
+def measure(spec: ModelSpec) -> Measure:
+    """Ask the hub what the download would be. Raises ModelUnavailable: offline, unknown, gated, or holding no safe weights."""
+    from huggingface_hub import snapshot_download
+
+    found: Any = _explained(
+        spec,
+        lambda: snapshot_download(
+            spec.source.repo,
+            revision=spec.source.revision,
+            allow_patterns=list(spec.source.files) or None,
+            ignore_patterns=list(UNSAFE),
+            dry_run=True,
+        ),
+    )
+    files = tuple(RemoteFile(info.filename, info.file_size, info.is_cached) for info in found)
+    if not any(file.name.endswith(".safetensors") for file in files):
+        raise ModelUnavailable(
+            f"{spec.id} offers no safetensors weights.",
+            detail=f"It lists {len(files)} files without them; pickles can run code when opened, so they are not downloaded.",
+            hint="If you trust its maker, download it yourself and run: python3 launch.py models convert FOLDER",
+        )
+    return Measure(found[0].commit_hash, files)
+
+
+def download(
+    spec: ModelSpec,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Path:
+    """Download the model into the hub's cache and return its folder; what is there already is not fetched again.
+
+    on_progress: called with (bytes done, bytes in all). Raises Cancelled (the partial file is kept and resumed), OutOfDisk,
+    ModelUnavailable.
+    """
+    from huggingface_hub import constants, snapshot_download
+
+    plan = measure(spec)
+    free = shutil.disk_usage(_existing(Path(constants.HF_HUB_CACHE))).free
+    if plan.missing_bytes + SPARE_BYTES > free:
+        raise OutOfDisk(
+            f"There is no room for {spec.id}.",
+            detail=f"It needs {plan.missing_bytes / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free.",
+            hint=f"Free some space, or set HF_HOME to another disk (now {constants.HF_HOME}).",
+        )
+    folder = _explained(
+        spec,
+        lambda: snapshot_download(
+            spec.source.repo,
+            revision=plan.revision,
+            allow_patterns=list(spec.source.files) or None,
+            ignore_patterns=list(UNSAFE),
+            max_workers=4,
+            tqdm_class=_progress_class(plan, on_progress, is_cancelled),
+        ),
+    )
+    on_progress(plan.nbytes, plan.nbytes)
+    _check(Path(folder), plan)
+    return Path(folder)
+
+
+def remove(spec: ModelSpec) -> int:
+    """Delete a downloaded model from the hub's cache; returns the bytes freed, 0 when it was not there."""
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    try:
+        cache = scan_cache_dir()
+    except CacheNotFound:
+        return 0
+    hashes = [
+        revision.commit_hash
+        for repo in cache.repos
+        if repo.repo_id == spec.source.repo and repo.repo_type == "model"
+        for revision in repo.revisions
+    ]
+    if not hashes:
+        return 0
+    strategy = cache.delete_revisions(*hashes)
+    strategy.execute()
+    return int(strategy.expected_freed_size)
+
+
+def local_folder(spec: ModelSpec) -> Path | None:
+    """Where the model lies in the hub's cache, or None. Asks no network.
+
+    A half-finished download does not count.
+    """
+    from huggingface_hub import constants
+
+    repo = Path(constants.HF_HUB_CACHE) / f"models--{spec.source.repo.replace('/', '--')}"
+    reference = repo / "refs" / spec.source.revision
+    revision = reference.read_text().strip() if reference.is_file() else spec.source.revision
+    snapshot = repo / "snapshots" / revision
+    if not snapshot.is_dir():
+        snapshots = sorted(repo.glob("snapshots/*"), key=lambda folder: folder.stat().st_mtime)
+        if not snapshots:
+            return None
+        snapshot = snapshots[-1]
+    unfinished = any((repo / "blobs").glob("*.incomplete"))
+    has_weights = any(snapshot.rglob("*.safetensors"))
+    return snapshot if has_weights and not unfinished else None
+
+
+def cached_models() -> list[ModelSpec]:
+    """Every model in the hub's cache, whoever downloaded it, as its folder says what it is."""
+    from huggingface_hub import constants
+
+    specs = []
+    for repo in sorted(Path(constants.HF_HUB_CACHE).glob("models--*--*")):
+        name = repo.name.removeprefix("models--").replace("--", "/", 1)
+        asked = ModelSpec(name, name, (), "diffusers", Source(repo=name))
+        folder = local_folder(asked)
+        if folder is not None:
+            from pipelines.catalog.scan import identify
+
+            found = identify(folder)
+            if found.state == "ready":
+                source = Source(path=str(folder), repo=name, revision=folder.name)
+                specs.append(dataclasses.replace(found, id=name, title=name.split("/")[1], source=source))
+    return specs
+
+
+def _check(folder: Path, plan: Measure) -> None:
+    """Every file is there, has its announced size, and large ones hash to their name in the cache (its SHA-256)."""
+    for file in plan.files:
+        path = folder / file.name
+        size = path.stat().st_size if path.exists() else -1
+        blob = path.resolve().name
+        damaged = size != file.nbytes or (len(blob) == 64 and _sha256(path) != blob)
+        if damaged:
+            path.resolve().unlink(missing_ok=True)
+            raise ModelUnavailable(
+                f"{file.name} arrived damaged.",
+                detail=f"It has {size} bytes; {file.nbytes} with another checksum were announced.",
+                hint="Download again: only this file is fetched.",
+            )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def _progress_class(
+    plan: Measure, on_progress: Callable[[int, int], None], is_cancelled: Callable[[], bool]
+) -> type[Any]:
+    """A tqdm that reports bytes to us and prints nothing."""
+    from tqdm.auto import tqdm
+
+    lock = threading.Lock()
+    done = plan.nbytes - plan.missing_bytes
+
+    class Report(tqdm):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs["disable"] = False
+            kwargs["file"] = _Nowhere()
+            kwargs.pop("name", None)
+            super().__init__(*args, **kwargs)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            nonlocal done
+            if is_cancelled():
+                raise Cancelled
+            if self.unit == "B" and n:
+                with lock:
+                    done = min(plan.nbytes, done + int(n))
+                    on_progress(done, plan.nbytes)
+            return super().update(n)
+
+    return Report
+
+
+class _Nowhere:
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None: ...
+
+
+def _explained(spec: ModelSpec, ask: Callable[[], T]) -> T:
+    """Run a hub call; what goes wrong comes back as a sentence a person can act on."""
+    from huggingface_hub import errors
+
+    repo = spec.source.repo
+    try:
+        return ask()
+    except errors.GatedRepoError as error:
+        raise ModelUnavailable(
+            f"{repo} asks you to accept its licence first.",
+            detail=str(error).splitlines()[0],
+            hint=f"Accept it at https://huggingface.co/{repo}, then set HF_TOKEN to your access token.",
+        ) from None
+    except errors.RepositoryNotFoundError as error:
+        raise ModelUnavailable(
+            f"The hub has no model {repo}, or it is private.",
+            detail=str(error).splitlines()[0],
+            hint="Check the name; for a private one set HF_TOKEN.",
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise ModelUnavailable(
+            f"{repo} has no revision {spec.source.revision!r}.", hint="Leave the revision out for the newest."
+        ) from None
+    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError):
+        raise ModelUnavailable(
+            f"{repo} cannot be downloaded now.",
+            detail="The studio is offline (HF_HUB_OFFLINE or --offline), or the hub does not answer.",
+            hint="Go online and try again; what has been fetched so far is kept.",
+        ) from None
+    except Cancelled:
+        raise
+    except OSError as error:
+        if getattr(error, "errno", None) == 28:
+            raise OutOfDisk(
+                "The disk filled up during the download.", hint="Free some space and download again."
+            ) from None
+        raise ModelUnavailable(
+            f"The download of {repo} stopped.",
+            detail=f"{type(error).__name__}: {error}"[:300],
+            hint="Download again: it goes on where it stopped.",
+        ) from None
+    except Exception as error:
+        module = type(error).__module__.split(".")[0]
+        if module not in ("httpx", "huggingface_hub", "hf_xet", "httpcore"):
+            raise
+        raise ModelUnavailable(
+            f"The hub did not give {repo}.",
+            detail=f"{type(error).__name__}: {error}"[:300],
+            hint="Check the network and try again: it goes on where it stopped.",
+        ) from None

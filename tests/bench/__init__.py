@@ -1,0 +1,8 @@
+"""Benchmarks: `python3 launch.py bench NAME`. Each prints medians and ratios against a baseline in the same run."""
+
+NAMES = {
+    "startup": "tests.bench.startup",
+    "overhead": "tests.bench.overhead",
+    "interpolation": "tests.bench.interpolation",
+    "starter": "pipelines.training.bench",
+}
