@@ -6,7 +6,6 @@ The public link is Gradio's own tunnel; where it cannot be made, local serving g
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import socket
 import threading
@@ -24,8 +23,6 @@ log = logging.getLogger(__name__)
 
 def main(settings: Settings) -> int:
     """Serve until stopped. Raises StudioError when the port is taken."""
-    for name, value in QUIET.items():
-        os.environ[name] = value
     listener = bind(settings)
     from studio.studio import Studio
 
@@ -52,10 +49,6 @@ def main(settings: Settings) -> int:
         studio.close()
         listener.close()
     return 0
-
-
-# before Gradio is imported: it reads these once. Nothing is sent anywhere, nothing is kept in the visitor's browser
-QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_RUN_HISTORY": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 def bind(settings: Settings) -> socket.socket:

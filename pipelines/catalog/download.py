@@ -7,6 +7,7 @@ hold no code are asked for. Imports huggingface_hub inside the functions: it rea
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import shutil
 import threading
@@ -19,6 +20,7 @@ from pipelines.catalog.spec import ModelSpec, Source
 from pipelines.errors import Cancelled, ModelUnavailable, OutOfDisk
 
 UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.py", "*.msgpack", "*.h5", "*.onnx")
+CLIENT_MODULES = ("httpx", "httpcore", "huggingface_hub", "hf_xet")
 SPARE_BYTES = 1 << 30
 T = TypeVar("T")
 
@@ -58,6 +60,7 @@ def measure(spec: ModelSpec) -> Measure:
             allow_patterns=list(spec.source.files) or None,
             ignore_patterns=list(UNSAFE),
             dry_run=True,
+            tqdm_class=_silent(),
         ),
     )
     files = tuple(RemoteFile(info.filename, info.file_size, info.is_cached) for info in found)
@@ -168,19 +171,27 @@ def cached_models() -> list[ModelSpec]:
 
 
 def _check(folder: Path, plan: Measure) -> None:
-    """Every file is there, has its announced size, and large ones hash to their name in the cache (its SHA-256)."""
-    for file in plan.files:
-        path = folder / file.name
-        size = path.stat().st_size if path.exists() else -1
-        blob = path.resolve().name
-        damaged = size != file.nbytes or (len(blob) == 64 and _sha256(path) != blob)
-        if damaged:
-            path.resolve().unlink(missing_ok=True)
-            raise ModelUnavailable(
-                f"{file.name} arrived damaged.",
-                detail=f"It has {size} bytes; {file.nbytes} with another checksum were announced.",
-                hint="Download again: only this file is fetched.",
-            )
+    """Every file is there, has its announced size, and large ones hash to their name in the cache (their SHA-256).
+
+    Damaged ones are deleted, so that the next download brings them anew.
+    """
+    damaged = [file for file in plan.files if not _is_whole(folder / file.name, file.nbytes)]
+    for file in damaged:
+        (folder / file.name).resolve().unlink(missing_ok=True)
+        (folder / file.name).unlink(missing_ok=True)
+    if damaged:
+        raise ModelUnavailable(
+            f"{damaged[0].name} arrived damaged.",
+            detail=f"{len(damaged)} of {len(plan.files)} files do not have the announced size and checksum.",
+            hint="Download again: only these are fetched.",
+        )
+
+
+def _is_whole(path: Path, nbytes: int) -> bool:
+    if not path.exists() or path.stat().st_size != nbytes:
+        return False
+    blob = path.resolve().name
+    return len(blob) != 64 or _sha256(path) == blob
 
 
 def _sha256(path: Path) -> str:
@@ -194,23 +205,28 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _progress_class(
-    plan: Measure, on_progress: Callable[[int, int], None], is_cancelled: Callable[[], bool]
-) -> type[Any]:
-    """A tqdm that reports bytes to us and prints nothing."""
+def _silent() -> type[Any]:
+    """A tqdm that prints nothing: our own progress is on the page and the command line."""
     from tqdm.auto import tqdm
 
-    lock = threading.Lock()
-    done = plan.nbytes - plan.missing_bytes
-
-    class Report(tqdm):  # type: ignore[misc]
+    class Silent(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs["disable"] = False
-            kwargs["file"] = _Nowhere()
+            kwargs.update(disable=False, file=_Nowhere())
             kwargs.pop("name", None)
             super().__init__(*args, **kwargs)
 
-        def update(self, n: float | None = 1) -> bool | None:
+    return Silent
+
+
+def _progress_class(
+    plan: Measure, on_progress: Callable[[int, int], None], is_cancelled: Callable[[], bool]
+) -> type[Any]:
+    """A tqdm that reports the bytes to us."""
+    lock = threading.Lock()
+    done = plan.nbytes - plan.missing_bytes
+
+    class Report(_silent()):  # type: ignore[misc]
+        def update(self, n: float | None = 1) -> Any:
             nonlocal done
             if is_cancelled():
                 raise Cancelled
@@ -232,51 +248,53 @@ class _Nowhere:
 
 def _explained(spec: ModelSpec, ask: Callable[[], T]) -> T:
     """Run a hub call; what goes wrong comes back as a sentence a person can act on."""
+    try:
+        return ask()
+    except Exception as error:
+        raise _explanation(spec, error) from None
+
+
+def _explanation(spec: ModelSpec, error: Exception) -> Exception:
     from huggingface_hub import errors
 
     repo = spec.source.repo
-    try:
-        return ask()
-    except errors.GatedRepoError as error:
-        raise ModelUnavailable(
+    if isinstance(error, errors.DryRunError | errors.LocalEntryNotFoundError) and isinstance(
+        error.__cause__, Exception
+    ):
+        error = error.__cause__  # the client wraps the reason
+    first_line = (str(error).splitlines() or [""])[0]
+    if isinstance(error, Cancelled):
+        return error
+    if isinstance(error, errors.GatedRepoError):
+        return ModelUnavailable(
             f"{repo} asks you to accept its licence first.",
-            detail=str(error).splitlines()[0],
+            detail=first_line,
             hint=f"Accept it at https://huggingface.co/{repo}, then set HF_TOKEN to your access token.",
-        ) from None
-    except errors.RepositoryNotFoundError as error:
-        raise ModelUnavailable(
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return ModelUnavailable(
             f"The hub has no model {repo}, or it is private.",
-            detail=str(error).splitlines()[0],
+            detail=first_line,
             hint="Check the name; for a private one set HF_TOKEN.",
-        ) from None
-    except errors.RevisionNotFoundError:
-        raise ModelUnavailable(
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return ModelUnavailable(
             f"{repo} has no revision {spec.source.revision!r}.", hint="Leave the revision out for the newest."
-        ) from None
-    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError):
-        raise ModelUnavailable(
+        )
+    if isinstance(error, errors.OfflineModeIsEnabled | errors.LocalEntryNotFoundError | errors.DryRunError):
+        return ModelUnavailable(
             f"{repo} cannot be downloaded now.",
             detail="The studio is offline (HF_HUB_OFFLINE or --offline), or the hub does not answer.",
             hint="Go online and try again; what has been fetched so far is kept.",
-        ) from None
-    except Cancelled:
-        raise
-    except OSError as error:
-        if getattr(error, "errno", None) == 28:
-            raise OutOfDisk(
-                "The disk filled up during the download.", hint="Free some space and download again."
-            ) from None
-        raise ModelUnavailable(
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return OutOfDisk(
+            "The disk filled up during the download.", hint="Free some space and download again."
+        )
+    if isinstance(error, OSError) or type(error).__module__.split(".")[0] in CLIENT_MODULES:
+        return ModelUnavailable(
             f"The download of {repo} stopped.",
-            detail=f"{type(error).__name__}: {error}"[:300],
-            hint="Download again: it goes on where it stopped.",
-        ) from None
-    except Exception as error:
-        module = type(error).__module__.split(".")[0]
-        if module not in ("httpx", "huggingface_hub", "hf_xet", "httpcore"):
-            raise
-        raise ModelUnavailable(
-            f"The hub did not give {repo}.",
-            detail=f"{type(error).__name__}: {error}"[:300],
-            hint="Check the network and try again: it goes on where it stopped.",
-        ) from None
+            detail=f"{type(error).__name__}: {first_line}"[:300],
+            hint="Check the network and download again: it goes on where it stopped.",
+        )
+    return error
