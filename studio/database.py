@@ -17,9 +17,15 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def open_database(file: Path | str) -> Engine:
     """An engine on that SQLite file (made if missing) at today's schema. Safe to open from several processes at once."""
     Path(file).parent.mkdir(parents=True, exist_ok=True)
+    engine = connect(file)
+    migrate(engine)
+    return engine
+
+
+def connect(file: Path | str) -> Engine:
+    """An engine on that SQLite file as it is, whatever its schema."""
     engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": 30})
     event.listen(engine, "connect", _set_up)
-    migrate(engine)
     return engine
 
 

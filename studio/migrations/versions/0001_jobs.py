@@ -31,3 +31,4 @@ def upgrade() -> None:
     op.create_index("jobs_by_status", "jobs", ["status", "modality"])
     op.create_index("jobs_by_owner", "jobs", ["owner", "number"])
     op.create_index("jobs_by_model", "jobs", ["model", "number"])
+    op.create_index("jobs_by_turn", "jobs", ["turn"])

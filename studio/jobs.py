@@ -1,0 +1,307 @@
+"""The queue, persisted: jobs wait here, are claimed one at a time, and stay as history.
+
+Each modality is a line of its own, so that a chat never stands behind a long video; within a line it is the oldest first,
+and fair between owners. Who runs jobs and what they make is `studio.py` and the library.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from pydantic import ValidationError
+from sqlalchemy import Engine, Row
+
+from pipelines.errors import InvalidRequest, Problem, StudioError, WorkerLost
+from pipelines.messages import REQUESTS, BaseRequest, parse_request
+
+Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
+ACTIVE: tuple[Status, ...] = ("queued", "in_progress")
+
+jobs = sa.Table(
+    "jobs",
+    sa.MetaData(),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("id", sa.String),
+    sa.Column("owner", sa.String),
+    sa.Column("modality", sa.String),
+    sa.Column("model", sa.String),
+    sa.Column("request", sa.JSON),
+    sa.Column("status", sa.String),
+    sa.Column("cancel_asked", sa.Boolean, default=False),
+    sa.Column("turn", sa.Integer),
+    sa.Column("created_at", sa.Float),
+    sa.Column("started_at", sa.Float),
+    sa.Column("finished_at", sa.Float),
+    sa.Column("asset_ids", sa.JSON, default=list),
+    sa.Column("text", sa.Text, default=""),
+    sa.Column("problem", sa.JSON(none_as_null=True)),
+    sa.Column("pace", sa.JSON(none_as_null=True)),
+)
+
+
+class UnknownJob(InvalidRequest):
+    """There is no job of that id."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"There is no job {job_id}.", field="job_id", hint="Look at the list of jobs.")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request in the queue, or what became of it. Times are seconds since 1970; text is what the job wrote so far."""
+
+    id: str
+    owner: str
+    request: Any
+    status: Status
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    asset_ids: tuple[str, ...] = ()
+    problem: Problem | None = None
+    text: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.status not in ACTIVE
+
+
+def fair_order(waiting: Iterable[tuple[str, str]], last_turn: Mapping[str, int]) -> list[str]:
+    """Job ids in the order they will start: owners take turns, each owner's own jobs oldest first.
+
+    waiting: (job id, owner), oldest first. last_turn: when an owner last had a turn; who waited longest goes first.
+    """
+    lines: dict[str, list[str]] = {}
+    for job_id, owner in waiting:
+        lines.setdefault(owner, []).append(job_id)
+    turns = [(last_turn.get(owner, 0), place, owner) for place, owner in enumerate(lines)]
+    heapq.heapify(turns)
+    now, order = max(last_turn.values(), default=0), []
+    while turns:
+        _, place, owner = heapq.heappop(turns)
+        order.append(lines[owner].pop(0))
+        now += 1
+        if lines[owner]:
+            heapq.heappush(turns, (now, place, owner))
+    return order
+
+
+class JobStore:
+    """Jobs in the database. Every change is one statement, so several threads and processes may use one store each."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
+        self.engine, self.clock = engine, clock
+
+    # ---- asking ----
+
+    def get(self, job_id: str) -> Job:
+        """The job; raises UnknownJob."""
+        with self.engine.connect() as connection:
+            row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one_or_none()
+        if row is None:
+            raise UnknownJob(job_id)
+        return _job(row)
+
+    def recent(self, owner: str | None = None, active_only: bool = False, limit: int = 50) -> list[Job]:
+        """Newest first."""
+        query = sa.select(jobs).order_by(jobs.c.number.desc()).limit(limit)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        if active_only:
+            query = query.where(jobs.c.status.in_(ACTIVE))
+        with self.engine.connect() as connection:
+            return [_job(row) for row in connection.execute(query)]
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs wait and how many run."""
+        query = sa.select(jobs.c.status, sa.func.count()).where(jobs.c.status.in_(ACTIVE))
+        with self.engine.connect() as connection:
+            found = Counter({row[0]: row[1] for row in connection.execute(query.group_by(jobs.c.status))})
+        return {"queued": found["queued"], "running": found["in_progress"]}
+
+    def line(self, modality: str) -> list[str]:
+        """Ids of the waiting jobs of that modality, in the order they will start."""
+        mine = jobs.c.modality == modality
+        with self.engine.connect() as connection:
+            waiting = connection.execute(
+                sa.select(jobs.c.id, jobs.c.owner)
+                .where(mine, jobs.c.status == "queued")
+                .order_by(jobs.c.number)
+            ).all()
+            if len({owner for _, owner in waiting}) < 2:
+                return [job_id for job_id, _ in waiting]
+            turns = connection.execute(
+                sa.select(jobs.c.owner, sa.func.max(jobs.c.turn))
+                .where(mine, jobs.c.owner.in_({owner for _, owner in waiting}), jobs.c.turn.is_not(None))
+                .group_by(jobs.c.owner)
+            ).all()
+        return fair_order([(row[0], row[1]) for row in waiting], {row[0]: row[1] for row in turns})
+
+    def cancel_asked(self) -> list[str]:
+        """Running jobs someone asked to stop, perhaps from another process."""
+        query = sa.select(jobs.c.id).where(jobs.c.status == "in_progress", jobs.c.cancel_asked)
+        with self.engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def pace(self, model: str) -> dict[str, float]:
+        """Seconds a step took in the last completed job of that model, by stage; empty when there is none."""
+        query = (
+            sa.select(jobs.c.pace)
+            .where(jobs.c.model == model, jobs.c.pace.is_not(None))
+            .order_by(jobs.c.number.desc())
+            .limit(1)
+        )
+        with self.engine.connect() as connection:
+            return connection.execute(query).scalar() or {}
+
+    # ---- changing ----
+
+    def add(self, request: BaseRequest, owner: str) -> Job:
+        """Put a request into the queue."""
+        job = Job(secrets.token_hex(16), owner, request, "queued", self.clock())
+        with self.engine.begin() as connection:
+            connection.execute(
+                jobs.insert().values(
+                    id=job.id,
+                    owner=owner,
+                    modality=request.model_dump()["modality"],
+                    model=request.model,
+                    request=request.model_dump(mode="json"),
+                    status="queued",
+                    created_at=job.created_at,
+                )
+            )
+        return job
+
+    def claim(self, modality: str, only: Sequence[str] | None = None) -> Job | None:
+        """Mark the next job of that modality as running and return it; None when nobody waits.
+
+        only: leave every other job in the queue. A job whose request no longer reads as one fails here, with the reason.
+        """
+        for job_id in self.line(modality):
+            if only is not None and job_id not in only:
+                continue
+            with self.engine.begin() as connection:
+                row = connection.execute(
+                    jobs.update()
+                    .where(
+                        jobs.c.id == job_id, jobs.c.status == "queued"
+                    )  # it may have been cancelled meanwhile
+                    .values(
+                        status="in_progress",
+                        started_at=self.clock(),
+                        turn=sa.select(sa.func.coalesce(sa.func.max(jobs.c.turn), 0) + 1).scalar_subquery(),
+                    )
+                    .returning(*jobs.c)
+                ).one_or_none()
+            if row is None:
+                continue
+            try:
+                return dataclasses.replace(_job(row), request=parse_request(row.request))
+            except ValidationError as error:
+                self.finish(job_id, "failed", problem=_outdated(error).problem())
+        return None
+
+    def add_asset(self, job_id: str, asset_id: str) -> None:
+        with self.engine.begin() as connection:
+            made = connection.execute(sa.select(jobs.c.asset_ids).where(jobs.c.id == job_id)).scalar() or []
+            connection.execute(jobs.update().where(jobs.c.id == job_id).values(asset_ids=[*made, asset_id]))
+
+    def finish(
+        self,
+        job_id: str,
+        status: Status,
+        *,
+        problem: Problem | None = None,
+        text: str = "",
+        pace: Mapping[str, float] | None = None,
+    ) -> bool:
+        """Close a job that is not over yet; whether this call was the one that closed it."""
+        with self.engine.begin() as connection:
+            changed = connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job_id, jobs.c.status.in_(ACTIVE))
+                .values(
+                    status=status,
+                    finished_at=self.clock(),
+                    problem=dataclasses.asdict(problem) if problem else None,
+                    text=text,
+                    pace=dict(pace) if pace else None,
+                )
+            )
+        return changed.rowcount == 1
+
+    def cancel_queued(self, job_id: str) -> bool:
+        """Take a waiting job out of the queue, in one UPDATE; False when it was not waiting."""
+        with self.engine.begin() as connection:
+            changed = connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job_id, jobs.c.status == "queued")
+                .values(status="cancelled", finished_at=self.clock(), cancel_asked=True)
+            )
+        return changed.rowcount == 1
+
+    def ask_cancel(self, job_id: str) -> None:
+        """Leave word that a running job should stop, for whichever process runs it."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job_id, jobs.c.status == "in_progress")
+                .values(cancel_asked=True)
+            )
+
+    def recover(self) -> list[str]:
+        """Close what a studio that is gone left running; returns the ids. Waiting jobs stay where they are."""
+        lost = WorkerLost(
+            "The studio was closed while this job was running.",
+            detail="What it had already made is in the library.",
+            hint="Try again.",
+        )
+        with self.engine.connect() as connection:
+            left = connection.execute(sa.select(jobs.c.id, jobs.c.text).where(jobs.c.status == "in_progress"))
+            found = [(row[0], row[1]) for row in left]
+        for job_id, text in found:
+            self.finish(job_id, "failed", problem=lost.problem(), text=text)
+        return [job_id for job_id, _ in found]
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(
+        id=row.id,
+        owner=row.owner,
+        request=_request(row.request),
+        status=row.status,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        asset_ids=tuple(row.asset_ids),
+        problem=Problem(**row.problem) if row.problem else None,
+        text=row.text,
+    )
+
+
+def _request(stored: dict[str, Any]) -> Any:
+    """The request as stored; of one written by another version, the fields that still mean something (history only)."""
+    try:
+        return parse_request(stored)
+    except ValidationError as error:
+        kind = REQUESTS[stored["modality"]]
+        bad = {entry["loc"][1] for entry in error.errors() if len(entry["loc"]) > 1}
+        return kind.model_validate({name: value for name, value in stored.items() if name not in bad})
+
+
+def _outdated(error: ValidationError) -> StudioError:
+    fields = ", ".join(str(entry["loc"][-1]) for entry in error.errors())
+    return InvalidRequest(
+        "This job was queued by another version of the studio and cannot be run as it was written.",
+        detail=f"What no longer fits: {fields}.",
+        hint="Open it on its tab, look it over and start it again.",
+    )

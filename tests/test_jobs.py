@@ -1,0 +1,253 @@
+"""The queue: order, fairness, and what survives a restart."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, update
+
+from pipelines.errors import Problem
+from pipelines.messages import AudioRequest, ImageRequest, TextRequest
+from studio import database
+from studio.database import open_database
+from studio.jobs import JobStore, UnknownJob, fair_order, jobs
+from studio.settings import ROOT
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return open_database(tmp_path / "studio.db")
+
+
+@pytest.fixture
+def store(engine: Engine) -> JobStore:
+    ticks = itertools.count(1000.0)
+    return JobStore(engine, clock=lambda: next(ticks))
+
+
+def speak(text: str) -> AudioRequest:
+    return AudioRequest(prompt=text, model="espeak", seed=1)
+
+
+def test_a_job_reads_back_as_it_was_written(store: JobStore) -> None:
+    request = ImageRequest(prompt="a lighthouse", model="starter/image", seed=7, width=64)
+    job = store.add(request, owner="ada")
+    assert store.get(job.id) == job
+    assert store.get(job.id).request == request
+    assert (job.status, job.created_at, job.started_at, job.asset_ids) == ("queued", 1000.0, None, ())
+
+
+def test_an_unknown_job_is_named_in_the_error(store: JobStore) -> None:
+    with pytest.raises(UnknownJob, match="no job 1234"):
+        store.get("1234")
+
+
+def test_one_owners_jobs_start_oldest_first(store: JobStore) -> None:
+    made = [store.add(speak(word), "ada").id for word in ("one", "two", "three")]
+    claimed = [store.claim("audio"), store.claim("audio"), store.claim("audio")]
+    assert [job.id for job in claimed if job] == made
+    assert store.claim("audio") is None
+
+
+def test_owners_take_turns_whoever_queued_more(store: JobStore) -> None:
+    ada = [store.add(speak("a"), "ada").id for _ in range(3)]
+    bob = [store.add(speak("b"), "bob").id for _ in range(2)]
+    expected = [ada[0], bob[0], ada[1], bob[1], ada[2]]
+    assert store.line("audio") == expected
+    claimed = [store.claim("audio") for _ in range(5)]
+    assert [job.id for job in claimed if job] == expected
+
+
+def test_who_waited_longest_for_a_turn_goes_first(store: JobStore) -> None:
+    """A turn is remembered: coming back with a new job does not put an owner ahead of one who was not served since."""
+    store.add(speak("b"), "bob")
+    store.add(speak("a"), "ada")
+    store.claim("audio")
+    store.claim("audio")
+    again = store.add(speak("a again"), "ada").id
+    bob = store.add(speak("b again"), "bob").id
+    assert store.line("audio") == [bob, again]
+
+
+def test_a_chat_does_not_stand_behind_a_video_line(store: JobStore) -> None:
+    store.add(ImageRequest(prompt="x"), "ada")
+    chat = store.add(TextRequest(prompt="hello"), "ada")
+    claimed = store.claim("text")
+    assert claimed is not None
+    assert claimed.id == chat.id
+
+
+@given(
+    owners=st.lists(st.sampled_from("abcd"), max_size=30),
+    turns=st.dictionaries(st.sampled_from("abcde"), st.integers(1, 50)),
+)
+def test_fair_order_serves_everyone_evenly(owners: list[str], turns: dict[str, int]) -> None:
+    waiting = [(f"{owner}{place}", owner) for place, owner in enumerate(owners)]
+    order = fair_order(waiting, turns)
+    assert sorted(order) == sorted(job for job, _ in waiting)
+    for owner in set(owners):
+        assert [job for job in order if job[0] == owner] == [job for job, who in waiting if who == owner]
+    total, served = Counter(owners), Counter[str]()
+    for job in order:
+        served[job[0]] += 1
+        still_waiting = [owner for owner in total if served[owner] < total[owner]]
+        assert all(served[job[0]] - served[owner] <= 1 for owner in still_waiting)
+
+
+def test_cancel_in_the_queue_takes_the_job_out(store: JobStore) -> None:
+    job = store.add(speak("no"), "ada")
+    assert store.cancel_queued(job.id)
+    assert store.get(job.id).status == "cancelled"
+    assert store.claim("audio") is None
+    assert not store.cancel_queued(job.id)
+
+
+def test_word_to_stop_reaches_the_process_that_runs_the_job(store: JobStore, engine: Engine) -> None:
+    job = store.add(speak("long"), "ada")
+    store.claim("audio")
+    JobStore(engine).ask_cancel(job.id)
+    assert store.cancel_asked() == [job.id]
+
+
+def test_a_job_is_closed_once(store: JobStore) -> None:
+    job = store.add(speak("hello"), "ada")
+    store.claim("audio")
+    store.add_asset(job.id, "asset-1")
+    store.add_asset(job.id, "asset-2")
+    assert store.finish(job.id, "completed", text="hello", pace={"generate": 0.5})
+    assert not store.finish(job.id, "failed", problem=Problem("worker_lost", "late"))
+    closed = store.get(job.id)
+    assert (closed.status, closed.text, closed.asset_ids) == ("completed", "hello", ("asset-1", "asset-2"))
+    assert closed.problem is None
+    assert closed.is_over
+    assert store.pace("espeak") == {"generate": 0.5}
+
+
+def test_after_a_restart_running_jobs_failed_and_waiting_ones_wait(store: JobStore, engine: Engine) -> None:
+    running = store.add(speak("one"), "ada")
+    waiting = store.add(speak("two"), "ada")
+    store.claim("audio")
+    after = JobStore(engine)
+    assert after.recover() == [running.id]
+    lost = after.get(running.id)
+    assert lost.status == "failed"
+    assert lost.problem is not None
+    assert (lost.problem.kind, lost.problem.hint) == ("worker_lost", "Try again.")
+    assert after.get(waiting.id).status == "queued"
+    assert after.recover() == []
+
+
+def test_a_job_can_be_claimed_by_one_thread_only(store: JobStore) -> None:
+    made = {store.add(speak(str(number)), f"owner {number % 3}").id for number in range(24)}
+    claimed: list[str] = []
+
+    def claim_all() -> None:
+        while job := store.claim("audio"):
+            claimed.append(job.id)
+
+    threads = [threading.Thread(target=claim_all) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(claimed) == 24
+    assert set(claimed) == made
+
+
+def test_a_job_queued_by_another_version_fails_with_a_reason(store: JobStore, engine: Engine) -> None:
+    job = store.add(speak("hello"), "ada")
+    later = store.add(speak("next"), "ada")
+    with engine.begin() as connection:
+        old = {**job.request.model_dump(mode="json"), "chorus": 3}
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(request=old))
+    claimed = store.claim("audio")
+    assert claimed is not None
+    assert claimed.id == later.id
+    failed = store.get(job.id)
+    assert failed.status == "failed"
+    assert failed.problem is not None
+    assert "chorus" in failed.problem.detail
+    assert failed.request.prompt == "hello"
+
+
+def test_only_our_own_jobs_are_claimed_when_asked(store: JobStore) -> None:
+    store.add(speak("theirs"), "ada")
+    ours = store.add(speak("ours"), "ada")
+    claimed = store.claim("audio", only=[ours.id])
+    assert claimed is not None
+    assert claimed.id == ours.id
+    assert store.claim("audio", only=[ours.id]) is None
+
+
+def test_history_is_newest_first_and_by_owner(store: JobStore) -> None:
+    first, second = store.add(speak("1"), "ada"), store.add(speak("2"), "bob")
+    store.claim("audio")
+    store.finish(first.id, "completed")
+    assert [job.id for job in store.recent()] == [second.id, first.id]
+    assert [job.id for job in store.recent(owner="ada")] == [first.id]
+    assert [job.id for job in store.recent(active_only=True)] == [second.id]
+    assert store.counts() == {"queued": 1, "running": 0}
+
+
+def test_the_database_outlives_two_processes_opening_it_at_once(tmp_path: Path) -> None:
+    """Both find no tables; one migrates, the other waits and finds it done."""
+    file = tmp_path / "new" / "studio.db"
+    code = (
+        "import sys; from studio.database import open_database; from studio.jobs import JobStore;"
+        "from pipelines.messages import AudioRequest as A;"
+        f"s = JobStore(open_database({str(file)!r}));"
+        "[s.add(A(prompt='x', model='espeak'), 'o') for _ in range(20)]"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert JobStore(open_database(file)).counts() == {"queued": 40, "running": 0}
+
+
+def test_yesterdays_schema_opens_today(tmp_path: Path) -> None:
+    """Every step of the migrations keeps the jobs of a database that stopped there."""
+    revisions = sorted(
+        file.name.split("_")[0] for file in (database.MIGRATIONS / "versions").glob("[0-9]*.py")
+    )
+    for revision in revisions:
+        file = tmp_path / f"{revision}.db"
+        engine = database.connect(file)
+        database.migrate(engine, revision)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO jobs (id, owner, modality, model, request, status, created_at, asset_ids) VALUES "
+                "('j1', 'ada', 'audio', 'espeak', '{\"modality\": \"audio\", \"prompt\": \"hi\"}', 'queued', 1.0, '[]')"
+            )
+        engine.dispose()
+        job = JobStore(open_database(file)).get("j1")
+        assert (job.owner, job.request.prompt, job.status) == ("ada", "hi", "queued")
+
+
+def test_rows_are_written_ahead_and_synced(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_a_failed_migration_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = tmp_path / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    (tmp_path / "migrations" / "env.py").write_text((database.MIGRATIONS / "env.py").read_text())
+    (versions / "0001_half.py").write_text(
+        "from alembic import op\nimport sqlalchemy as sa\nrevision = '0001'\ndown_revision = None\n"
+        "def upgrade():\n    op.create_table('half', sa.Column('id', sa.Integer))\n    raise RuntimeError('power cut')\n"
+    )
+    monkeypatch.setattr(database, "MIGRATIONS", tmp_path / "migrations")
+    with pytest.raises(RuntimeError, match="power cut"):
+        open_database(tmp_path / "studio.db")
+    tables = sqlite3.connect(tmp_path / "studio.db").execute("SELECT name FROM sqlite_master").fetchall()
+    assert tables == []
