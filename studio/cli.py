@@ -13,16 +13,6 @@ from collections.abc import Callable
 
 from pipelines.errors import as_problem
 
-# set before Gradio and huggingface_hub are imported: they read these once. Nothing is sent to anyone, and prompts are not kept in
-# the visitor's browser
-QUIET = {
-    "GRADIO_ANALYTICS_ENABLED": "False",
-    "GRADIO_RUN_HISTORY": "False",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
-}
-
 USAGE = """\
 python3 launch.py [flags]                       start the studio at http://127.0.0.1:7860
 python3 launch.py generate MODALITY "prompt"    make something without the page
@@ -44,7 +34,6 @@ def main(argv: list[str]) -> int:
     if argv and not argv[0].startswith("-") and argv[0] not in COMMANDS:
         print(f"There is no command {argv[0]!r}.\n\n{USAGE}", file=sys.stderr)
         return 1
-    os.environ.update(QUIET)
     try:
         return COMMANDS[name](rest)
     except KeyboardInterrupt:

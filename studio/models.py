@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -32,13 +33,15 @@ def main(argv: list[str]) -> int:
     converting = actions.add_parser("convert", help="turn a folder's pickled weights into safetensors, once")
     converting.add_argument("path", type=Path)
     for action in (listing, adding, fetching, removing):
-        settings.add_arguments(action)
+        settings.add_arguments(action, page=False)
     chosen = arguments.parse_args(argv)
     if chosen.action == "convert":
         return subprocess.call(
             [sys.executable, "-m", "pipelines.convert", str(chosen.path)], cwd=settings.ROOT
         )
-    catalog = settings.Settings.from_args(chosen).catalog()
+    told = settings.Settings.from_args(chosen)
+    os.environ.update(told.environment())
+    catalog = told.catalog()
     match chosen.action:
         case "list":
             show(catalog.all(), as_json=chosen.json)

@@ -6,6 +6,7 @@ The public link is Gradio's own tunnel; where it cannot be made, local serving g
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import socket
 import threading
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 def main(settings: Settings) -> int:
     """Serve until stopped. Raises StudioError when the port is taken."""
+    os.environ.update(settings.environment())
     listener = bind(settings)
     from studio.studio import Studio
 
@@ -37,8 +39,8 @@ def main(settings: Settings) -> int:
         config = uvicorn.Config(
             app,
             log_level="warning",
-            ssl_keyfile=settings.tls_keyfile or None,
-            ssl_certfile=settings.tls_certfile or None,
+            ssl_keyfile=settings.tls_keyfile,
+            ssl_certfile=settings.tls_certfile,
             root_path=settings.root_path,
             timeout_graceful_shutdown=3,
         )
@@ -53,7 +55,7 @@ def main(settings: Settings) -> int:
 
 def bind(settings: Settings) -> socket.socket:
     """A listening socket, made before anything slow, so that a taken port is told at once."""
-    host = "0.0.0.0" if settings.listen and settings.host == "127.0.0.1" else settings.host
+    host = settings.bind_host
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -78,7 +80,7 @@ def announce(settings: Settings, server: uvicorn.Server) -> None:
         threading.Event().wait(0.05)
     port = server.servers[0].sockets[0].getsockname()[1]
     scheme = "https" if settings.tls_certfile else "http"
-    address = f"{scheme}://{'127.0.0.1' if settings.host == '0.0.0.0' else settings.host}:{port}{settings.root_path}"
+    address = f"{scheme}://{'127.0.0.1' if settings.bind_host == '0.0.0.0' else settings.bind_host}:{port}{settings.root_path}"
     print(f"\nAtelier is at {address}", flush=True)
     for line in auth.announcement(settings):
         print(line, flush=True)

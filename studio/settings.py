@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipelines.catalog import Catalog
 from pipelines.errors import InvalidRequest
 from studio import __version__
 
@@ -296,12 +297,23 @@ class Settings(BaseModel):
     def ram_budget_bytes(self) -> int:
         return int(self.ram_budget * GIB)
 
+    def catalog(self) -> Catalog:
+        """The models this studio offers: what ships, the folders it was told of, the hub's cache and its recommended list."""
+        from pipelines.catalog.scan import extra_model_paths
+
+        more = extra_model_paths(self.extra_model_paths_config) if self.extra_model_paths_config else []
+        folders = (self.data_dir / "models", *self.models_dirs, *more)
+        return Catalog(folders, registry=self.data_dir / "models.json")
+
     def environment(self) -> dict[str, str]:
         """What libraries read once, when they are imported: set it before importing them, here and in the worker."""
         variables = {
-            "GRADIO_ANALYTICS_ENABLED": "False",
             "GRADIO_TEMP_DIR": str(self.data_dir / "gradio"),
+            # nothing is sent to anyone, and prompts are not kept in the visitor's browser
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "GRADIO_RUN_HISTORY": "False",
             "HF_HUB_DISABLE_TELEMETRY": "1",
+            "DO_NOT_TRACK": "1",
         }
         return variables | ({"HF_HUB_OFFLINE": "1"} if self.offline else {})
 
