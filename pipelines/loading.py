@@ -1,0 +1,409 @@
+"""ModelSpec → components: a diffusers folder or a single-file checkpoint, opened part by part, each part borrowed on its own.
+
+Any family diffusers knows by its own `model_index.json`; there is no list of names here. Safetensors only, no code from folders,
+dtype always said. A part is an nn.Module; tokenizers and the scheduler weigh nothing and come along when a pipeline is built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipelines.catalog import ModelSpec
+from pipelines.catalog.headers import BadFile, TensorInfo, find_weights, read_header, read_json
+from pipelines.catalog.single_file import find_config, tensors_of
+from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
+from pipelines.memory import Component, Lease
+
+if TYPE_CHECKING:
+    import torch
+
+Task = Literal["text-to-image", "image-to-image"]
+
+CONSTRUCTION = threading.Lock()  # building modules on the meta device patches torch for the whole process
+RENAMED = {"CLIPFeatureExtractor": "CLIPImageProcessor"}  # published folders keep the old name
+_cheap = threading.local()  # tokenizers per thread: the fast ones must not be used by two at once
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A diffusers pipeline as components to lease, and the way to assemble it from a lease.
+
+    pipeline_class: the class `model_index.json` names. modules: part name → component. cheap: part name → class of what holds
+    no tensors (tokenizers, image processors, the scheduler). settings: the pipeline's own switches, as the folder has them.
+    """
+
+    spec: ModelSpec
+    folder: Path
+    pipeline_class: Any
+    modules: Mapping[str, Component]
+    cheap: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def components(self) -> list[Component]:
+        return list(self.modules.values())
+
+    def class_for(self, task: Task) -> Any:
+        """The diffusers class that does this task with these parts; raises InvalidRequest when none does."""
+        return _class_for(self, task)
+
+    def build(self, lease: Lease, task: Task = "text-to-image", scheduler: str = "") -> Any:
+        """The pipeline for a task, assembled from leased modules; neither moves nor casts them.
+
+        scheduler: a class name among the model's compatible ones, empty for the model's own; always a fresh one, it holds state.
+        """
+        pipeline_class = self.class_for(task)
+        taken = inspect.signature(pipeline_class.__init__).parameters
+        parts = {name: lease[component] for name, component in self.modules.items() if name in taken}
+        parts |= {
+            name: self._cheap_part(name) for name in self.cheap if name in taken and name != "scheduler"
+        }
+        if "scheduler" in self.cheap:
+            parts["scheduler"] = self.scheduler(scheduler)
+        parts |= {name: value for name, value in self.settings.items() if name in taken}
+        parts |= {
+            name: None for name in pipeline_class._optional_components if name in taken and name not in parts
+        }
+        if parts.get("safety_checker", self) is None and "requires_safety_checker" in taken:
+            parts["requires_safety_checker"] = False
+        with _explained(self.spec, "pipeline"):
+            pipeline = pipeline_class(**parts)
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    def scheduler(self, name: str = "") -> Any:
+        """A fresh scheduler; raises InvalidRequest naming the compatible ones when `name` is not among them."""
+        own_class = self.cheap["scheduler"]
+        with _explained(self.spec, "scheduler"):
+            own = own_class.from_pretrained(self.folder / "scheduler")
+        if name in ("", own_class.__name__):
+            return own
+        compatible = {found.__name__: found for found in own.compatibles}
+        if name not in compatible:
+            raise InvalidRequest(
+                f"{self.spec.id} cannot use the scheduler {name!r}.",
+                field="scheduler",
+                detail=f"It can use {', '.join(sorted({*compatible, own_class.__name__}))}.",
+                hint="Pick one of these, or leave it empty for the model's own.",
+            )
+        try:
+            return compatible[name].from_config(own.config)
+        except ImportError as error:  # diffusers puts a stand-in where a package is missing
+            raise InvalidRequest(
+                f"The scheduler {name} needs a package that is not installed.",
+                field="scheduler",
+                detail=_first_line(error),
+                hint="Pick another scheduler, or install the package.",
+            ) from None
+
+    def _cheap_part(self, name: str) -> Any:
+        folder = self.folder / name
+        key = (str(folder), _fingerprint(sorted(folder.iterdir())) if folder.is_dir() else "")
+        parts: dict[tuple[str, str], Any] = _cheap.__dict__.setdefault("parts", {})
+        if key not in parts:
+            with _explained(self.spec, name):
+                parts[key] = self.cheap[name].from_pretrained(
+                    folder, local_files_only=True, trust_remote_code=False
+                )
+        return parts[key]
+
+
+def diffusers_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
+    """The parts of a diffusers model in `dtype`, measured but not yet read.
+
+    Raises ModelUnavailable, in one sentence, for every folder that cannot be used: pickles, cut-off files, missing parts or
+    shards, classes unknown to the installed libraries, code of its own.
+    """
+    try:
+        if spec.loader == "diffusers-single-file":
+            return _single_file_bundle(spec, dtype)
+        return _folder_bundle(spec, Path(spec.source.path), dtype)
+    except BadFile as bad:
+        raise unusable(spec, str(bad)) from None
+
+
+def unusable(spec: ModelSpec, reason: str, detail: str = "") -> ModelUnavailable:
+    """The three-part error for a model that cannot be opened. reason: one sentence with the file or part in it."""
+    hint = "Download it again, or pick another model."
+    if "pickle" in reason:
+        hint = "If you trust its maker, convert it once: python3 launch.py models convert FOLDER"
+    return ModelUnavailable(
+        f"{spec.id} cannot be used. {reason}", detail=detail or str(spec.source.path), hint=hint
+    )
+
+
+def _folder_bundle(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> Bundle:
+    index = read_json(folder / "model_index.json")
+    modules: dict[str, Component] = {}
+    cheap: dict[str, Any] = {}
+    for name, part_class in _part_classes(spec, index).items():
+        if name == "safety_checker" and not (folder / name).is_dir():
+            continue  # often left out of a download on purpose; diffusers runs without it
+        if _is_module(part_class):
+            modules[name] = _folder_component(spec, folder, name, part_class, dtype)
+        else:
+            cheap[name] = part_class
+    return Bundle(spec, folder, _pipeline_class(spec, index), modules, cheap, _settings(index))
+
+
+def _folder_component(
+    spec: ModelSpec, folder: Path, name: str, part_class: Any, dtype: torch.dtype
+) -> Component:
+    held = _held_dtype(folder / name, part_class, dtype)
+    weights = find_weights(folder / name, prefer=(_VARIANTS.get(_name(held), ""),))
+    return Component(
+        f"{spec.id}:{name}:{_name(held)}@{_fingerprint(weights.files)}",
+        partial(_open_part, spec, folder / name, part_class, weights.variant, held),
+        _nbytes(weights.tensors(), part_class, held),
+    )
+
+
+def _single_file_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
+    """Parts of an original-layout checkpoint; a part the file does not hold comes from the config folder if it is there."""
+    file = Path(spec.source.path)
+    tensors = read_header(file)
+    folder = Path(spec.facts["config"]) if "config" in spec.facts else find_config(file, tensors)
+    index = read_json(folder / "model_index.json")
+    pipeline_class = _pipeline_class(spec, index)
+    classes = _part_classes(spec, index)
+    classes.pop("safety_checker", None)  # from_single_file leaves it out too: these files never hold one
+    modules: dict[str, Component] = {}
+    for name, part_class in classes.items():
+        if not _is_module(part_class):
+            continue
+        held = _held_dtype(folder / name, part_class, dtype)
+        inside = tensors_of(tensors, name)
+        if not inside:
+            modules[name] = _folder_component(spec, folder, name, part_class, dtype)
+            continue
+        load = partial(_open_from_file, spec, file, folder, pipeline_class, name, tuple(classes), held)
+        key = f"{spec.id}:{name}:{_name(held)}@{_fingerprint((file,))}"
+        modules[name] = Component(key, load, _nbytes(inside, part_class, held))
+    cheap = {name: found for name, found in classes.items() if not _is_module(found)}
+    return Bundle(spec, folder, pipeline_class, modules, cheap, _settings(index))
+
+
+# ---- classes, by the folder's own words ----
+
+
+def _pipeline_class(spec: ModelSpec, index: Mapping[str, Any]) -> Any:
+    _libraries()
+    import diffusers
+
+    name = index.get("_class_name")
+    if not isinstance(name, str):
+        raise BadFile(f"Its model_index.json names code of its own ({name}), which the studio never runs.")
+    found = getattr(diffusers, name, None)
+    if found is None or not hasattr(found, "_optional_components"):
+        raise BadFile(f"Its pipeline class {name} is unknown to diffusers {diffusers.__version__}.")
+    return found
+
+
+def _part_classes(spec: ModelSpec, index: Mapping[str, Any]) -> dict[str, Any]:
+    """Part name → class, for every part that is not null."""
+    parts = {name: value for name, value in index.items() if isinstance(value, list) and len(value) == 2}
+    return {name: _part_class(name, *value) for name, value in parts.items() if value[0] and value[1]}
+
+
+def _part_class(part: str, library: str, name: str) -> Any:
+    _libraries()
+    import diffusers.pipelines
+
+    if library not in ("diffusers", "transformers") and not hasattr(diffusers.pipelines, library):
+        raise BadFile(f"Its {part} needs code of its own ({library}.{name}), which the studio never runs.")
+    module = getattr(diffusers.pipelines, library, None) or importlib.import_module(library)
+    found = getattr(module, RENAMED.get(name, name), None)
+    if found is None:
+        raise BadFile(f"The class {name} of its {part} is unknown to the installed {library}.")
+    return found
+
+
+def _settings(index: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in index.items() if name[0] != "_" and not isinstance(value, list)}
+
+
+def _class_for(bundle: Bundle, task: Task) -> Any:
+    from diffusers.pipelines import auto_pipeline
+
+    own = bundle.pipeline_class
+    texts, images = (
+        auto_pipeline.AUTO_TEXT2IMAGE_PIPELINES_MAPPING,
+        auto_pipeline.AUTO_IMAGE2IMAGE_PIPELINES_MAPPING,
+    )
+    image = inspect.signature(own.__call__).parameters.get("image")
+    is_refiner = bool(bundle.settings.get("requires_aesthetics_score"))
+    if task == "text-to-image":
+        needs_image = image is not None and image.default is inspect.Parameter.empty
+        if own in texts.values() or image is None:
+            return own
+        found = None if is_refiner else texts.get(_family(own.__name__))
+        found = found or (None if needs_image or own in images.values() else own)
+        asked, hint = "make a picture from words alone", "Add a start image, or pick another model."
+    else:
+        found = own if own in images.values() else images.get(_family(own.__name__))
+        found = found or (own if image is not None else None)
+        asked, hint = "start from a picture", "Remove the start image, or pick another model."
+    if found is None:
+        raise InvalidRequest(
+            f"{bundle.spec.id} cannot {asked}.",
+            field="init_image",
+            detail=f"It is a {own.__name__}.",
+            hint=hint,
+        )
+    return found
+
+
+def _family(class_name: str) -> str:
+    """diffusers' own name for the family a pipeline class belongs to, "" for none."""
+    from diffusers.pipelines import auto_pipeline
+
+    for table in auto_pipeline.SUPPORTED_TASKS_MAPPINGS:
+        for family, found in table.items():
+            if found.__name__ == class_name:
+                return str(family)
+    return ""
+
+
+# ---- opening ----
+
+
+def _open_part(spec: ModelSpec, folder: Path, part_class: Any, variant: str, dtype: torch.dtype) -> Any:
+    with CONSTRUCTION, _explained(spec, folder.name):
+        module, told = part_class.from_pretrained(
+            folder,
+            dtype=dtype,
+            variant=variant or None,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    missing = sorted(told["missing_keys"])
+    if missing:
+        raise unusable(spec, f"{len(missing)} tensors are missing in its {folder.name}, first {missing[0]}.")
+    return _ready(module)
+
+
+def _open_from_file(
+    spec: ModelSpec,
+    file: Path,
+    config: Path,
+    pipeline_class: Any,
+    part: str,
+    parts: tuple[str, ...],
+    dtype: torch.dtype,
+) -> Any:
+    """One part out of a single file; diffusers is told to leave the others alone."""
+    others = {name: None for name in parts if name != part}
+    with CONSTRUCTION, _explained(spec, part):
+        pipeline = pipeline_class.from_single_file(
+            str(file), config=str(config), dtype=dtype, local_files_only=True, **others
+        )
+    module = getattr(pipeline, part)
+    missing = [name for name, weight in module.named_parameters() if weight.is_meta]
+    if missing:
+        raise unusable(spec, f"{len(missing)} tensors are missing in its {part}, first {missing[0]}.")
+    return _ready(module)
+
+
+def _ready(module: Any) -> Any:
+    """For inference only; a VAE that must not run in half precision takes any input and answers in float32.
+
+    diffusers would cast such a VAE up and down around each use, which a lent module must not suffer.
+    """
+    import torch
+
+    module.eval().requires_grad_(False)
+    if getattr(getattr(module, "config", None), "force_upcast", False) and module.dtype == torch.float32:
+        module.register_to_config(force_upcast=False)
+        for name in ("encoder", "quant_conv", "post_quant_conv", "decoder"):
+            inner = getattr(module, name, None)
+            if inner is not None:
+                inner.register_forward_pre_hook(lambda _, args: tuple(_float(value) for value in args))
+    return module
+
+
+def _float(value: Any) -> Any:
+    return value.float() if hasattr(value, "float") else value
+
+
+def _held_dtype(folder: Path, part_class: Any, dtype: torch.dtype) -> torch.dtype:
+    """`dtype`, or float32 for a VAE that says it overflows in half precision."""
+    import torch
+
+    if dtype == torch.float16 and hasattr(part_class, "decode"):
+        config = folder / "config.json"
+        default = inspect.signature(part_class.__init__).parameters.get("force_upcast")
+        if read_json(config).get("force_upcast", bool(default and default.default)):
+            return torch.float32
+    return dtype
+
+
+_VARIANTS = {"float16": "fp16", "bfloat16": "bf16"}
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _nbytes(tensors: Mapping[str, TensorInfo], part_class: Any, dtype: torch.dtype) -> int:
+    kept = getattr(part_class, "_keep_in_fp32_modules", None) or ()
+
+    def itemsize(name: str) -> int:
+        return 4 if any(word in name.split(".") for word in kept) else dtype.itemsize
+
+    return sum(info.nbytes_as(itemsize(name)) for name, info in tensors.items())
+
+
+def _fingerprint(files: Iterable[Path]) -> str:
+    """Changes when a file is replaced, so that a new checkpoint under an old name is not mistaken for the loaded one."""
+    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(stats).encode()).hexdigest()[:8]
+
+
+def _is_module(part_class: Any) -> bool:
+    import torch
+
+    return inspect.isclass(part_class) and issubclass(part_class, torch.nn.Module)
+
+
+@cache
+def _libraries() -> None:
+    """Import what opens models, and keep its progress bars and advice out of the log."""
+    import diffusers
+    import transformers
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+
+
+@contextmanager
+def _explained(spec: ModelSpec, part: str) -> Iterator[None]:
+    """Whatever a library says while opening a part becomes one sentence about the model."""
+    import torch
+
+    try:
+        yield
+    except (StudioError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except ImportError as error:
+        raise unusable(
+            spec, f"Its {part} needs a package that is not installed.", _first_line(error)
+        ) from error
+    except Exception as error:
+        raise unusable(
+            spec, f"Its {part} could not be opened.", f"{type(error).__name__}: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]
