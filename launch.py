@@ -17,6 +17,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -27,6 +28,7 @@ STAMP = VENV / "atelier-ready.json"  # written last, so an interrupted set-up is
 REQUIREMENTS = ROOT / "requirements.txt"
 TEST_REQUIREMENTS = ROOT / "tests" / "requirements.txt"
 WHEELS = "https://download.pytorch.org/whl"
+PIP_RELEASES = "https://pypi.org/pypi/pip/json"
 MINIMUM = (3, 11)
 
 
@@ -151,10 +153,10 @@ def same_version() -> bool:
 def download_pip() -> Path:
     """The newest pip wheel from PyPI, its hash checked. Raises SetupError when PyPI cannot be reached."""
     try:
-        with urllib.request.urlopen("https://pypi.org/pypi/pip/json", timeout=30) as answer:
+        with urllib.request.urlopen(PIP_RELEASES, timeout=30) as answer:
             files = json.load(answer)["urls"]
         wheel = next(file for file in files if file["packagetype"] == "bdist_wheel")
-        with urllib.request.urlopen(wheel["url"], timeout=60) as answer:
+        with urllib.request.urlopen(urllib.parse.urljoin(PIP_RELEASES, wheel["url"]), timeout=60) as answer:
             data = answer.read()
     except OSError as error:
         raise SetupError(
