@@ -87,3 +87,12 @@ def as_problem(error: BaseException) -> Problem:
         hint="Try again; if it happens again, the log of the worker has the details.",
         detail=f"{type(error).__name__}: {error}"[:500],
     )
+
+
+def readable_bytes(nbytes: float) -> str:
+    """Memory as people read it, in the units memory is sold in (1 GB = 2³⁰ bytes): "900 kB", "3.2 GB", "61 GB"."""
+    for unit in ("B", "kB", "MB"):
+        if abs(nbytes) < 1000:
+            return f"{nbytes:.0f} {unit}"
+        nbytes /= 1024
+    return f"{nbytes:.1f} GB" if abs(nbytes) < 10 else f"{nbytes:.0f} GB"
