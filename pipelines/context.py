@@ -23,6 +23,7 @@ class Context:
 
     emit: sends an event to the server. is_cancelled: tells whether someone asked to stop. inputs: asset id → encoded bytes.
     spool: a folder for files too large to send as bytes (the server moves them into the library).
+    with_metadata: write the recipe into the files made (off for people who share them without).
     """
 
     job_id: str
@@ -32,6 +33,12 @@ class Context:
     is_cancelled: Callable[[], bool]
     spool: Path
     inputs: Mapping[str, bytes] = field(default_factory=dict)
+    with_metadata: bool = True
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the device computes in."""
+        return self.memory.device.dtype()  # type: ignore[attr-defined]
 
     def lease(self, components: Sequence[Component], working_bytes: int = 0) -> Lease:
         """Borrow components together, all or none; a context manager. Waits its turn, raises `Cancelled` or `OutOfMemory`."""

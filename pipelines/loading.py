@@ -10,9 +10,9 @@ import hashlib
 import importlib
 import inspect
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 Task = Literal["text-to-image", "image-to-image"]
 
-CONSTRUCTION = threading.Lock()  # building modules on the meta device patches torch for the whole process
 RENAMED = {"CLIPFeatureExtractor": "CLIPImageProcessor"}  # published folders keep the old name
 _cheap = threading.local()  # tokenizers per thread: the fast ones must not be used by two at once
 
@@ -39,6 +38,7 @@ class Bundle:
 
     pipeline_class: the class `model_index.json` names. modules: part name → component. cheap: part name → class of what holds
     no tensors (tokenizers, image processors, the scheduler). settings: the pipeline's own switches, as the folder has them.
+    dtype: what the parts are held in, but for a VAE that needs float32.
     """
 
     spec: ModelSpec
@@ -46,7 +46,8 @@ class Bundle:
     pipeline_class: Any
     modules: Mapping[str, Component]
     cheap: Mapping[str, Any]
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any]
+    dtype: torch.dtype
 
     @property
     def components(self) -> list[Component]:
@@ -75,6 +76,9 @@ class Bundle:
         }
         if parts.get("safety_checker", self) is None and "requires_safety_checker" in taken:
             parts["requires_safety_checker"] = False
+        needed = [name for name, value in taken.items() if value.default is value.empty and name != "self"]
+        if missing := [name for name in needed if name not in parts]:
+            raise unusable(self.spec, f"Its model_index.json lists no {' and no '.join(missing)}.")
         with _explained(self.spec, "pipeline"):
             pipeline = pipeline_class(**parts)
         pipeline.set_progress_bar_config(disable=True)
@@ -101,7 +105,7 @@ class Bundle:
             raise InvalidRequest(
                 f"The scheduler {name} needs a package that is not installed.",
                 field="scheduler",
-                detail=_first_line(error),
+                detail=first_line(error),
                 hint="Pick another scheduler, or install the package.",
             ) from None
 
@@ -118,8 +122,10 @@ class Bundle:
 
 
 def diffusers_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
-    """The parts of a diffusers model in `dtype`, measured but not yet read.
+    """The parts of a diffusers model, measured but not yet read.
 
+    dtype: what the device computes in. Where that is bfloat16, a UNet or a model published in float16 is held in float16, which
+    keeps three more bits of every weight.
     Raises ModelUnavailable, in one sentence, for every folder that cannot be used: pickles, cut-off files, missing parts or
     shards, classes unknown to the installed libraries, code of its own.
     """
@@ -143,6 +149,7 @@ def unusable(spec: ModelSpec, reason: str, detail: str = "") -> ModelUnavailable
 
 def _folder_bundle(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> Bundle:
     index = read_json(folder / "model_index.json")
+    dtype = _model_dtype(index, lambda part: find_weights(folder / part).tensors(), dtype)
     modules: dict[str, Component] = {}
     cheap: dict[str, Any] = {}
     for name, part_class in _part_classes(spec, index).items():
@@ -152,7 +159,7 @@ def _folder_bundle(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> Bundle:
             modules[name] = _folder_component(spec, folder, name, part_class, dtype)
         else:
             cheap[name] = part_class
-    return Bundle(spec, folder, _pipeline_class(spec, index), modules, cheap, _settings(index))
+    return Bundle(spec, folder, _pipeline_class(spec, index), modules, cheap, _settings(index), dtype)
 
 
 def _folder_component(
@@ -173,6 +180,7 @@ def _single_file_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
     tensors = read_header(file)
     folder = Path(spec.facts["config"]) if "config" in spec.facts else find_config(file, tensors)
     index = read_json(folder / "model_index.json")
+    dtype = _model_dtype(index, lambda part: tensors_of(tensors, part), dtype)
     pipeline_class = _pipeline_class(spec, index)
     classes = _part_classes(spec, index)
     classes.pop("safety_checker", None)  # from_single_file leaves it out too: these files never hold one
@@ -189,7 +197,7 @@ def _single_file_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
         key = f"{spec.id}:{name}:{_name(held)}@{_fingerprint((file,))}"
         modules[name] = Component(key, load, _nbytes(inside, part_class, held))
     cheap = {name: found for name, found in classes.items() if not _is_module(found)}
-    return Bundle(spec, folder, pipeline_class, modules, cheap, _settings(index))
+    return Bundle(spec, folder, pipeline_class, modules, cheap, _settings(index), dtype)
 
 
 # ---- classes, by the folder's own words ----
@@ -228,7 +236,9 @@ def _part_class(part: str, library: str, name: str) -> Any:
 
 
 def _settings(index: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in index.items() if name[0] != "_" and not isinstance(value, list)}
+    """The pipeline's switches, and None for every part the folder says it does without."""
+    plain = {name: value for name, value in index.items() if name[0] != "_" and not isinstance(value, list)}
+    return plain | {name: None for name, value in index.items() if value == [None, None]}
 
 
 def _class_for(bundle: Bundle, task: Task) -> Any:
@@ -277,7 +287,7 @@ def _family(class_name: str) -> str:
 
 
 def _open_part(spec: ModelSpec, folder: Path, part_class: Any, variant: str, dtype: torch.dtype) -> Any:
-    with CONSTRUCTION, _explained(spec, folder.name):
+    with _explained(spec, folder.name):
         module, told = part_class.from_pretrained(
             folder,
             dtype=dtype,
@@ -303,7 +313,7 @@ def _open_from_file(
 ) -> Any:
     """One part out of a single file; diffusers is told to leave the others alone."""
     others = {name: None for name in parts if name != part}
-    with CONSTRUCTION, _explained(spec, part):
+    with _explained(spec, part):
         pipeline = pipeline_class.from_single_file(
             str(file), config=str(config), dtype=dtype, local_files_only=True, **others
         )
@@ -333,6 +343,19 @@ def _ready(module: Any) -> Any:
 
 def _float(value: Any) -> Any:
     return value.float() if hasattr(value, "float") else value
+
+
+def _model_dtype(
+    index: Mapping[str, Any], tensors_of_part: Callable[[str], Mapping[str, TensorInfo]], dtype: torch.dtype
+) -> torch.dtype:
+    import torch
+
+    if dtype != torch.bfloat16:
+        return dtype
+    stored = (
+        {info.dtype for info in tensors_of_part("transformer").values()} if "transformer" in index else set()
+    )
+    return torch.float16 if "unet" in index or stored == {"F16"} else dtype
 
 
 def _held_dtype(folder: Path, part_class: Any, dtype: torch.dtype) -> torch.dtype:
@@ -396,14 +419,15 @@ def _explained(spec: ModelSpec, part: str) -> Iterator[None]:
         raise
     except ImportError as error:
         raise unusable(
-            spec, f"Its {part} needs a package that is not installed.", _first_line(error)
+            spec, f"Its {part} needs a package that is not installed.", first_line(error)
         ) from error
     except Exception as error:
         raise unusable(
-            spec, f"Its {part} could not be opened.", f"{type(error).__name__}: {_first_line(error)}"
+            spec, f"Its {part} could not be opened.", f"{type(error).__name__}: {first_line(error)}"
         ) from error
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says in its first line, short enough for a person."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:300]

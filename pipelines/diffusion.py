@@ -1,0 +1,397 @@
+"""One leased diffusers model, ready to paint: encode a prompt, draw noise, make a picture. Shared by image and video.
+
+The call is built from what the pipeline's `__call__` takes, so any family works that diffusers can assemble. Whatever a model
+cannot use of a request is an error or a note on the painting, never silently dropped.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pipelines.catalog import ModelSpec
+from pipelines.catalog.headers import BadFile, read_json
+from pipelines.errors import InvalidRequest, ModelUnavailable
+from pipelines.loading import Bundle, Task, first_line, unusable
+from pipelines.memory import Lease
+from pipelines.messages import DiffusionRequest
+from pipelines.preview import Preview
+
+OnStep = Callable[[int, int, bytes | None], None]
+Embeddings = Mapping[str, torch.Tensor]
+"""A prompt as the model sees it: keyword of the pipeline's `__call__` → (1, tokens, width) or pooled (1, width)."""
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A finished picture. pixels: (H, W, 3) uint8. notes: what could not be done as asked, one sentence each."""
+
+    pixels: np.ndarray
+    notes: tuple[str, ...] = ()
+    steps: int = 0
+    scheduler: str = ""
+
+
+@dataclass
+class Painter:
+    """Paints with one leased model. Holds pipelines for both tasks on the same modules; good inside the lease only."""
+
+    bundle: Bundle
+    lease: Lease
+    scheduler: str = ""
+    _pipelines: dict[Task, Any] = field(default_factory=dict)
+
+    def pipeline(self, task: Task = "text-to-image") -> Any:
+        """The assembled diffusers pipeline, with a fresh scheduler: schedulers carry state from one picture to the next."""
+        if task not in self._pipelines:
+            self._pipelines[task] = self.bundle.build(self.lease, task, self.scheduler)
+        pipeline = self._pipelines[task]
+        if getattr(pipeline, "scheduler", None) is not None:
+            pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
+        return pipeline
+
+    @torch.no_grad()
+    def encode(self, request: DiffusionRequest) -> Embeddings | None:
+        """The request's prompt and negative prompt as embeddings for `paint`; None for families that take words only.
+
+        Encode once and paint many times, or `blend` two of them to travel from one prompt to another.
+        """
+        pipeline = self.pipeline()
+        encode = getattr(pipeline, "encode_prompt", None)
+        if encode is None:
+            return None
+        offered = {
+            "prompt": request.prompt,
+            "prompt_2": None,
+            "prompt_3": None,
+            "device": self.lease.device,
+            "num_images_per_prompt": 1,
+            "do_classifier_free_guidance": request.guidance_scale > 1,
+            "negative_prompt": request.negative_prompt or None,
+        }
+        takes, called = inspect.signature(encode).parameters, inspect.signature(pipeline.__call__).parameters
+        usual = {name: value.default for name, value in called.items() if value.default is not value.empty}
+        with _explained(self.bundle.spec):
+            encoded = encode(**{name: value for name, value in {**usual, **offered}.items() if name in takes})
+        return _embeddings(encoded, takes, called)
+
+    def noise(self, width: int, height: int, generator: torch.Generator) -> torch.Tensor | None:
+        """The noise `paint` would start from with this generator, for `latents=`; None for families we cannot draw it for."""
+        pipeline = self.pipeline()
+        model = _picture_model(pipeline)
+        factor = getattr(pipeline, "vae_scale_factor", None)
+        if (
+            model is None
+            or factor is None
+            or "latents" not in inspect.signature(pipeline.__call__).parameters
+        ):
+            return None
+        channels = model.config.in_channels
+        if hasattr(pipeline, "_pack_latents"):
+            drawn = pipeline.prepare_latents(
+                1, channels // 4, height, width, model.dtype, self.lease.device, generator
+            )
+            return drawn[0] if isinstance(drawn, tuple) else drawn
+        shape = (1, channels, height // factor, width // factor)
+        return torch.randn(shape, generator=generator, dtype=model.dtype).to(self.lease.device)
+
+    def paint(
+        self,
+        request: DiffusionRequest,
+        generator: torch.Generator,
+        *,
+        init_image: Image.Image | None = None,
+        embeddings: Embeddings | None = None,
+        latents: torch.Tensor | None = None,
+        on_step: OnStep = lambda step, total, preview: None,
+    ) -> Painting:
+        """One picture of `request.width` by `request.height`.
+
+        init_image: start from this picture, moved away by `request.strength`. embeddings: from `encode`, instead of the words.
+        latents: from `noise`, instead of drawing them. on_step: called after every step with (step, steps, preview JPEG or None);
+        what it raises ends the work there. Raises InvalidRequest for what this model cannot do, ModelUnavailable when it gives no
+        picture.
+        """
+        pipeline = self.pipeline("text-to-image" if init_image is None else "image-to-image")
+        call, notes = _call(pipeline, request, init_image, embeddings, latents)
+        watch = _Watch(self.bundle.spec, Preview(pipeline, request.width, request.height), on_step)
+        watch.attach(pipeline, call)
+        with warnings.catch_warnings(), _explained(self.bundle.spec):
+            warnings.filterwarnings("ignore", message="invalid value encountered", category=RuntimeWarning)
+            output = pipeline(**call, generator=generator, output_type="np")
+        pixels = _pixels(self.bundle.spec, output)
+        if pixels.shape[:2] != (request.height, request.width):
+            made = f"{pixels.shape[1]}×{pixels.shape[0]}"
+            notes.append(
+                f"Made {made} instead of {request.width}×{request.height}: this model works in larger squares."
+            )
+        scheduler = type(getattr(pipeline, "scheduler", None)).__name__
+        return Painting(pixels, tuple(notes), watch.steps, scheduler)
+
+
+def blend(a: Embeddings, b: Embeddings, t: float) -> dict[str, torch.Tensor]:
+    """The way from prompt `a` (t = 0) to `b` (t = 1); both from the same painter with the same guidance."""
+    return {name: torch.lerp(a[name], b[name], t) for name in a}
+
+
+def slerp(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
+    """Noise between `a` and `b` that is still noise: moving along the sphere keeps its norm, a straight line loses up to 29 %.
+
+    Source: K. Shoemake, Animating rotation with quaternion curves, 1985.
+    """
+    left, right = a.flatten().double(), b.flatten().double()
+    cosine = torch.dot(left, right) / (left.norm() * right.norm())
+    angle = torch.arccos(cosine.clamp(-1, 1))
+    if angle.sin().abs() < 1e-6:
+        return torch.lerp(a, b, t)
+    mixed = (torch.sin((1 - t) * angle) * left + torch.sin(t * angle) * right) / torch.sin(angle)
+    return mixed.reshape(a.shape).to(a.dtype)
+
+
+# ---- the call ----
+
+
+def _call(
+    pipeline: Any,
+    request: DiffusionRequest,
+    init_image: Image.Image | None,
+    embeddings: Embeddings | None,
+    latents: torch.Tensor | None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Keywords for the pipeline's `__call__`, and a note for every wish it has no keyword for."""
+    takes = inspect.signature(pipeline.__call__).parameters
+    notes: list[str] = []
+    call: dict[str, Any] = {
+        "width": request.width,
+        "height": request.height,
+        "num_inference_steps": request.num_inference_steps,
+        "guidance_scale": request.guidance_scale,
+        "use_resolution_binning": False,  # PixArt and Sana would otherwise paint another size and scale it
+    }
+    if embeddings is not None:
+        call |= embeddings
+    elif "prompt" in takes:
+        call["prompt"] = request.prompt
+        call["negative_prompt"] = request.negative_prompt or None
+    elif request.prompt:
+        notes.append("The prompt was not used: this model paints without words.")
+    if latents is not None and init_image is None:
+        call["latents"] = latents
+    if init_image is not None:
+        call |= {"image": init_image, "strength": request.strength}
+        if "strength" not in takes:
+            notes.append("Strength was not used: this model edits the whole picture by instruction.")
+        elif int(request.num_inference_steps * request.strength) < 1:
+            raise InvalidRequest(
+                "With so little strength nothing would be done to the start image.",
+                field="strength",
+                detail=f"{request.num_inference_steps} steps at strength {request.strength} leave less than one step.",
+                hint=f"Use a strength of at least {1 / request.num_inference_steps:.2f}, or more steps.",
+            )
+    notes += _guidance(pipeline, request, call, takes)
+    return {name: value for name, value in call.items() if name in takes}, notes
+
+
+def _guidance(
+    pipeline: Any, request: DiffusionRequest, call: dict[str, Any], takes: Mapping[str, Any]
+) -> list[str]:
+    """Set what guidance means for this family; returns notes on what of it goes unused."""
+    notes: list[str] = []
+    scale = request.guidance_scale
+    config = getattr(_picture_model(pipeline), "config", {})
+    is_guided = "guidance_scale" in takes and scale > 1
+    if "true_cfg_scale" in takes:
+        usual = takes["true_cfg_scale"].default
+        is_guided = isinstance(usual, int | float) and usual > 1 and scale > 1
+        if not config.get("guidance_embeds", False):
+            call.pop("guidance_scale")
+            if is_guided:  # Qwen-Image: the true scale is the knob people know
+                call["true_cfg_scale"] = scale
+                call.setdefault("negative_prompt", request.negative_prompt)
+                call["negative_prompt"] = call["negative_prompt"] or " "
+            else:
+                notes.append("Guidance was not used: this model is made to run without it.")
+    elif "guidance_scale" not in takes:
+        notes.append("Guidance was not used: this model has none.")
+    if request.negative_prompt and "negative_prompt" not in takes:
+        notes.append("The negative prompt was not used: this model has none.")
+    elif request.negative_prompt and not is_guided:
+        notes.append(
+            "The negative prompt was not used: it takes a guidance above 1 in a model that can be guided."
+        )
+    return notes
+
+
+def _picture_model(pipeline: Any) -> Any:
+    """The network that denoises: `unet` or `transformer`; None when the family has another shape."""
+    return getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
+
+
+def _embeddings(encoded: Any, takes: Mapping[str, Any], called: Mapping[str, Any]) -> Embeddings | None:
+    """What `encode_prompt` returned under the names `__call__` takes it by; None where the order is not one we know.
+
+    takes, called: the parameters of `encode_prompt` and of `__call__`.
+    """
+    plain, negative = "prompt_embeds", "negative_prompt_embeds"
+    pooled, negative_pooled = "pooled_prompt_embeds", "negative_pooled_prompt_embeds"
+    mask, negative_mask = "prompt_attention_mask", "negative_prompt_attention_mask"
+    layouts = {
+        (2, True, False, False): (plain, negative),  # Stable Diffusion 1 and 2
+        (4, True, True, False): (plain, negative, pooled, negative_pooled),  # SDXL, SD3
+        (3, False, True, False): (plain, pooled, ""),  # Flux; the third are positions it makes itself
+        (4, True, False, True): (plain, mask, negative, negative_mask),  # PixArt, Sana, AuraFlow
+    }
+    if not isinstance(encoded, tuple) or {"prompt_embeds_2", "prompt_embeds_mask"} & called.keys():
+        return None
+    guided = "do_classifier_free_guidance" in takes
+    names = layouts.get((len(encoded), guided, pooled in called, mask in called), ())
+    found = {name: value for name, value in zip(names, encoded, strict=False) if name and value is not None}
+    is_known = bool(found) and found.keys() <= called.keys()
+    return found if is_known and all(isinstance(value, torch.Tensor) for value in found.values()) else None
+
+
+# ---- the run ----
+
+
+class _Watch:
+    """Hears of every step: reports it with a preview, and looks for numbers that are none."""
+
+    def __init__(self, spec: ModelSpec, preview: Preview, on_step: OnStep) -> None:
+        self._spec = spec
+        self._preview = preview
+        self.on_step = on_step
+        self.steps = 0
+
+    def attach(self, pipeline: Any, call: dict[str, Any]) -> None:
+        if "callback_on_step_end" in inspect.signature(pipeline.__call__).parameters:
+            call["callback_on_step_end"] = self._step
+        else:  # older families only tell their progress bar
+            pipeline.progress_bar = functools.partial(_Bar, self)
+
+    def _step(self, pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        latents = tensors.get("latents")
+        total = max(step + 1, int(getattr(pipeline, "num_timesteps", 0) or 0))
+        preview = None
+        if latents is not None:
+            # not at every step: a GPU would have to wait for the answer each time
+            if step + 1 in (1, total) and not torch.isfinite(latents).all():
+                raise no_numbers(self._spec)
+            preview = self._preview(latents)
+        self.steps = step + 1
+        self.on_step(step + 1, total, preview)
+        return tensors
+
+
+class _Bar:
+    """Stands in for the progress bar of pipelines without a step callback."""
+
+    def __init__(self, watch: _Watch, iterable: Any = None, total: int | None = None) -> None:
+        self._watch, self._iterable = watch, iterable
+        self._total = total if total is not None else len(iterable)
+        self._done = 0
+
+    def __iter__(self) -> Any:
+        for item in self._iterable:
+            yield item
+            self.update()
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def update(self, count: int = 1) -> None:
+        self._done += count
+        self._watch.steps = self._done
+        self._watch.on_step(self._done, max(self._done, self._total), None)
+
+
+@contextmanager
+def _explained(spec: ModelSpec) -> Iterator[None]:
+    """What diffusers says about a request or a model becomes an error a person can act on; the rest passes."""
+    try:
+        yield
+    except (ImportError, NameError) as error:
+        raise ModelUnavailable(
+            f"{spec.id} needs a package that is not installed.",
+            detail=first_line(error),
+            hint="Install it into the studio's environment, or pick another scheduler or model.",
+        ) from error
+    except ValueError as error:
+        raise InvalidRequest(
+            f"{spec.id} cannot work with these settings.",
+            detail=first_line(error),
+            hint="Change the setting it names, or pick another model.",
+        ) from error
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if not re.search(r"size|shape|channels|dtype", str(error)):
+            raise
+        raise unusable(spec, "Its parts do not fit together.", first_line(error)) from error
+
+
+def _pixels(spec: ModelSpec, output: Any) -> np.ndarray:
+    """(H, W, 3) uint8 of the first picture, as diffusers itself would round it; raises when there is nothing to see."""
+    image = np.asarray(output.images[0])
+    if any(getattr(output, "nsfw_content_detected", None) or ()):
+        raise InvalidRequest(
+            "The model's own safety checker held this picture back.",
+            field="prompt",
+            detail="It was blacked out by the checker that comes with the model.",
+            hint="Change the prompt or the seed.",
+        )
+    if not np.isfinite(image).all():
+        raise no_numbers(spec)
+    pixels: np.ndarray = (image * 255).round().astype(np.uint8)
+    pixels = pixels[:, :, :3] if pixels.shape[-1] >= 3 else np.repeat(pixels[:, :, :1], 3, axis=2)
+    if not pixels.any():
+        raise ModelUnavailable(
+            f"{spec.id} gave an entirely black picture.",
+            detail="Every pixel is zero; half precision can overflow in some decoders.",
+            hint="Try another seed; if it stays black, the checkpoint is damaged or needs another VAE.",
+        )
+    return pixels
+
+
+def no_numbers(spec: ModelSpec) -> ModelUnavailable:
+    return unusable(spec, "It gives numbers that are none (NaN): its weights are damaged or overflow.")
+
+
+# ---- memory ----
+
+
+def working_bytes(bundle: Bundle, request: DiffusionRequest) -> int:
+    """Bytes one picture needs beside the weights: the larger of denoising and decoding, which never overlap.
+
+    Priors, from the shapes of Stable Diffusion: decoding holds about 2,200 numbers per pixel where the VAE is 128 wide at full
+    size; a UNet about 64 activations as wide as its first level per latent, twice for guidance; a transformer about 24 per token.
+    The memory manager learns better ones.
+    """
+    pixels = request.width * request.height
+    vae = _config(bundle, "vae")
+    width = min(vae.get("block_out_channels") or [128])
+    decode = pixels * 2200 * width / 128 * (4 if vae.get("force_upcast") else bundle.dtype.itemsize)
+    unet, transformer = _config(bundle, "unet"), _config(bundle, "transformer")
+    latents = pixels / 64
+    denoise = latents * 64 * (unet.get("block_out_channels") or [0])[0] * 2 * bundle.dtype.itemsize
+    heads = transformer.get("num_attention_heads", 0) * transformer.get("attention_head_dim", 0)
+    denoise += latents / 4 * 24 * heads * 2 * bundle.dtype.itemsize
+    return int(max(decode, denoise)) + (32 << 20)
+
+
+def _config(bundle: Bundle, part: str) -> dict[str, Any]:
+    try:
+        return read_json(bundle.folder / part / "config.json")
+    except BadFile:
+        return {}

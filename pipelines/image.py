@@ -1,0 +1,134 @@
+"""Words, or words and a start image, to pictures: any diffusers model that makes images."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from PIL import Image, ImageOps
+
+from pipelines.catalog import ModelSpec
+from pipelines.context import Context
+from pipelines.device import TorchDevice
+from pipelines.diffusion import Painter, Painting, working_bytes
+from pipelines.encode import MEDIA_TYPES, encode_image, parameters_text, recipe_of
+from pipelines.errors import InvalidRequest
+from pipelines.loading import diffusers_bundle
+from pipelines.memory import Component
+from pipelines.messages import MAX_SEED, Artifact, ImageRequest
+
+
+class ImagePipeline:
+    """Makes `num_images` pictures; picture i is the one that seed + i gives alone, to the byte."""
+
+    def plan(
+        self, request: ImageRequest, spec: ModelSpec, dtype: torch.dtype | None = None
+    ) -> tuple[list[Component], int]:
+        """What to lease for this request, and the bytes of the work itself. dtype: what the device computes in, if known."""
+        bundle = diffusers_bundle(spec, dtype or TorchDevice().dtype())
+        return bundle.components, working_bytes(bundle, request)
+
+    def generate(self, request: ImageRequest, ctx: Context) -> Iterator[Artifact]:
+        # 1. Check the inputs before asking for the device
+        bundle = diffusers_bundle(ctx.spec, ctx.dtype)
+        notes: list[str] = []
+        init_image = None
+        if request.init_image:
+            init_image, notes = start_image(ctx, request.init_image, request.width, request.height)
+        bundle.class_for("image-to-image" if init_image else "text-to-image")
+        bundle.scheduler(request.scheduler)
+
+        # 2. Borrow the model: all its parts, and room for the work
+        with ctx.lease(bundle.components, working_bytes(bundle, request)) as lease:
+            painter = Painter(bundle, lease, request.scheduler)
+            for index in range(request.num_images):
+                item = single(request, index)
+
+                # 3. Encode, denoise, decode: noise from the item's own seed, the same on any device
+                ctx.progress("encode")
+                painting = painter.paint(
+                    item,
+                    ctx.generator(item.seed),
+                    init_image=init_image,
+                    on_step=partial(_report, ctx, index, request.num_images),
+                )
+
+                # 4. Write the file, the recipe inside
+                ctx.progress("save")
+                yield artifact(item, painting, ctx, notes)
+
+
+def _report(ctx: Context, index: int, count: int, step: int, total: int, preview: bytes | None) -> None:
+    """Progress over the whole batch; where a cancel is heard."""
+    ctx.progress("denoise", index * total + step, count * total, preview)
+
+
+def single(request: ImageRequest, index: int) -> ImageRequest:
+    """The request for picture `index` of a batch alone: its own seed, counted up from the first."""
+    seed = (request.seed + index) % (MAX_SEED + 1)
+    return request.model_copy(update={"seed": seed, "num_images": 1})
+
+
+def artifact(request: ImageRequest, painting: Painting, ctx: Context, notes: list[str]) -> Artifact:
+    """A painting as the file the request asks for, with what is worth knowing about it."""
+    height, width = painting.pixels.shape[:2]
+    media_type, suffix = MEDIA_TYPES[request.format]
+    text = parameters_text(
+        request, width=width, height=height, scheduler=painting.scheduler, model_title=ctx.spec.title
+    )
+    facts: dict[str, Any] = {
+        "width": width,
+        "height": height,
+        "scheduler": painting.scheduler,
+        "steps": painting.steps,
+    }
+    if told := [*notes, *painting.notes]:
+        facts["notes"] = told
+    return Artifact(
+        kind="image",
+        media_type=media_type,
+        suffix=suffix,
+        data=encode_image(
+            painting.pixels,
+            request.format,
+            parameters=text if ctx.with_metadata else "",
+            recipe=recipe_of(request) if ctx.with_metadata else None,
+        ),
+        facts=facts,
+        recipe=request,
+    )
+
+
+def start_image(
+    ctx: Context, asset_id: str, width: int, height: int, field: str = "init_image"
+) -> tuple[Image.Image, list[str]]:
+    """The picture of an asset as RGB, scaled and cropped around its middle to (width, height), and a note if that changed it.
+
+    Transparency becomes white. Raises InvalidRequest when the file is missing or no picture.
+    """
+    data = ctx.inputs.get(asset_id)
+    if data is None:
+        raise InvalidRequest(
+            "The start image is not in the library any more.", field=field, hint="Choose another picture."
+        )
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InvalidRequest(
+            "The start image cannot be read.",
+            field=field,
+            detail=f"{len(data):,} bytes: {type(error).__name__}: {error}"[:300],
+            hint="Choose a PNG, JPEG or WebP picture.",
+        ) from None
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    image = image.convert("RGB")
+    if image.size == (width, height):
+        return image, []
+    note = f"The start image of {image.width}×{image.height} was scaled and cropped to {width}×{height}."
+    return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS), [note]
