@@ -5,6 +5,7 @@ Raised anywhere, turned into a `Problem` once at the edge (worker, API, CLI). Ev
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
 
@@ -81,6 +82,12 @@ def as_problem(error: BaseException) -> Problem:
     """The `Problem` a person sees for any exception; the traceback belongs in the log, not here."""
     if isinstance(error, StudioError):
         return error.problem()
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return OutOfDisk(
+            "The disk is full.",
+            detail=f"{error.strerror}{f': {error.filename}' if error.filename else ''}. What was made before is untouched.",
+            hint="Free some space, or empty the library's trash, and try again.",
+        ).problem()
     return Problem(
         "internal",
         "Something went wrong inside the studio.",

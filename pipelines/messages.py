@@ -8,9 +8,10 @@ A field that was left out takes the chosen model's own default (`Catalog.complet
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
@@ -291,6 +292,25 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class WorkerConfig:
+    """What a worker is told when it starts, before any command.
+
+    spool: a folder for files too large to send. Budgets in bytes, 0 for all there is; reserve None for a tenth, at most 1 GB.
+    keep_alive_seconds: how long an idle model stays, negative for ever. warm_up: load the libraries at once instead of with
+    the first job that needs them.
+    """
+
+    spool: str
+    device: str = "auto"
+    vram_budget_bytes: int = 0
+    reserve_vram_bytes: int | None = None
+    ram_budget_bytes: int = 0
+    keep_alive_seconds: float = 600.0
+    with_metadata: bool = True
+    warm_up: bool = True
+
+
+@dataclass(frozen=True)
 class Run:
     """Carry out a job. spec: the `ModelSpec` of request.model; inputs: asset id → encoded bytes of media it names."""
 
@@ -404,3 +424,25 @@ class Telemetry:
 
 
 Event = Ready | Progress | TextDelta | Produced | Finished | Planned | Telemetry
+
+# ---- on the wire ------------------------------------------------------------------------------------------------------
+
+
+def write_message(stream: BinaryIO, message: Any) -> None:
+    """Send one message: its length, then its pickle. Raises OSError when the other side is gone."""
+    data = pickle.dumps(message, protocol=5)
+    stream.write(len(data).to_bytes(8, "big"))
+    stream.write(data)
+    stream.flush()
+
+
+def read_message(stream: BinaryIO) -> Any:
+    """The next message; raises EOFError (or OSError) when the other side is gone.
+
+    Pickle, because both ends are this program: a worker is a child process on a pipe nobody else holds.
+    """
+    head = stream.read(8)
+    data = stream.read(int.from_bytes(head, "big")) if len(head) == 8 else b""
+    if len(head) < 8 or len(data) < int.from_bytes(head, "big"):
+        raise EOFError("the other side is gone")
+    return pickle.loads(data)
