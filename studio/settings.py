@@ -299,9 +299,11 @@ class Settings(BaseModel):
 
     def catalog(self) -> Catalog:
         """The models this studio offers: what ships, the folders it was told of, the hub's cache and its recommended list."""
-        from pipelines.catalog.scan import extra_model_paths
+        more: list[Path] = []
+        if self.extra_model_paths_config:
+            from pipelines.catalog.scan import extra_model_paths
 
-        more = extra_model_paths(self.extra_model_paths_config) if self.extra_model_paths_config else []
+            more = extra_model_paths(self.extra_model_paths_config)
         folders = (self.data_dir / "models", *self.models_dirs, *more)
         return Catalog(folders, registry=self.data_dir / "models.json")
 
