@@ -1,0 +1,62 @@
+"""What the installed libraries know, read from their source text: importing them would bring torch into the server."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+OUTPUTS = {"frames": "video", "video": "video", "videos": "video", "images": "image", "audios": "audio"}
+"""Field of a diffusers pipeline's output → what it makes."""
+
+
+@cache
+def pipeline_makes(class_name: str) -> str:
+    """What a diffusers pipeline class makes: "image", "video", "audio", or "" when the installed diffusers has no such class.
+
+    Told by the output its module returns. Reads one folder of source files, about half a second the first time.
+    """
+    root = _package("diffusers")
+    if root is None or not class_name.isidentifier() or class_name.endswith("Output"):
+        return ""
+    wanted = f"class {class_name}("
+    for file in sorted((root / "pipelines").rglob("pipeline_*.py")):
+        text = file.read_text(encoding="utf-8", errors="ignore")
+        if wanted not in text:
+            continue
+        returned = " ".join(re.findall(r"\w+Output\(([^)]*)\)", text))
+        found = {made for field, made in OUTPUTS.items() if re.search(rf"\b{field}=", returned)}
+        return next((made for made in ("video", "image", "audio") if made in found), "image")
+    return ""
+
+
+@cache
+def causal_language_models() -> frozenset[str]:
+    """Class names transformers' `AutoModelForCausalLM` opens on purpose (it opens others by accident)."""
+    root = _package("transformers")
+    if root is None:
+        return frozenset()
+    text = (root / "models" / "auto" / "modeling_auto.py").read_text(encoding="utf-8")
+    table = text.split("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES = ", 1)[1].split("\n)", 1)[0]
+    return frozenset(re.findall(r'"\w+", "(\w+)"', table))
+
+
+@cache
+def schedulers() -> tuple[str, ...]:
+    """The diffusers schedulers that can stand in for one another in UNet models, in diffusers' own order."""
+    root = _package("diffusers")
+    if root is None:
+        return ()
+    text = (root / "schedulers" / "scheduling_utils.py").read_text(encoding="utf-8")
+    table = text.split("class KarrasDiffusionSchedulers", 1)[1].split("\n\n\n", 1)[0]
+    return tuple(re.findall(r"^    (\w+Scheduler) = ", table, re.MULTILINE))
+
+
+def is_installed(package: str) -> bool:
+    return find_spec(package) is not None
+
+
+def _package(name: str) -> Path | None:
+    spec = find_spec(name)
+    return Path(spec.origin).parent if spec and spec.origin else None

@@ -1,0 +1,317 @@
+"""What a folder or file is, in its own words: model_index.json, config.json, tensor names. Nothing is opened, nothing imported.
+
+Every answer is a ModelSpec; one that cannot be used is "broken", and its problem is a sentence for a person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.catalog.classes import causal_language_models, is_installed, pipeline_makes, schedulers
+from pipelines.catalog.headers import (
+    PICKLES,
+    BadFile,
+    TensorInfo,
+    find_weights,
+    read_header,
+    read_json,
+)
+from pipelines.catalog.single_file import UNET, family_of, find_config, tensors_of
+from pipelines.catalog.spec import Loader, ModelSpec, Source
+from pipelines.messages import Modality
+
+AUDIO_MODELS: dict[str, Loader] = {
+    "BarkModel": "bark",
+    "VitsModel": "vits",
+    "MusicgenForConditionalGeneration": "musicgen",
+}
+CHEAP_PARTS = ("tokenizer", "scheduler", "feature_extractor", "image_processor", "processor")
+UNET_USES = {7: "enlarges pictures", 8: "edits pictures by instruction", 9: "fills masked areas of pictures"}
+QUANTISERS = {"bitsandbytes": "bitsandbytes", "gptq": "gptqmodel", "awq": "gptqmodel", "torchao": "torchao"}
+FIM = re.compile(r"fim.?(prefix|begin)|<PRE>|\[PREFIX\]|code_prefix", re.IGNORECASE)
+FAST = re.compile(r"turbo|lightning|schnell|hyper|lcm", re.IGNORECASE)
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+
+
+def identify(path: Path, places: Iterable[Path] = ()) -> ModelSpec:
+    """The spec of the model at `path`; state "broken", with the problem, when it cannot be used. Its id is `local/<name>`.
+
+    places: diffusers folders that may lend a single file the configs of its family.
+    """
+    facts: dict[str, Any] = {}
+    try:
+        if path.is_file():
+            return _single_file(path, places, facts)
+        if (path / "model_index.json").is_file():
+            return _diffusers(path, facts)
+        if (path / "config.json").is_file():
+            return _transformers(path, facts)
+        raise BadFile(_nothing(path, facts))
+    except BadFile as bad:
+        return _broken(path, str(bad), facts)
+    except (KeyError, TypeError, AttributeError, IndexError, OSError) as error:
+        return _broken(path, f"Its configuration is damaged ({type(error).__name__}: {error}).", facts)
+
+
+def _broken(path: Path, problem: str, facts: dict[str, Any]) -> ModelSpec:
+    name = path.stem if path.is_file() else path.name
+    source = Source(path=str(path))
+    return ModelSpec(
+        f"local/{name}", name, (), "diffusers", source, state="broken", problem=problem, facts=facts
+    )
+
+
+def _spec(
+    path: Path, loader: Loader, modalities: tuple[Modality, ...], nbytes: int, **rest: Any
+) -> ModelSpec:
+    name = path.stem if path.is_file() else path.name
+    return ModelSpec(
+        id=f"local/{name}",
+        title=name,
+        modalities=modalities,
+        loader=loader,
+        source=Source(path=str(path)),
+        licence=_licence(path),
+        weight_bytes=nbytes,
+        memory_bytes=int(nbytes * 1.3),
+        **rest,
+    )
+
+
+# ---- diffusers ----
+
+
+def _diffusers(folder: Path, facts: dict[str, Any]) -> ModelSpec:
+    index = read_json(folder / "model_index.json")
+    makes = _makes(index, facts)
+    nbytes = _check_parts(folder, index)
+    unet = read_json(folder / "unet" / "config.json") if index.get("unet") else {}
+    _check_unet(unet, str(index["_class_name"]))
+    modalities: tuple[Modality, ...] = ("video",) if makes == "video" else ("image", "video")
+    if index.get("requires_aesthetics_score"):  # the SDXL refiner improves pictures and makes none
+        modalities = ("image",)
+        facts["tasks"] = ["image-to-image"]
+    return _spec(
+        folder, "diffusers", modalities, nbytes, defaults=_defaults(folder, index, folder.name), facts=facts
+    )
+
+
+def _makes(index: Mapping[str, Any], facts: dict[str, Any]) -> str:
+    """ "image" or "video", by the pipeline class; fills facts with the class and its schedulers."""
+    name = index.get("_class_name")
+    if not isinstance(name, str):
+        raise BadFile(f"Its model_index.json names code of its own ({name}), which the studio never runs.")
+    makes = pipeline_makes(name)
+    facts |= {"class": name, "makes": makes}
+    if not makes:
+        raise BadFile(
+            f"Its pipeline class {name} is unknown to the installed diffusers; a newer studio may know it."
+        )
+    if makes == "audio":
+        raise BadFile(f"It makes sound with diffusers ({name}), which no tab of the studio uses.")
+    if "Prior" in name or "Upscale" in name or "ControlNet" in name:
+        raise BadFile(f"A {name} is one part of a larger process; the studio cannot use it by itself.")
+    if index.get("unet"):
+        facts["schedulers"] = list(schedulers())
+    return makes
+
+
+def _check_parts(folder: Path, index: Mapping[str, Any]) -> int:
+    """Bytes of all weights; raises BadFile for the first part that is missing or not whole."""
+    nbytes = 0
+    for name, value in index.items():
+        if not isinstance(value, list) or len(value) != 2 or not value[0]:
+            continue
+        library, class_name = value
+        if library not in ("diffusers", "transformers") and (folder / name / f"{library}.py").is_file():
+            raise BadFile(
+                f"Its {name} needs code of its own ({library}.{class_name}), which the studio never runs."
+            )
+        part = folder / name
+        if name == "safety_checker" and not part.is_dir():
+            continue
+        if not part.is_dir():
+            raise BadFile(f"Its {name} is missing.")
+        if name.startswith(CHEAP_PARTS):
+            continue
+        read_json(part / "config.json")
+        weights = find_weights(part)
+        weights.tensors()
+        nbytes += weights.nbytes
+    return nbytes
+
+
+def _check_unet(unet: Mapping[str, Any], class_name: str) -> None:
+    channels = unet.get("in_channels")
+    use = UNET_USES.get(channels) if isinstance(channels, int) else None
+    if use and "Pix2Pix" not in class_name:
+        raise BadFile(f"Its UNet takes {channels} channels: it {use} and cannot make one from words.")
+
+
+def _defaults(folder: Path, index: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Size, steps and guidance this model was made for, as far as its configs and its name tell."""
+    found: dict[str, Any] = {}
+    part = next((part for part in ("unet", "transformer") if index.get(part)), "")
+    config = read_json(folder / part / "config.json") if part else {}
+    levels = read_json(folder / "vae" / "config.json").get("block_out_channels") if index.get("vae") else None
+    factor = 2 ** (len(levels) - 1) if isinstance(levels, list) else 8
+    sample = config.get("sample_size") or (128 if part == "transformer" else None)
+    if isinstance(sample, int):
+        side = min(4096, max(64, sample * factor // 8 * 8))
+        found |= {"width": side, "height": side}
+    scheduler = index.get("scheduler")
+    is_distilled = config.get("guidance_embeds") is False and "Flux" in str(index.get("_class_name"))
+    if FAST.search(name) or is_distilled or (isinstance(scheduler, list) and scheduler[1] == "LCMScheduler"):
+        found |= {"num_inference_steps": 4, "guidance_scale": 0.0}
+    return found
+
+
+# ---- transformers ----
+
+
+def _transformers(folder: Path, facts: dict[str, Any]) -> ModelSpec:
+    config = read_json(folder / "config.json")
+    if "_class_name" in config:
+        raise BadFile(f"It is a single part ({config['_class_name']}), not a whole model.")
+    named = config.get("architectures")
+    name = str(named[0]) if isinstance(named, list) and named else ""
+    facts["class"] = name
+    loader = AUDIO_MODELS.get(name)
+    if loader is None and name not in causal_language_models():
+        if "auto_map" in config:
+            raise BadFile(f"It needs code of its own ({name}), which the studio never runs.")
+        raise BadFile(
+            f"It is a {name}, which no tab of the studio uses." if name else "Its config.json names no model."
+        )
+    quantised = config.get("quantization_config")
+    method = quantised.get("quant_method") if isinstance(quantised, dict) else None
+    package = QUANTISERS.get(str(method))
+    if package and not is_installed(package):
+        raise BadFile(f"Its weights are packed with {method}, which needs the package {package}.")
+    weights = find_weights(folder)
+    weights.tensors()
+    _check_tokenizer(folder)
+    if loader:
+        return _spec(folder, loader, ("audio",), weights.nbytes, facts=facts)
+    facts["fim"] = _has_fim(folder)
+    modalities: tuple[Modality, ...] = ("text", "code") if facts["fim"] else ("text",)
+    return _spec(folder, "causal-lm", modalities, weights.nbytes, facts=facts)
+
+
+def _check_tokenizer(folder: Path) -> None:
+    there = [name for name in TOKENIZERS if (folder / name).is_file()]
+    if not there and not any(folder.glob("*tokenizer*")):
+        raise BadFile("Its tokenizer is missing.")
+    if there and all(name.endswith(".model") for name in there):
+        missing = [name for name in ("sentencepiece", "google.protobuf") if not _has(name)]
+        if missing:
+            raise BadFile(f"Its tokenizer ({there[0]}) needs the package {missing[0].split('.')[-1]}.")
+
+
+def _has(package: str) -> bool:
+    try:
+        return is_installed(package)
+    except ModuleNotFoundError:
+        return False
+
+
+def _has_fim(folder: Path) -> bool:
+    """Whether the tokenizer has tokens for filling in the middle; added tokens stand near the start of tokenizer.json."""
+    for name in ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.json"):
+        file = folder / name
+        if file.is_file():
+            with file.open(encoding="utf-8", errors="ignore") as text:
+                if FIM.search(text.read(1_000_000)):
+                    return True
+    return False
+
+
+# ---- single files ----
+
+
+def _single_file(file: Path, places: Iterable[Path], facts: dict[str, Any]) -> ModelSpec:
+    if file.suffix in PICKLES:
+        raise BadFile(f"{file.name} is a pickle, and opening a pickle can run anything.")
+    if file.suffix == ".gguf":
+        raise BadFile(f"{file.name} is a GGUF file for llama.cpp; the studio opens safetensors.")
+    if file.suffix != ".safetensors":
+        raise BadFile(f"{file.name} is not a model file.")
+    tensors = read_header(file)
+    if addition := _addition(tensors):
+        facts["kind"] = addition
+        raise BadFile(f"{file.name} is {addition}: an addition to a model, not a model.")
+    facts["kind"] = "checkpoint"
+    config = find_config(file, tensors, places)
+    index = read_json(config / "model_index.json")
+    makes = _makes(index, facts)
+    family = family_of(tensors)
+    facts |= {"config": str(config), "family": family.title if family else ""}
+    conv = tensors.get(f"{UNET}input_blocks.0.0.weight")
+    _check_unet({"in_channels": conv.shape[1]} if conv else {}, facts["class"])
+    _check_inside(config, index, tensors)
+    modalities: tuple[Modality, ...] = ("video",) if makes == "video" else ("image", "video")
+    nbytes = sum(info.nbytes for info in tensors.values())
+    defaults = _defaults(config, index, file.name)
+    return _spec(file, "diffusers-single-file", modalities, nbytes, defaults=defaults, facts=facts)
+
+
+def _check_inside(config: Path, index: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> None:
+    """Every part has its weights in the file or, failing that, in the config folder."""
+    for name, value in index.items():
+        is_part = isinstance(value, list) and len(value) == 2 and value[0]
+        if not is_part or name.startswith((*CHEAP_PARTS, "safety_checker")) or tensors_of(tensors, name):
+            continue
+        try:
+            find_weights(config / name)
+        except BadFile:
+            raise BadFile(
+                f"The file holds no {name}, and the config folder {config} has no weights for it."
+            ) from None
+
+
+def _addition(tensors: Mapping[str, TensorInfo]) -> str:
+    """What a file adds to a model, by its tensor names; "" for a whole checkpoint."""
+    names = set(tensors)
+
+    def some(*words: str) -> bool:
+        return any(word in name for name in names for word in words)
+
+    if some("lora_A", "lora_B", "lora_up", "lora_down", ".lora.", "hada_w1", "lokr_w1"):
+        return "a LoRA"
+    if names <= {"emb_params", "clip_l", "clip_g", "t5xxl"}:
+        return "a textual inversion embedding"
+    if some("control_model.", "controlnet_cond_embedding", "control_add_embedding"):
+        return "a ControlNet"
+    if some("motion_modules."):
+        return "a motion module"
+    if some("RRDB", "conv_first.", "params_ema", "upsampler."):
+        return "an upscaler"
+    has_picture_model = some(UNET, "double_blocks.", "joint_blocks.", "transformer_blocks.", "blocks.0.")
+    if not has_picture_model and some("encoder.down", "decoder.up"):
+        return "a VAE"
+    return ""
+
+
+def _nothing(folder: Path, facts: dict[str, Any]) -> str:
+    if (folder / "adapter_config.json").is_file():
+        facts["kind"] = "a LoRA"
+        return "It is a LoRA: an addition to a model, not a model."
+    if not folder.is_dir():
+        return "There is nothing here any more."
+    pickles = sorted(file.name for file in folder.iterdir() if file.suffix in PICKLES)
+    if pickles:
+        return f"It holds only a pickle ({pickles[0]}), and opening a pickle can run anything."
+    return "It has neither a model_index.json nor a config.json, so what it is cannot be told."
+
+
+def _licence(path: Path) -> str:
+    """The licence a model card beside the weights names in its first lines, or "unknown"."""
+    card = (path if path.is_dir() else path.parent) / "README.md"
+    if not card.is_file():
+        return "unknown"
+    with card.open(encoding="utf-8", errors="ignore") as text:
+        found = re.search(r"^license:\s*([\w.+-]+)", text.read(4000), re.MULTILINE)
+    return found[1] if found else "unknown"
