@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import re
-import warnings
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -126,8 +127,7 @@ class Painter:
         call, notes = _call(pipeline, request, init_image, embeddings, latents)
         watch = _Watch(self.bundle.spec, Preview(pipeline, request.width, request.height), on_step)
         watch.attach(pipeline, call)
-        with warnings.catch_warnings(), _explained(self.bundle.spec):
-            warnings.filterwarnings("ignore", message="invalid value encountered", category=RuntimeWarning)
+        with _explained(self.bundle.spec), _listening(notes):
             output = pipeline(**call, generator=generator, output_type="np")
         pixels = _pixels(self.bundle.spec, output)
         if pixels.shape[:2] != (request.height, request.width):
@@ -339,6 +339,35 @@ def _explained(spec: ModelSpec) -> Iterator[None]:
         if not re.search(r"size|shape|channels|dtype", str(error)):
             raise
         raise unusable(spec, "Its parts do not fit together.", first_line(error)) from error
+
+
+class _Ears(logging.Handler):
+    """Hears what diffusers only logs: that a prompt was too long."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._thread = threading.get_ident()
+        self.notes: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        told = re.search(r"truncated.*?(\d+)\s+tokens: (.*)", record.getMessage(), re.DOTALL)
+        if told and record.thread == self._thread:  # another job may run beside this one
+            end = told[2].strip("[]'\" ")
+            self.notes.append(
+                f"This model reads {told[1]} tokens, so the end of the prompt was left out: {end}"
+            )
+
+
+@contextmanager
+def _listening(notes: list[str]) -> Iterator[None]:
+    ears = _Ears()
+    logger = logging.getLogger("diffusers")
+    logger.addHandler(ears)
+    try:
+        yield
+    finally:
+        logger.removeHandler(ears)
+        notes += dict.fromkeys(ears.notes)
 
 
 def _pixels(spec: ModelSpec, output: Any) -> np.ndarray:

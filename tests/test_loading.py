@@ -1,0 +1,276 @@
+"""A model opens part by part, shared and measured; what cannot open is one clear error, and what is loaded stays loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipelines.catalog import ModelSpec, Source
+from pipelines.device import TorchDevice
+from pipelines.errors import InvalidRequest, ModelUnavailable
+from pipelines.loading import Bundle, diffusers_bundle
+from pipelines.memory import MemoryManager
+from tests import checkpoints
+from tests.checkpoints import copied
+
+
+@pytest.fixture
+def manager() -> MemoryManager:
+    return MemoryManager(TorchDevice("cpu"))
+
+
+def spec_of(path: Path, **facts: str) -> ModelSpec:
+    loader = "diffusers-single-file" if path.is_file() else "diffusers"
+    return ModelSpec(f"local/{path.stem}", path.stem, ("image",), loader, Source(path=str(path)), facts=facts)
+
+
+def bundle_of(path: Path, dtype: torch.dtype = torch.float32, **facts: str) -> Bundle:
+    return diffusers_bundle(spec_of(path, **facts), dtype)
+
+
+def weights(module: torch.nn.Module) -> int:
+    tensors = {tensor.data_ptr(): tensor for tensor in module.state_dict().values()}  # tied ones count once
+    return sum(tensor.nbytes for tensor in tensors.values())
+
+
+# ---- components ----
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("build", [checkpoints.sd15, checkpoints.sdxl, checkpoints.sd3, checkpoints.flux])
+def test_parts_weigh_what_was_measured_before_reading_them(build, dtype: torch.dtype) -> None:
+    bundle = bundle_of(build(), dtype)
+    for name, component in bundle.modules.items():
+        module = component.load()
+        assert weights(module) == component.nbytes, name
+        assert not module.training
+        assert not any(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_keys_name_model_part_and_dtype_and_change_with_the_file(tmp_path: Path) -> None:
+    folder = copied(checkpoints.sd15(), tmp_path / "mine")
+    before = bundle_of(folder).modules["unet"].key
+    assert before.startswith("local/mine:unet:float32@")
+    assert bundle_of(folder).modules["unet"].key == before
+    checkpoints.fill_with_nan(folder)
+    assert bundle_of(folder).modules["unet"].key != before
+
+
+def test_where_bfloat16_is_preferred_a_unet_stays_in_float16_and_a_transformer_does_not() -> None:
+    assert ":float16@" in bundle_of(checkpoints.sd15(), torch.bfloat16).modules["unet"].key
+    assert ":bfloat16@" in bundle_of(checkpoints.flux(), torch.bfloat16).modules["transformer"].key
+
+
+def test_a_vae_that_overflows_in_half_precision_is_held_in_float32_and_takes_half_inputs() -> None:
+    vae = bundle_of(checkpoints.sdxl(), torch.float16).modules["vae"].load()
+    assert vae.dtype == torch.float32
+    assert vae.config.force_upcast is False  # diffusers would cast the lent module up and down
+    decoded = vae.decode(torch.zeros(1, 4, 2, 2, dtype=torch.float16)).sample
+    encoded = vae.encode(torch.zeros(1, 3, 16, 16, dtype=torch.float16)).latent_dist.mode()
+    assert (decoded.dtype, encoded.dtype) == (torch.float32, torch.float32)
+
+
+def test_a_folder_with_fp16_files_only_opens_by_their_names(tmp_path: Path) -> None:
+    folder = copied(checkpoints.sd15(), tmp_path / "half")
+    for file in list(folder.rglob("*.safetensors")):
+        save_file({k: v.half() for k, v in load_file(file).items()}, file.with_suffix(".fp16.safetensors"))
+        file.unlink()
+    for component in bundle_of(folder).components:
+        assert next(component.load().parameters()).dtype == torch.float32
+
+
+def test_shards_open_by_their_index(tmp_path: Path) -> None:
+    folder = copied(checkpoints.sd15(), tmp_path / "shards")
+    file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    whole = load_file(file)
+    file.unlink()
+    names = sorted(whole)
+    table = {}
+    for number, keys in enumerate((names[::2], names[1::2]), start=1):
+        shard = f"diffusion_pytorch_model-{number:05}-of-00002.safetensors"
+        save_file({key: whole[key] for key in keys}, file.with_name(shard))
+        table |= dict.fromkeys(keys, shard)
+    index = {"metadata": {}, "weight_map": table}
+    file.with_name("diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
+    opened = bundle_of(folder).modules["unet"].load().state_dict()
+    assert all(torch.equal(opened[key], whole[key]) for key in names)
+
+
+def test_a_single_file_gives_the_weights_of_the_folder_it_was_made_from() -> None:
+    single = bundle_of(checkpoints.sd15_single_file(), config=str(checkpoints.sd15()))
+    folder = bundle_of(checkpoints.sd15())
+    assert single.modules.keys() == folder.modules.keys() == {"text_encoder", "unet", "vae"}
+    for name, component in single.modules.items():
+        mine, theirs = component.load().state_dict(), folder.modules[name].load().state_dict()
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[key], theirs[key]) for key in mine)
+        assert component.nbytes == folder.modules[name].nbytes
+
+
+def test_a_single_file_without_configs_says_how_to_get_them(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "tiny.safetensors"
+    file.parent.mkdir()
+    file.write_bytes(checkpoints.sd15_single_file().read_bytes())
+    with pytest.raises(ModelUnavailable, match="stable-diffusion-v1-5"):
+        bundle_of(file)
+
+
+# ---- building ----
+
+
+def test_two_pipelines_share_the_lent_modules_and_nothing_that_holds_state(manager: MemoryManager) -> None:
+    bundle = bundle_of(checkpoints.sd15())
+    with manager.lease(bundle.components) as lease:
+        words, picture = bundle.build(lease), bundle.build(lease, "image-to-image")
+        assert type(words).__name__ == "StableDiffusionPipeline"
+        assert type(picture).__name__ == "StableDiffusionImg2ImgPipeline"
+        assert words.unet is picture.unet is lease[bundle.modules["unet"]]
+        assert words.scheduler is not picture.scheduler
+
+
+def test_parts_of_old_folders_open_under_their_old_names(tmp_path: Path, manager: MemoryManager) -> None:
+    folder = copied(checkpoints.sd15(), tmp_path / "old")
+    index = json.loads((folder / "model_index.json").read_text())
+    index |= {
+        "feature_extractor": ["transformers", "CLIPFeatureExtractor"],
+        "safety_checker": ["stable_diffusion", "X"],
+    }
+    index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]  # left out of the download
+    (folder / "model_index.json").write_text(json.dumps(index))
+    (folder / "feature_extractor").mkdir()
+    (folder / "feature_extractor" / "preprocessor_config.json").write_text(
+        '{"feature_extractor_type": "CLIPFeatureExtractor", "size": 224, "crop_size": 224}'
+    )
+    bundle = bundle_of(folder)
+    with manager.lease(bundle.components) as lease:
+        pipeline = bundle.build(lease)
+        assert pipeline.safety_checker is None
+        assert pipeline.feature_extractor is not None
+
+
+def test_a_scheduler_is_chosen_among_the_compatible_ones() -> None:
+    bundle = bundle_of(checkpoints.sd15())
+    assert type(bundle.scheduler()).__name__ == "PNDMScheduler"
+    euler = bundle.scheduler("EulerDiscreteScheduler")
+    assert euler.config.beta_schedule == "scaled_linear"
+    with pytest.raises(InvalidRequest) as caught:
+        bundle.scheduler("FlowMatchEulerDiscreteScheduler")
+    assert caught.value.field == "scheduler"
+    assert "EulerDiscreteScheduler" in caught.value.detail
+
+
+def test_a_scheduler_whose_package_is_missing_says_so() -> None:
+    """LMS needs scipy, the SDE solver torchsde; diffusers has a stand-in where a package is missing."""
+    import diffusers.utils
+
+    if diffusers.utils.is_torchsde_available():
+        pytest.skip("torchsde is installed here, so nothing is missing")
+    with pytest.raises(InvalidRequest, match="needs a package"):
+        bundle_of(checkpoints.sd15()).scheduler("DPMSolverSDEScheduler")
+
+
+# ---- refusing ----
+
+
+def wrong_shape(folder: Path) -> None:
+    file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(file)
+    save_file({**tensors, "conv_in.weight": torch.zeros(16, 9, 3, 3)}, file)
+
+
+def missing_tensor(folder: Path) -> None:
+    file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(file)
+    del tensors["conv_in.weight"]
+    save_file(tensors, file)
+
+
+def missing_text_tensor(folder: Path) -> None:
+    file = folder / "text_encoder" / "model.safetensors"
+    tensors = load_file(file)
+    del tensors[next(name for name in tensors if "token_embedding" in name)]
+    save_file(tensors, file)
+
+
+def wrong_class(folder: Path) -> None:
+    file = folder / "unet" / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "down_block_types": ["NoSuchBlock"] * 4}))
+
+
+@pytest.mark.parametrize("harm", [wrong_shape, missing_tensor, missing_text_tensor, wrong_class])
+def test_a_part_that_does_not_open_is_one_clear_error_and_loaded_models_stay(
+    harm: Callable[[Path], None], tmp_path: Path, manager: MemoryManager
+) -> None:
+    good = bundle_of(checkpoints.sd15())
+    with manager.lease(good.components) as lease:
+        unet = lease[good.modules["unet"]]
+    folder = copied(checkpoints.sd15(), tmp_path / "bad")
+    harm(folder)
+    bad = bundle_of(folder)
+    with pytest.raises(ModelUnavailable) as caught, manager.lease(bad.components):
+        pass
+    problem = caught.value.problem()
+    assert problem.message.startswith("local/bad cannot be used. ")
+    assert "\n" not in problem.message + problem.detail
+    assert problem.hint
+    with manager.lease(good.components) as lease:
+        assert lease[good.modules["unet"]] is unet
+
+
+def harm_index(**changes: object) -> Callable[[Path], None]:
+    def harm(folder: Path) -> None:
+        index = json.loads((folder / "model_index.json").read_text())
+        (folder / "model_index.json").write_text(json.dumps({**index, **changes}))
+
+    return harm
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (harm_index(_class_name="TomorrowPipeline"), "TomorrowPipeline is unknown to diffusers"),
+        (harm_index(_class_name=["pipeline", "Mine"]), "code of its own"),
+        (harm_index(unet=["os", "system"]), "code of its own"),
+        (harm_index(unet=["diffusers", "TomorrowUNet"]), "TomorrowUNet of its unet is unknown"),
+        (lambda folder: (folder / "model_index.json").unlink(), "model_index.json is missing"),
+        (
+            lambda folder: (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink(),
+            "holds no weights",
+        ),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_refused_before_anything_is_read(
+    harm, words: str, tmp_path: Path
+) -> None:
+    folder = copied(checkpoints.sd15(), tmp_path / "bad")
+    harm(folder)
+    with pytest.raises(ModelUnavailable, match=words):
+        bundle_of(folder)
+
+
+def test_a_pickle_is_refused_with_the_way_to_convert_it(tmp_path: Path) -> None:
+    folder = copied(checkpoints.sd15(), tmp_path / "bad")
+    file = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    torch.save(load_file(file), file.with_suffix(".bin"))
+    file.unlink()
+    with pytest.raises(ModelUnavailable, match="pickle") as caught:
+        bundle_of(folder)
+    assert "models convert" in caught.value.hint
+
+
+def test_a_folder_that_lists_too_few_parts_says_which(tmp_path: Path, manager: MemoryManager) -> None:
+    folder = copied(checkpoints.sd15(), tmp_path / "bad")
+    index = json.loads((folder / "model_index.json").read_text())
+    del index["scheduler"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    bundle = bundle_of(folder)
+    with (
+        manager.lease(bundle.components) as lease,
+        pytest.raises(ModelUnavailable, match="lists no scheduler"),
+    ):
+        bundle.build(lease)
