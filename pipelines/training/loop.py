@@ -130,7 +130,8 @@ def train(
     average = {name: p.detach().clone() for name, p in named.items()} if plan.ema else {}
     step = _load(model, named, optimizer, average, run_dir) if resume and (run_dir / "latest").exists() else 0
 
-    started, window, losses, extras = time.monotonic(), time.monotonic(), [], {}
+    extras: dict[str, float] = {}
+    started, window, losses = time.monotonic(), time.monotonic(), []
     last_loss, last_logged, last_saved, finished = math.nan, step, step, True
     model.train()
     try:
@@ -304,7 +305,7 @@ def _save(
     building.mkdir()
     save_file(_tensors(model), building / "model.safetensors")
     if average:
-        save_file(average, building / "ema.safetensors")
+        save_file({name: t.contiguous() for name, t in average.items()}, building / "ema.safetensors")
     moments = {
         f"{moment}:{name}": value.contiguous()
         for name, p in named.items()

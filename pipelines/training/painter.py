@@ -345,7 +345,10 @@ def _thing(b, thing: Thing, scene: Scene, lit, horizon: float, leaves: Colour) -
 
 
 def _emblem(b: _Brush, scene: Scene) -> None:
-    wobble = lambda c: tuple(int(np.clip(v + b.between(-8, 8), 0, 255)) for v in c)  # noqa: E731
+    def wobble(colour: Colour) -> Colour:
+        red, green, blue = (int(np.clip(v + b.between(-8, 8), 0, 255)) for v in colour)
+        return red, green, blue
+
     ground, colour = wobble(COLOURS[scene.background]), wobble(COLOURS[scene.colour])
     b.box(0, 0, 1, 1, ground)
     if scene.frame == "ring":
