@@ -8,12 +8,13 @@ component, loaded once. A *lease* borrows several together, all or none, with th
 counts both and never promises more than the device's budget.
 
 Knows bytes and keys, nothing of diffusion or language. The device is passed in (`pipelines/device.py`, or a made-up one in
-tests). `manager.py` lends, `ledger.py` counts, `policy.py` chooses who leaves, `weights.py` moves tensors; docs/memory.md
-says why.
+tests). `manager.py` lends, `ledger.py` counts, `policy.py` chooses who leaves, `mover.py` and `weights.py` move;
+docs/memory.md says why.
 """
 
+from pipelines.memory.lease import Lease
 from pipelines.memory.ledger import State
-from pipelines.memory.manager import Lease, MemoryManager
+from pipelines.memory.manager import MemoryManager
 from pipelines.memory.parts import Component, Device, Held, Plan, WontFit
 
 __all__ = ["Component", "Device", "Held", "Lease", "MemoryManager", "Plan", "State", "WontFit"]

@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from pipelines.memory import policy
 from pipelines.memory.parts import Component, Held
 
 GUESSED_LOAD_BYTES_PER_SECOND = 500e6
 GUESSED_UPLOAD_BYTES_PER_SECOND = 8e9
+LEAST_RESTORE_SECONDS = 1e-3
+"""Each move costs something, so of two sets with equal bytes the one with fewer components is cheaper."""
 
 
 class State(StrEnum):
@@ -63,9 +66,11 @@ class Entry:
         if upload is None:
             upload = self.nbytes / GUESSED_UPLOAD_BYTES_PER_SECOND
         if not from_disk:
-            return upload
+            return max(upload, LEAST_RESTORE_SECONDS)
         load = self.load_seconds
-        return upload + (self.nbytes / GUESSED_LOAD_BYTES_PER_SECOND if load is None else load)
+        if load is None:
+            load = self.nbytes / GUESSED_LOAD_BYTES_PER_SECOND
+        return max(upload + load, LEAST_RESTORE_SECONDS)
 
 
 class Ledger:
@@ -82,6 +87,7 @@ class Ledger:
         self.working = 0
         self.pins: set[str] = set()
         self.hints: tuple[str, ...] = ()
+        self.last_decision = ""
 
     def entry(self, component: Component) -> Entry:
         found = self.entries.get(component.key)
@@ -136,6 +142,41 @@ class Ledger:
         ]
         chosen = policy.cheapest_set(candidates, short_bytes)
         return None if chosen is None else [idle[i] for i in chosen]
+
+    def mark_leaving(self, victims: Iterable[Entry]) -> None:
+        for entry in victims:
+            assert entry.leases == 0, f"{entry.key} is lent and cannot leave"
+            entry.state = State.LEAVING
+
+    def pin(self, prefix: str, pinned: bool) -> None:
+        (self.pins.add if pinned else self.pins.discard)(prefix)
+        for entry in self.entries.values():
+            entry.pinned = any(matches(entry.key, pin) for pin in self.pins)
+
+    def decide(self, why: str) -> None:
+        self.last_decision = why
+
+    def snapshot(self, now: float) -> dict[str, Any]:
+        return {
+            "budget_bytes": self.capacity,
+            "committed_bytes": self.committed,
+            "working_bytes": self.working,
+            "host_bytes": self.host_bytes(),
+            "components": [
+                {
+                    "key": entry.key,
+                    "nbytes": entry.nbytes if entry.state is State.HOST else entry.promised,
+                    "state": str(entry.state),
+                    "leases": entry.leases,
+                    "pinned": entry.pinned,
+                    "idle_seconds": 0.0 if entry.leases else round(now - entry.last_used, 3),
+                    "last_used": entry.last_used,
+                }
+                for entry in self.entries.values()
+                if entry.state is not State.ABSENT
+            ],
+            "last_decision": self.last_decision,
+        }
 
     def _hint_rank(self, key: str) -> int | None:
         return self.hints.index(key) if key in self.hints else None
