@@ -11,7 +11,7 @@ import inspect
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,17 +20,17 @@ import numpy as np
 import torch
 from PIL import Image
 
+from pipelines.calls import Embeddings, call_of, embeddings_of, picture_model
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.headers import BadFile, read_json
 from pipelines.errors import InvalidRequest, ModelUnavailable
-from pipelines.loading import Bundle, Task, first_line, unusable
+from pipelines.loading import Bundle, Task
 from pipelines.memory import Lease
 from pipelines.messages import DiffusionRequest
+from pipelines.opening import first_line, unusable
 from pipelines.preview import Preview
 
 OnStep = Callable[[int, int, bytes | None], None]
-Embeddings = Mapping[str, torch.Tensor]
-"""A prompt as the model sees it: keyword of the pipeline's `__call__` → (1, tokens, width) or pooled (1, width)."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,12 @@ class Painter:
         usual = {name: value.default for name, value in called.items() if value.default is not value.empty}
         with _explained(self.bundle.spec):
             encoded = encode(**{name: value for name, value in {**usual, **offered}.items() if name in takes})
-        return _embeddings(encoded, takes, called)
+        return embeddings_of(encoded, takes, called)
 
     def noise(self, width: int, height: int, generator: torch.Generator) -> torch.Tensor | None:
         """The noise `paint` would start from with this generator, for `latents=`; None for families we cannot draw it for."""
         pipeline = self.pipeline()
-        model = _picture_model(pipeline)
+        model = picture_model(pipeline)
         factor = getattr(pipeline, "vae_scale_factor", None)
         if (
             model is None
@@ -124,7 +124,7 @@ class Painter:
         picture.
         """
         pipeline = self.pipeline("text-to-image" if init_image is None else "image-to-image")
-        call, notes = _call(pipeline, request, init_image, embeddings, latents)
+        call, notes = call_of(pipeline, request, init_image, embeddings, latents)
         watch = _Watch(self.bundle.spec, Preview(pipeline, request.width, request.height), on_step)
         watch.attach(pipeline, call)
         with _explained(self.bundle.spec), _listening(notes):
@@ -156,108 +156,6 @@ def slerp(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
         return torch.lerp(a, b, t)
     mixed = (torch.sin((1 - t) * angle) * left + torch.sin(t * angle) * right) / torch.sin(angle)
     return mixed.reshape(a.shape).to(a.dtype)
-
-
-# ---- the call ----
-
-
-def _call(
-    pipeline: Any,
-    request: DiffusionRequest,
-    init_image: Image.Image | None,
-    embeddings: Embeddings | None,
-    latents: torch.Tensor | None,
-) -> tuple[dict[str, Any], list[str]]:
-    """Keywords for the pipeline's `__call__`, and a note for every wish it has no keyword for."""
-    takes = inspect.signature(pipeline.__call__).parameters
-    notes: list[str] = []
-    call: dict[str, Any] = {
-        "width": request.width,
-        "height": request.height,
-        "num_inference_steps": request.num_inference_steps,
-        "guidance_scale": request.guidance_scale,
-        "use_resolution_binning": False,  # PixArt and Sana would otherwise paint another size and scale it
-    }
-    if embeddings is not None:
-        call |= embeddings
-    elif "prompt" in takes:
-        call["prompt"] = request.prompt
-        call["negative_prompt"] = request.negative_prompt or None
-    elif request.prompt:
-        notes.append("The prompt was not used: this model paints without words.")
-    if latents is not None and init_image is None:
-        call["latents"] = latents
-    if init_image is not None:
-        call |= {"image": init_image, "strength": request.strength}
-        if "strength" not in takes:
-            notes.append("Strength was not used: this model edits the whole picture by instruction.")
-        elif int(request.num_inference_steps * request.strength) < 1:
-            raise InvalidRequest(
-                "With so little strength nothing would be done to the start image.",
-                field="strength",
-                detail=f"{request.num_inference_steps} steps at strength {request.strength} leave less than one step.",
-                hint=f"Use a strength of at least {1 / request.num_inference_steps:.2f}, or more steps.",
-            )
-    notes += _guidance(pipeline, request, call, takes)
-    return {name: value for name, value in call.items() if name in takes}, notes
-
-
-def _guidance(
-    pipeline: Any, request: DiffusionRequest, call: dict[str, Any], takes: Mapping[str, Any]
-) -> list[str]:
-    """Set what guidance means for this family; returns notes on what of it goes unused."""
-    notes: list[str] = []
-    scale = request.guidance_scale
-    config = getattr(_picture_model(pipeline), "config", {})
-    is_guided = "guidance_scale" in takes and scale > 1
-    if "true_cfg_scale" in takes:
-        usual = takes["true_cfg_scale"].default
-        is_guided = isinstance(usual, int | float) and usual > 1 and scale > 1
-        if not config.get("guidance_embeds", False):
-            call.pop("guidance_scale")
-            if is_guided:  # Qwen-Image: the true scale is the knob people know
-                call["true_cfg_scale"] = scale
-                call.setdefault("negative_prompt", request.negative_prompt)
-                call["negative_prompt"] = call["negative_prompt"] or " "
-            else:
-                notes.append("Guidance was not used: this model is made to run without it.")
-    elif "guidance_scale" not in takes:
-        notes.append("Guidance was not used: this model has none.")
-    if request.negative_prompt and "negative_prompt" not in takes:
-        notes.append("The negative prompt was not used: this model has none.")
-    elif request.negative_prompt and not is_guided:
-        notes.append(
-            "The negative prompt was not used: it takes a guidance above 1 in a model that can be guided."
-        )
-    return notes
-
-
-def _picture_model(pipeline: Any) -> Any:
-    """The network that denoises: `unet` or `transformer`; None when the family has another shape."""
-    return getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
-
-
-def _embeddings(encoded: Any, takes: Mapping[str, Any], called: Mapping[str, Any]) -> Embeddings | None:
-    """What `encode_prompt` returned under the names `__call__` takes it by; None where the order is not one we know.
-
-    takes, called: the parameters of `encode_prompt` and of `__call__`.
-    """
-    plain, negative = "prompt_embeds", "negative_prompt_embeds"
-    pooled, negative_pooled = "pooled_prompt_embeds", "negative_pooled_prompt_embeds"
-    mask, negative_mask = "prompt_attention_mask", "negative_prompt_attention_mask"
-    layouts = {
-        (2, True, False, False): (plain, negative),  # Stable Diffusion 1 and 2
-        (4, True, True, False): (plain, negative, pooled, negative_pooled),  # SDXL, SD3
-        (3, False, True, False): (plain, pooled, ""),  # Flux; the third are positions it makes itself
-        (4, True, False, True): (plain, mask, negative, negative_mask),  # PixArt, Sana, AuraFlow
-    }
-    if not isinstance(encoded, tuple) or {"prompt_embeds_2", "prompt_embeds_mask"} & called.keys():
-        return None
-    guided = "do_classifier_free_guidance" in takes
-    names = layouts.get((len(encoded), guided, pooled in called, mask in called), ())
-    found = {name: value for name, value in zip(names, encoded, strict=False) if name and value is not None}
-    is_known = bool(found) and found.keys() <= called.keys()
-    return found if is_known and all(isinstance(value, torch.Tensor) for value in found.values()) else None
 
 
 # ---- the run ----

@@ -10,18 +10,26 @@ import hashlib
 import importlib
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.headers import BadFile, TensorInfo, find_weights, read_header, read_json
 from pipelines.catalog.single_file import find_config, tensors_of
-from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
+from pipelines.errors import InvalidRequest
 from pipelines.memory import Component, Lease
+from pipelines.opening import (
+    explained,
+    first_line,
+    libraries,
+    open_cheap,
+    open_from_file,
+    open_part,
+    unusable,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +87,7 @@ class Bundle:
         needed = [name for name, value in taken.items() if value.default is value.empty and name != "self"]
         if missing := [name for name in needed if name not in parts]:
             raise unusable(self.spec, f"Its model_index.json lists no {' and no '.join(missing)}.")
-        with _explained(self.spec, "pipeline"):
+        with explained(self.spec, "pipeline"):
             pipeline = pipeline_class(**parts)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
@@ -87,7 +95,7 @@ class Bundle:
     def scheduler(self, name: str = "") -> Any:
         """A fresh scheduler; raises InvalidRequest naming the compatible ones when `name` is not among them."""
         own_class = self.cheap["scheduler"]
-        with _explained(self.spec, "scheduler"):
+        with explained(self.spec, "scheduler"):
             own = own_class.from_pretrained(self.folder / "scheduler")
         if name in ("", own_class.__name__):
             return own
@@ -114,10 +122,8 @@ class Bundle:
         key = (str(folder), _fingerprint(sorted(folder.iterdir())) if folder.is_dir() else "")
         parts: dict[tuple[str, str], Any] = _cheap.__dict__.setdefault("parts", {})
         if key not in parts:
-            with _explained(self.spec, name):
-                parts[key] = self.cheap[name].from_pretrained(
-                    folder, local_files_only=True, trust_remote_code=False
-                )
+            with explained(self.spec, name):
+                parts[key] = open_cheap(self.cheap[name], folder)
         return parts[key]
 
 
@@ -135,16 +141,6 @@ def diffusers_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
         return _folder_bundle(spec, Path(spec.source.path), dtype)
     except BadFile as bad:
         raise unusable(spec, str(bad)) from None
-
-
-def unusable(spec: ModelSpec, reason: str, detail: str = "") -> ModelUnavailable:
-    """The three-part error for a model that cannot be opened. reason: one sentence with the file or part in it."""
-    hint = "Download it again, or pick another model."
-    if "pickle" in reason:
-        hint = "If you trust its maker, convert it once: python3 launch.py models convert FOLDER"
-    return ModelUnavailable(
-        f"{spec.id} cannot be used. {reason}", detail=detail or str(spec.source.path), hint=hint
-    )
 
 
 def _folder_bundle(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> Bundle:
@@ -169,7 +165,7 @@ def _folder_component(
     weights = find_weights(folder / name, prefer=(_VARIANTS.get(_name(held), ""),))
     return Component(
         f"{spec.id}:{name}:{_name(held)}@{_fingerprint(weights.files)}",
-        partial(_open_part, spec, folder / name, part_class, weights.variant, held),
+        partial(open_part, spec, folder / name, part_class, weights.variant, held),
         _nbytes(weights.tensors(), part_class, held),
     )
 
@@ -193,7 +189,7 @@ def _single_file_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
         if not inside:
             modules[name] = _folder_component(spec, folder, name, part_class, dtype)
             continue
-        load = partial(_open_from_file, spec, file, folder, pipeline_class, name, tuple(classes), held)
+        load = partial(open_from_file, spec, file, folder, pipeline_class, name, tuple(classes), held)
         key = f"{spec.id}:{name}:{_name(held)}@{_fingerprint((file,))}"
         modules[name] = Component(key, load, _nbytes(inside, part_class, held))
     cheap = {name: found for name, found in classes.items() if not _is_module(found)}
@@ -204,7 +200,7 @@ def _single_file_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
 
 
 def _pipeline_class(spec: ModelSpec, index: Mapping[str, Any]) -> Any:
-    _libraries()
+    libraries()
     import diffusers
 
     name = index.get("_class_name")
@@ -223,7 +219,7 @@ def _part_classes(spec: ModelSpec, index: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _part_class(part: str, library: str, name: str) -> Any:
-    _libraries()
+    libraries()
     import diffusers.pipelines
 
     if library not in ("diffusers", "transformers") and not hasattr(diffusers.pipelines, library):
@@ -283,68 +279,6 @@ def _family(class_name: str) -> str:
     return ""
 
 
-# ---- opening ----
-
-
-def _open_part(spec: ModelSpec, folder: Path, part_class: Any, variant: str, dtype: torch.dtype) -> Any:
-    with _explained(spec, folder.name):
-        module, told = part_class.from_pretrained(
-            folder,
-            dtype=dtype,
-            variant=variant or None,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    missing = sorted(told["missing_keys"])
-    if missing:
-        raise unusable(spec, f"{len(missing)} tensors are missing in its {folder.name}, first {missing[0]}.")
-    return _ready(module)
-
-
-def _open_from_file(
-    spec: ModelSpec,
-    file: Path,
-    config: Path,
-    pipeline_class: Any,
-    part: str,
-    parts: tuple[str, ...],
-    dtype: torch.dtype,
-) -> Any:
-    """One part out of a single file; diffusers is told to leave the others alone."""
-    others = {name: None for name in parts if name != part}
-    with _explained(spec, part):
-        pipeline = pipeline_class.from_single_file(
-            str(file), config=str(config), dtype=dtype, local_files_only=True, **others
-        )
-    module = getattr(pipeline, part)
-    missing = [name for name, weight in module.named_parameters() if weight.is_meta]
-    if missing:
-        raise unusable(spec, f"{len(missing)} tensors are missing in its {part}, first {missing[0]}.")
-    return _ready(module)
-
-
-def _ready(module: Any) -> Any:
-    """For inference only; a VAE that must not run in half precision takes any input and answers in float32.
-
-    diffusers would cast such a VAE up and down around each use, which a lent module must not suffer.
-    """
-    import torch
-
-    module.eval().requires_grad_(False)
-    if getattr(getattr(module, "config", None), "force_upcast", False) and module.dtype == torch.float32:
-        module.register_to_config(force_upcast=False)
-        for name in ("encoder", "quant_conv", "post_quant_conv", "decoder"):
-            inner = getattr(module, name, None)
-            if inner is not None:
-                inner.register_forward_pre_hook(lambda _, args: tuple(_float(value) for value in args))
-    return module
-
-
-def _float(value: Any) -> Any:
-    return value.float() if hasattr(value, "float") else value
-
-
 def _model_dtype(
     index: Mapping[str, Any], tensors_of_part: Callable[[str], Mapping[str, TensorInfo]], dtype: torch.dtype
 ) -> torch.dtype:
@@ -359,14 +293,12 @@ def _model_dtype(
 
 
 def _held_dtype(folder: Path, part_class: Any, dtype: torch.dtype) -> torch.dtype:
-    """`dtype`, or float32 for a VAE that says it overflows in half precision."""
+    """`dtype`, or float32 for a VAE whose config says that it overflows in half precision."""
     import torch
 
-    if dtype == torch.float16 and hasattr(part_class, "decode"):
-        config = folder / "config.json"
-        default = inspect.signature(part_class.__init__).parameters.get("force_upcast")
-        if read_json(config).get("force_upcast", bool(default and default.default)):
-            return torch.float32
+    is_half_vae = dtype == torch.float16 and hasattr(part_class, "decode")
+    if is_half_vae and read_json(folder / "config.json").get("force_upcast"):
+        return torch.float32
     return dtype
 
 
@@ -396,38 +328,3 @@ def _is_module(part_class: Any) -> bool:
     import torch
 
     return inspect.isclass(part_class) and issubclass(part_class, torch.nn.Module)
-
-
-@cache
-def _libraries() -> None:
-    """Import what opens models, and keep its progress bars and advice out of the log."""
-    import diffusers
-    import transformers
-
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
-
-
-@contextmanager
-def _explained(spec: ModelSpec, part: str) -> Iterator[None]:
-    """Whatever a library says while opening a part becomes one sentence about the model."""
-    import torch
-
-    try:
-        yield
-    except (StudioError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except ImportError as error:
-        raise unusable(
-            spec, f"Its {part} needs a package that is not installed.", first_line(error)
-        ) from error
-    except Exception as error:
-        raise unusable(
-            spec, f"Its {part} could not be opened.", f"{type(error).__name__}: {first_line(error)}"
-        ) from error
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says in its first line, short enough for a person."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]

@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipelines.catalog import ModelSpec, Source
+from pipelines.catalog.headers import TensorInfo, read_json
+from pipelines.catalog.single_file import SHIPPED, find_config
 from pipelines.device import TorchDevice
 from pipelines.errors import InvalidRequest, ModelUnavailable
 from pipelines.loading import Bundle, diffusers_bundle
@@ -274,3 +276,53 @@ def test_a_folder_that_lists_too_few_parts_says_which(tmp_path: Path, manager: M
         pytest.raises(ModelUnavailable, match="lists no scheduler"),
     ):
         bundle.build(lease)
+
+
+# ---- configs that ship ----
+
+
+@pytest.mark.parametrize(
+    ("family", "millions"),
+    [
+        ("stable-diffusion-1", (859.52, 83.65)),
+        ("stable-diffusion-2", (865.91, 83.65)),
+        ("stable-diffusion-xl", (2567.46, 83.65)),
+        ("stable-diffusion-xl-refiner", (2259.53, 83.65)),
+    ],
+)
+def test_shipped_configs_describe_models_as_large_as_the_published_ones(family: str, millions) -> None:
+    import diffusers
+
+    with torch.device("meta"):
+        unet = diffusers.UNet2DConditionModel.from_config(
+            read_json(SHIPPED / family / "unet" / "config.json")
+        )
+        vae = diffusers.AutoencoderKL.from_config(read_json(SHIPPED / family / "vae" / "config.json"))
+    assert tuple(round(model.num_parameters() / 1e6, 2) for model in (unet, vae)) == millions
+
+
+def test_a_checkpoint_of_stable_diffusion_1_gets_the_shipped_configs_and_clips_own_words(
+    tmp_path: Path,
+) -> None:
+    tensors = {
+        "model.diffusion_model.input_blocks.0.0.weight": TensorInfo("F16", (320, 4, 3, 3), 0),
+        "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": TensorInfo(
+            "F16", (320, 768), 0
+        ),
+        "cond_stage_model.transformer.text_model.final_layer_norm.weight": TensorInfo("F16", (768,), 0),
+    }
+    folder = find_config(tmp_path / "a.safetensors", tensors)
+    assert folder == SHIPPED / "stable-diffusion-1"
+    tokenizer = diffusers_bundle_of_configs(folder)._cheap_part("tokenizer")
+    # as published: openai/clip-vit-large-patch14
+    assert tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
+    assert tokenizer("x", padding="max_length").input_ids[2:] == [49407] * 75
+
+
+def diffusers_bundle_of_configs(folder: Path) -> Bundle:
+    from diffusers import StableDiffusionPipeline
+    from transformers import CLIPTokenizer
+
+    return Bundle(
+        spec_of(folder), folder, StableDiffusionPipeline, {}, {"tokenizer": CLIPTokenizer}, {}, torch.float32
+    )

@@ -1,0 +1,149 @@
+"""What happens when a part of a model is read: the library's call, and its complaints turned into one sentence.
+
+Every part is opened from safetensors, in a dtype that is said, without running anything the folder brings.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.catalog import ModelSpec
+from pipelines.catalog.headers import read_json
+from pipelines.catalog.single_file import SHIPPED
+from pipelines.errors import ModelUnavailable, StudioError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def open_part(spec: ModelSpec, folder: Path, part_class: Any, variant: str, dtype: torch.dtype) -> Any:
+    with explained(spec, folder.name):
+        module, told = part_class.from_pretrained(
+            folder,
+            dtype=dtype,
+            variant=variant or None,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    missing = sorted(told["missing_keys"])
+    if missing:
+        raise unusable(spec, f"{len(missing)} tensors are missing in its {folder.name}, first {missing[0]}.")
+    return _ready(module)
+
+
+def open_cheap(part_class: Any, folder: Path) -> Any:
+    if SHIPPED in folder.parents and part_class.__name__ == "CLIPTokenizer":
+        return _clip_tokenizer(part_class, read_json(folder / "tokenizer_config.json"))
+    return part_class.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def _clip_tokenizer(part_class: Any, settings: dict[str, Any]) -> Any:
+    """CLIP's tokenizer from the one list of merges we ship for all families: bytes, bytes that end a word, merges, two marks."""
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    lines = gzip.decompress((SHIPPED / "clip_merges.txt.gz").read_bytes()).decode().splitlines()
+    letters = list(bytes_to_unicode().values())
+    words = [*letters, *(f"{letter}</w>" for letter in letters), *(line.replace(" ", "") for line in lines)]
+    words += ["<|startoftext|>", "<|endoftext|>"]
+    settings = {name: value for name, value in settings.items() if name != "tokenizer_class"}
+    merges = [tuple(line.split(" ")) for line in lines]
+    return part_class(vocab={word: number for number, word in enumerate(words)}, merges=merges, **settings)
+
+
+def open_from_file(
+    spec: ModelSpec,
+    file: Path,
+    config: Path,
+    pipeline_class: Any,
+    part: str,
+    parts: tuple[str, ...],
+    dtype: torch.dtype,
+) -> Any:
+    """One part out of a single file; diffusers is told to leave the others alone."""
+    others = {name: None for name in parts if name != part}
+    with explained(spec, part):
+        pipeline = pipeline_class.from_single_file(
+            str(file), config=str(config), dtype=dtype, local_files_only=True, **others
+        )
+    module = getattr(pipeline, part)
+    missing = [name for name, weight in module.named_parameters() if weight.is_meta]
+    if missing:
+        raise unusable(spec, f"{len(missing)} tensors are missing in its {part}, first {missing[0]}.")
+    return _ready(module)
+
+
+def _ready(module: Any) -> Any:
+    """For inference only; a VAE held in float32 because it overflows in half precision takes any input.
+
+    diffusers would cast such a VAE up and down around each use, which a lent module must not suffer, so it is told not to.
+    """
+    import torch
+
+    module.eval().requires_grad_(False)
+    if getattr(getattr(module, "config", None), "force_upcast", False):
+        module.register_to_config(force_upcast=False)
+        inner = [
+            getattr(module, name, None) for name in ("encoder", "quant_conv", "post_quant_conv", "decoder")
+        ]
+        for part in inner if module.dtype == torch.float32 else ():
+            if part is not None:
+                part.register_forward_pre_hook(lambda _, args: tuple(_float(value) for value in args))
+    return module
+
+
+def _float(value: Any) -> Any:
+    return value.float() if hasattr(value, "float") else value
+
+
+# ---- errors ----
+
+
+def unusable(spec: ModelSpec, reason: str, detail: str = "") -> ModelUnavailable:
+    """The three-part error for a model that cannot be opened. reason: one sentence with the file or part in it."""
+    hint = "Download it again, or pick another model."
+    if "pickle" in reason:
+        hint = "If you trust its maker, convert it once: python3 launch.py models convert FOLDER"
+    return ModelUnavailable(
+        f"{spec.id} cannot be used. {reason}", detail=detail or str(spec.source.path), hint=hint
+    )
+
+
+@cache
+def libraries() -> None:
+    """Import what opens models, and keep its progress bars and advice out of the log."""
+    import diffusers
+    import transformers
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+
+
+@contextmanager
+def explained(spec: ModelSpec, part: str) -> Iterator[None]:
+    """Whatever a library says while opening a part becomes one sentence about the model."""
+    import torch
+
+    try:
+        yield
+    except (StudioError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except ImportError as error:
+        raise unusable(
+            spec, f"Its {part} needs a package that is not installed.", first_line(error)
+        ) from error
+    except Exception as error:
+        raise unusable(
+            spec, f"Its {part} could not be opened.", f"{type(error).__name__}: {first_line(error)}"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says in its first line, short enough for a person."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]
