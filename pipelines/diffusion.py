@@ -301,9 +301,9 @@ def no_numbers(spec: ModelSpec) -> ModelUnavailable:
 def working_bytes(bundle: Bundle, request: DiffusionRequest) -> int:
     """Bytes one picture needs beside the weights: the larger of denoising and decoding, which never overlap.
 
-    Priors, from the shapes of Stable Diffusion: decoding holds about 2,200 numbers per pixel where the VAE is 128 wide at full
+    Priors, from the shapes of Stable Diffusion: decoding is given 2,200 numbers per pixel where the VAE is 128 wide at full
     size; a UNet about 64 activations as wide as its first level per latent, twice for guidance; a transformer about 24 per token.
-    The memory manager learns better ones.
+    Measured: decoding on the CPU took 1,880 numbers a pixel at 128² and 1,130 at 256²; GPUs add work space of their own.
     """
     pixels = request.width * request.height
     vae = _config(bundle, "vae")
@@ -312,7 +312,7 @@ def working_bytes(bundle: Bundle, request: DiffusionRequest) -> int:
     unet, transformer = _config(bundle, "unet"), _config(bundle, "transformer")
     latents = pixels / 64
     denoise = latents * 64 * (unet.get("block_out_channels") or [0])[0] * 2 * bundle.dtype.itemsize
-    heads = transformer.get("num_attention_heads", 0) * transformer.get("attention_head_dim", 0)
+    heads = (transformer.get("num_attention_heads") or 0) * (transformer.get("attention_head_dim") or 0)
     denoise += latents / 4 * 24 * heads * 2 * bundle.dtype.itemsize
     return int(max(decode, denoise)) + (32 << 20)
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps
 
 from pipelines.catalog import ModelSpec
 from pipelines.context import Context
 from pipelines.device import TorchDevice
 from pipelines.diffusion import Painter, Painting, working_bytes
 from pipelines.encode import MEDIA_TYPES, encode_image, parameters_text, recipe_of
-from pipelines.errors import InvalidRequest
 from pipelines.loading import diffusers_bundle
 from pipelines.memory import Component
 from pipelines.messages import MAX_SEED, Artifact, ImageRequest
+from pipelines.uploads import start_image
 
 
 class ImagePipeline:
@@ -39,7 +37,8 @@ class ImagePipeline:
         if request.init_image:
             init_image, notes = start_image(ctx, request.init_image, request.width, request.height)
         bundle.class_for("image-to-image" if init_image else "text-to-image")
-        bundle.scheduler(request.scheduler)
+        if request.scheduler:
+            bundle.scheduler(request.scheduler)
 
         # 2. Borrow the model: all its parts, and room for the work
         with ctx.lease(bundle.components, working_bytes(bundle, request)) as lease:
@@ -100,35 +99,3 @@ def artifact(request: ImageRequest, painting: Painting, ctx: Context, notes: lis
         facts=facts,
         recipe=request,
     )
-
-
-def start_image(
-    ctx: Context, asset_id: str, width: int, height: int, field: str = "init_image"
-) -> tuple[Image.Image, list[str]]:
-    """The picture of an asset as RGB, scaled and cropped around its middle to (width, height), and a note if that changed it.
-
-    Transparency becomes white. Raises InvalidRequest when the file is missing or no picture.
-    """
-    data = ctx.inputs.get(asset_id)
-    if data is None:
-        raise InvalidRequest(
-            "The start image is not in the library any more.", field=field, hint="Choose another picture."
-        )
-    try:
-        image = Image.open(io.BytesIO(data))
-        image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InvalidRequest(
-            "The start image cannot be read.",
-            field=field,
-            detail=f"{len(data):,} bytes: {type(error).__name__}: {error}"[:300],
-            hint="Choose a PNG, JPEG or WebP picture.",
-        ) from None
-    image = ImageOps.exif_transpose(image)
-    if image.has_transparency_data:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    image = image.convert("RGB")
-    if image.size == (width, height):
-        return image, []
-    note = f"The start image of {image.width}×{image.height} was scaled and cropped to {width}×{height}."
-    return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS), [note]

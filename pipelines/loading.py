@@ -94,6 +94,12 @@ class Bundle:
 
     def scheduler(self, name: str = "") -> Any:
         """A fresh scheduler; raises InvalidRequest naming the compatible ones when `name` is not among them."""
+        if "scheduler" not in self.cheap:
+            raise InvalidRequest(
+                f"{self.spec.id} has no scheduler to choose.",
+                field="scheduler",
+                hint="Leave the scheduler empty.",
+            )
         own_class = self.cheap["scheduler"]
         with explained(self.spec, "scheduler"):
             own = own_class.from_pretrained(self.folder / "scheduler")

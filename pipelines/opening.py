@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 def open_part(spec: ModelSpec, folder: Path, part_class: Any, variant: str, dtype: torch.dtype) -> Any:
+    """One part of a folder, on the CPU; raises ModelUnavailable when it does not open or tensors are missing."""
     with explained(spec, folder.name):
         module, told = part_class.from_pretrained(
             folder,
@@ -38,6 +39,7 @@ def open_part(spec: ModelSpec, folder: Path, part_class: Any, variant: str, dtyp
 
 
 def open_cheap(part_class: Any, folder: Path) -> Any:
+    """A tokenizer or image processor; the configs we ship share one vocabulary."""
     if SHIPPED in folder.parents and part_class.__name__ == "CLIPTokenizer":
         return _clip_tokenizer(part_class, read_json(folder / "tokenizer_config.json"))
     return part_class.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
