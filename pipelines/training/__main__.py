@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train one starter model in `data/training/NAME` and write it to its folder in `assets/starter`."""
-    parser = argparse.ArgumentParser(prog="launch.py train", description="Train a starter model from scratch, or go on.")
+    parser = argparse.ArgumentParser(
+        prog="launch.py train", description="Train a starter model from scratch, or go on."
+    )
     parser.add_argument("name", choices=list(RECIPES))
     parser.add_argument("--resume", action="store_true", help="Go on from the newest checkpoint.")
     parser.add_argument("--minutes", type=float, help="Stop after so many minutes; the checkpoint stays.")

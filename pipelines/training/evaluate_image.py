@@ -16,7 +16,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipelines.training.image import contact_sheet, to_tensor
+from pipelines.training.image import contact_sheet
+from pipelines.training.image_model import to_tensor
 from pipelines.training.loop import Plan, load_weights, train
 from pipelines.training.painter import paint
 from pipelines.training.world import COLOURED, EXAMPLES, OBJECT_COLOURS, WORDS, Scene, caption, random_scene

@@ -36,7 +36,7 @@ from pipelines.training.world import EXAMPLES, WORDS, caption, random_scene, voc
 
 DROPPED_CAPTIONS = 0.1  # trained without words, for guidance
 DEFAULTS = {"width": SIZE, "height": SIZE, "num_inference_steps": 16, "guidance_scale": 3.0}
-LIMITS = {"min_size": SIZE, "max_size": SIZE, "max_tokens": 30}
+LIMITS = {"width": SIZE, "height": SIZE}
 
 WORDS_PLAN = Plan(steps=500, learning_rate=1e-3, warmup_steps=50, checkpoint_every=250, ema=0.99)
 VAE_PLAN = Plan(

@@ -10,7 +10,9 @@ from pipelines.training import image
 VAE_SHARE = 0.4  # of the minutes given
 
 
-def run(run_dir: Path, out: Path, *, resume: bool = False, minutes: float | None = None, threads: int = 0) -> None:
+def run(
+    run_dir: Path, out: Path, *, resume: bool = False, minutes: float | None = None, threads: int = 0
+) -> None:
     """Train what is not finished yet, for `minutes` at most, and write `out` from what there is."""
     if threads:
         torch.set_num_threads(threads)

@@ -248,7 +248,8 @@ def _optimizer(named: dict[str, nn.Parameter], plan: Plan) -> torch.optim.AdamW:
         {"params": matrices, "weight_decay": plan.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=plan.learning_rate, betas=plan.betas)
+    groups = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(groups, lr=plan.learning_rate, betas=plan.betas, fused=True)
 
 
 def _log(run_dir: Path, line: dict[str, float], steps: int) -> None:
