@@ -57,9 +57,9 @@ def test_a_single_file_finds_the_configs_of_its_family(tmp_path: Path) -> None:
     file.parent.mkdir()
     file.write_bytes(checkpoints.sd15_single_file().read_bytes())
     alone = identify(file)
-    assert alone.state == "broken"
-    assert "Stable Diffusion 1" in alone.problem
-    assert "stable-diffusion-v1-5/stable-diffusion-v1-5" in alone.problem
+    assert (alone.state, alone.source.repo) == ("remote", "stable-diffusion-v1-5/stable-diffusion-v1-5")
+    assert alone.source.files == ("*.json", "*.txt", "*.model")
+    assert "needs the small configs of its family" in alone.problem
 
     own = copied(checkpoints.sd15(), tmp_path / "diffusers" / "tiny-15")
     found = {spec.id: spec for spec in scan(tmp_path)}
@@ -68,11 +68,19 @@ def test_a_single_file_finds_the_configs_of_its_family(tmp_path: Path) -> None:
     assert found["local/tiny"].loader == "diffusers-single-file"
 
 
+def test_configs_beside_a_file_are_taken_whatever_its_family(tmp_path: Path) -> None:
+    file = tmp_path / "tiny.safetensors"
+    file.write_bytes(checkpoints.sd15_single_file().read_bytes())
+    beside = copied(checkpoints.sd15(), tmp_path / "tiny.config")
+    assert [(spec.id, spec.state) for spec in scan(tmp_path)] == [("local/tiny", "ready")]
+    assert identify(file).facts["config"] == str(beside)
+
+
 def test_configs_of_another_shape_are_not_taken(tmp_path: Path) -> None:
     copied(checkpoints.sdxl(), tmp_path / "xl")
     file = tmp_path / "tiny.safetensors"
     file.write_bytes(checkpoints.sd15_single_file().read_bytes())
-    assert {spec.id: spec.state for spec in scan(tmp_path)} == {"local/xl": "ready", "local/tiny": "broken"}
+    assert {spec.id: spec.state for spec in scan(tmp_path)} == {"local/xl": "ready", "local/tiny": "remote"}
 
 
 def test_language_and_sound_models_are_told_by_their_architecture(tmp_path: Path) -> None:

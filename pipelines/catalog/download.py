@@ -64,7 +64,8 @@ def measure(spec: ModelSpec) -> Measure:
         ),
     )
     files = tuple(RemoteFile(info.filename, info.file_size, info.is_cached) for info in found)
-    if not any(file.name.endswith(".safetensors") for file in files):
+    only_configs = spec.loader == "diffusers-single-file"  # its weights are here already
+    if not only_configs and not any(file.name.endswith(".safetensors") for file in files):
         raise ModelUnavailable(
             f"{spec.id} offers no safetensors weights.",
             detail=f"It lists {len(files)} files without them; pickles can run code when opened, so they are not downloaded.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from pipelines.catalog.headers import (
     read_header,
     read_json,
 )
-from pipelines.catalog.single_file import UNET, family_of, find_config, tensors_of
+from pipelines.catalog.single_file import (
+    CONFIG_FILES,
+    UNET,
+    ConfigsMissing,
+    family_of,
+    find_config,
+    tensors_of,
+)
 from pipelines.catalog.spec import Loader, ModelSpec, Source
 from pipelines.messages import Modality
 
@@ -50,6 +58,10 @@ def identify(path: Path, places: Iterable[Path] = ()) -> ModelSpec:
         if (path / "config.json").is_file():
             return _transformers(path, facts)
         raise BadFile(_nothing(path, facts))
+    except ConfigsMissing as missing:  # downloading it fetches the configs; then this file is ready
+        source = Source(path=str(path), repo=missing.repo, files=CONFIG_FILES)
+        spec = _spec(path, "diffusers-single-file", ("image", "video"), path.stat().st_size, facts=facts)
+        return replace(spec, source=source, state="remote", problem=str(missing))
     except BadFile as bad:
         return _broken(path, str(bad), facts)
     except (KeyError, TypeError, AttributeError, IndexError, OSError) as error:

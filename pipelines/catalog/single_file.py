@@ -32,6 +32,17 @@ PART_PREFIXES: dict[str, tuple[str, ...]] = {
 IGNORED = ("model_ema.", "cond_stage_model.logit_scale", "conditioner.embedders.1.model.logit_scale")
 
 
+CONFIG_FILES = ("*.json", "*.txt", "*.model")  # of a hub repository: configs and tokenizers, no weights
+
+
+class ConfigsMissing(BadFile):
+    """A good checkpoint whose family's configs are not on this disk; they can be downloaded from `repo`."""
+
+    def __init__(self, text: str, repo: str) -> None:
+        super().__init__(text)
+        self.repo = repo
+
+
 @dataclass(frozen=True)
 class Family:
     """A kind of checkpoint. name: its folder in `assets/configs`; repo: where the hub keeps its configs."""
@@ -93,7 +104,7 @@ def tensors_of(tensors: Mapping[str, TensorInfo], part: str) -> dict[str, Tensor
 def find_config(file: Path, tensors: Mapping[str, TensorInfo], places: Iterable[Path] = ()) -> Path:
     """The config folder for a checkpoint. places: diffusers folders to consider after the usual spots.
 
-    Raises BadFile, saying how to get one, when there is none on this disk.
+    Raises ConfigsMissing when there is none on this disk, BadFile when it cannot be told which it would be.
     """
     family = family_of(tensors)
     own = file.with_suffix(".config")
@@ -114,9 +125,10 @@ def find_config(file: Path, tensors: Mapping[str, TensorInfo], places: Iterable[
     ):
         if fits(folder, tensors):
             return folder
-    raise BadFile(
+    raise ConfigsMissing(
         f"{file.name} is a {family.title} checkpoint and needs the small configs of its family (about 4 MB): download them on"
-        f" the Models tab ({family.repo}), or put a diffusers folder of the same family into the models folder."
+        f" the Models tab ({family.repo}), or put a diffusers folder of the same family into the models folder.",
+        family.repo,
     )
 
 

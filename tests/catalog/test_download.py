@@ -153,3 +153,19 @@ def test_remove_frees_the_bytes_it_says(hub: tuple[Hub, str], tmp_path: Path) ->
     answer = ask(script, hub[1], tmp_path)
     assert answer["freed"] >= len(WEIGHTS)
     assert answer["folder"] == "None"
+
+
+def test_only_the_configs_are_fetched_for_a_checkpoint_that_is_here(hub: tuple[Hub, str], tmp_path: Path) -> None:
+    server, address = hub
+    server.repos["acme/tiny"] |= {"model_index.json": b"{}", "unet/config.json": b"{}", "vae/model.safetensors": WEIGHTS}
+    told = ask(
+        """
+from pipelines.catalog.single_file import CONFIG_FILES
+source = Source(path="x.safetensors", repo="acme/tiny", files=CONFIG_FILES)
+folder = download.download(ModelSpec("local/x", "x", ("image",), "diffusers-single-file", source))
+show(files=sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()))
+""",
+        address,
+        tmp_path,
+    )
+    assert told["files"] == ["config.json", "model_index.json", "unet/config.json"]
