@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.headers import BadFile, TensorInfo, find_weights, read_header, read_json
+from pipelines.catalog.identify import spared_parts
 from pipelines.catalog.single_file import find_config, tensors_of
 from pipelines.errors import InvalidRequest
 from pipelines.memory import Component, Lease
@@ -154,9 +155,10 @@ def _folder_bundle(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> Bundle:
     dtype = _model_dtype(index, lambda part: find_weights(folder / part).tensors(), dtype)
     modules: dict[str, Component] = {}
     cheap: dict[str, Any] = {}
+    spared = spared_parts(folder, index)
     for name, part_class in _part_classes(spec, index).items():
-        if name == "safety_checker" and not (folder / name).is_dir():
-            continue  # often left out of a download on purpose; diffusers runs without it
+        if name in spared:
+            continue
         if _is_module(part_class):
             modules[name] = _folder_component(spec, folder, name, part_class, dtype)
         else:

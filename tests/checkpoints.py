@@ -180,6 +180,33 @@ def sdxl(folder: Path) -> None:
 
 
 @_once
+def sdxl_refiner(folder: Path) -> None:
+    """Improves pictures, makes none; its first text encoder and tokenizer are null."""
+    from diffusers import StableDiffusionXLImg2ImgPipeline
+
+    parts = _sdxl_parts(folder) | {"text_encoder": None, "tokenizer": None}
+    added = {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "transformer_layers_per_block": 1,
+    }
+    parts["unet"] = unet(4, 32, **added, projection_class_embeddings_input_dim=32 + 5 * 8)
+    StableDiffusionXLImg2ImgPipeline(**parts, requires_aesthetics_score=True).save_pretrained(folder)
+
+
+@_once
+def ddpm(folder: Path) -> None:
+    """Paints without words, in pixels, and tells its progress bar only."""
+    from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+
+    blocks = {"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2}
+    model = UNet2DModel(
+        sample_size=64, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=8, **blocks
+    )
+    DDPMPipeline(model.eval(), DDPMScheduler()).save_pretrained(folder)
+
+
+@_once
 def sd3(folder: Path) -> None:
     """Stable Diffusion 3 without its T5, as people with little memory run it."""
     from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline

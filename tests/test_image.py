@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -245,13 +246,46 @@ def test_a_prompt_too_long_for_the_model_says_what_was_left_out(manager: MemoryM
     assert made.facts["notes"] == ["This model reads 16 tokens, so the end of the prompt was left out: as"]
 
 
-def test_a_model_made_for_start_images_asks_for_one(tmp_path: Path, manager: MemoryManager) -> None:
-    folder = copied(checkpoints.sdxl(), tmp_path / "refiner")
-    index = json.loads((folder / "model_index.json").read_text())
-    index |= {"_class_name": "StableDiffusionXLImg2ImgPipeline", "requires_aesthetics_score": True}
-    (folder / "model_index.json").write_text(json.dumps(index))
+def test_a_model_made_for_start_images_asks_for_one_and_works_with_it(manager: MemoryManager) -> None:
+    """The SDXL refiner; its first text encoder is null."""
     with pytest.raises(InvalidRequest, match="from words alone"):
-        make(manager, folder)
+        make(manager, checkpoints.sdxl_refiner())
+    request = REQUEST.model_copy(update={"init_image": "start", "strength": 0.5})
+    (made,) = make(manager, checkpoints.sdxl_refiner(), request, inputs={"start": png()})
+    assert pixels(made).shape == (64, 64, 3)
+
+
+def test_a_model_without_words_paints_reports_and_says_what_it_did_not_use(manager: MemoryManager) -> None:
+    events: list[Any] = []
+    request = REQUEST.model_copy(update={"negative_prompt": ""})
+    (made,) = make(manager, checkpoints.ddpm(), request, events=events)
+    assert made.facts["notes"] == [
+        "The prompt was not used: this model paints without words.",
+        "Guidance was not used: this model has none.",
+    ]
+    told = [(e.step, e.total) for e in events if isinstance(e, Progress) and e.stage == "denoise"]
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    with pytest.raises(InvalidRequest, match="start from a picture"):
+        make(
+            manager,
+            checkpoints.ddpm(),
+            REQUEST.model_copy(update={"init_image": "start"}),
+            inputs={"start": png()},
+        )
+
+
+def test_two_jobs_at_once_on_one_model_give_what_each_gives_alone(manager: MemoryManager) -> None:
+    """They share the modules; tokenizers and schedulers, which hold state, are their own."""
+    requests = [
+        REQUEST.model_copy(update={"prompt": word * 9, "seed": seed})
+        for seed, word in enumerate("ab", start=1)
+    ]
+    alone = [make(manager, checkpoints.sd15(), request)[0].data for request in requests]
+    with ThreadPoolExecutor(2) as threads:
+        together = list(
+            threads.map(lambda request: make(manager, checkpoints.sd15(), request)[0].data, requests)
+        )
+    assert together == alone
 
 
 def test_a_size_the_model_cannot_take_is_said_with_the_size_it_took(manager: MemoryManager) -> None:

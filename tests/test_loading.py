@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from pipelines.catalog import ModelSpec, Source
 from pipelines.catalog.headers import TensorInfo, read_json
+from pipelines.catalog.scan import identify
 from pipelines.catalog.single_file import SHIPPED, find_config
 from pipelines.device import TorchDevice
 from pipelines.errors import InvalidRequest, ModelUnavailable
@@ -135,24 +136,36 @@ def test_two_pipelines_share_the_lent_modules_and_nothing_that_holds_state(manag
         assert words.scheduler is not picture.scheduler
 
 
-def test_parts_of_old_folders_open_under_their_old_names(tmp_path: Path, manager: MemoryManager) -> None:
-    folder = copied(checkpoints.sd15(), tmp_path / "old")
+def old_folder(target: Path) -> Path:
+    """A folder as it was published in 2022: an old class name, and a safety checker people leave out."""
+    folder = copied(checkpoints.sd15(), target)
     index = json.loads((folder / "model_index.json").read_text())
-    index |= {
-        "feature_extractor": ["transformers", "CLIPFeatureExtractor"],
-        "safety_checker": ["stable_diffusion", "X"],
-    }
-    index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]  # left out of the download
+    index["feature_extractor"] = ["transformers", "CLIPFeatureExtractor"]
+    index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
     (folder / "model_index.json").write_text(json.dumps(index))
+    return folder
+
+
+def test_parts_of_old_folders_open_under_their_old_names(tmp_path: Path, manager: MemoryManager) -> None:
+    folder = old_folder(tmp_path / "old")
     (folder / "feature_extractor").mkdir()
     (folder / "feature_extractor" / "preprocessor_config.json").write_text(
         '{"feature_extractor_type": "CLIPFeatureExtractor", "size": 224, "crop_size": 224}'
     )
     bundle = bundle_of(folder)
     with manager.lease(bundle.components) as lease:
+        assert bundle.build(lease).feature_extractor is not None
+
+
+def test_a_safety_checker_left_out_of_the_download_is_done_without(
+    tmp_path: Path, manager: MemoryManager
+) -> None:
+    folder = old_folder(tmp_path / "old")
+    assert identify(folder).state == "ready"
+    bundle = bundle_of(folder)
+    with manager.lease(bundle.components) as lease:
         pipeline = bundle.build(lease)
-        assert pipeline.safety_checker is None
-        assert pipeline.feature_extractor is not None
+        assert (pipeline.safety_checker, pipeline.feature_extractor) == (None, None)
 
 
 def test_a_scheduler_is_chosen_among_the_compatible_ones() -> None:

@@ -134,6 +134,7 @@ def _makes(index: Mapping[str, Any], facts: dict[str, Any]) -> str:
 def _check_parts(folder: Path, index: Mapping[str, Any]) -> int:
     """Bytes of all weights; raises BadFile for the first part that is missing or not whole."""
     nbytes = 0
+    spared = spared_parts(folder, index)
     for name, value in index.items():
         if not isinstance(value, list) or len(value) != 2 or not value[0]:
             continue
@@ -143,7 +144,7 @@ def _check_parts(folder: Path, index: Mapping[str, Any]) -> int:
                 f"Its {name} needs code of its own ({library}.{class_name}), which the studio never runs."
             )
         part = folder / name
-        if name == "safety_checker" and not part.is_dir():
+        if name in spared:
             continue
         if not part.is_dir():
             raise BadFile(f"Its {name} is missing.")
@@ -154,6 +155,21 @@ def _check_parts(folder: Path, index: Mapping[str, Any]) -> int:
         weights.tensors()
         nbytes += weights.nbytes
     return nbytes
+
+
+def spared_parts(folder: Path, index: Mapping[str, Any]) -> set[str]:
+    """Parts a folder lists that diffusers runs without and that are not here: people leave them out of a download on purpose.
+
+    The safety checker goes together with the feature extractor that prepares its pictures.
+    """
+    missing = {
+        name
+        for name in ("safety_checker", "feature_extractor", "image_encoder")
+        if not (folder / name).is_dir()
+    }
+    if "feature_extractor" in missing and index.get("safety_checker"):
+        missing.add("safety_checker")
+    return missing & index.keys()
 
 
 def _check_unet(unet: Mapping[str, Any], class_name: str) -> None:
