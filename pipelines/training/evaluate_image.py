@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipelines.training.image import contact_sheet
+from pipelines.training.image import DEFAULTS, contact_sheet
 from pipelines.training.image_model import to_tensor
 from pipelines.training.loop import Plan, load_weights, train
 from pipelines.training.painter import paint
@@ -201,3 +201,10 @@ def table(report: dict[str, object]) -> str:
             f"| {group} | {f'{BARS[group]} %' if group in BARS else ''} | " + " | ".join(cells) + " |"
         )
     return "\n".join(lines)
+
+
+def bench(folder: Path, run_dir: Path) -> str:
+    """Evaluate, and say it in Markdown for the model card."""
+    report = evaluate(folder, run_dir)
+    settings = ", ".join(f"{name} {value}" for name, value in DEFAULTS.items())
+    return f"{report['captions']} captions; {settings}; {report['seconds_per_picture']} s a picture here.\n\n{table(report)}"

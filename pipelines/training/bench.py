@@ -1,0 +1,44 @@
+"""`python launch.py bench starter [image|text|code]`: score the shipped starter models and write the scores in their model cards."""
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+
+# model → the module whose `bench(folder, run_dir) -> str` scores it; the answer is Markdown for its card
+EVALUATIONS = {
+    "image": "pipelines.training.evaluate_image",
+    "text": "pipelines.training.evaluate_language",
+    "code": "pipelines.training.evaluate_language",
+}
+ROOT = Path(__file__).resolve().parents[2]
+OPEN, CLOSE = "<!-- scores: written by `launch.py bench starter` -->", "<!-- end of scores -->"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score the named starter models, or all; print the scores and put them between the marks in each README."""
+    parser = argparse.ArgumentParser(prog="launch.py bench starter", description="Score the starter models.")
+    parser.add_argument("names", nargs="*", help="Which: " + ", ".join(EVALUATIONS) + ". All when left out.")
+    for name in parser.parse_args(argv).names or list(EVALUATIONS):
+        folder = ROOT / "assets" / "starter" / name
+        scores = importlib.import_module(EVALUATIONS[name]).bench(
+            folder, ROOT / "data" / "training" / f"starter-{name}"
+        )
+        print(f"## starter/{name}\n\n{scores}\n")
+        write_scores(folder / "README.md", scores)
+    return 0
+
+
+def write_scores(card: Path, scores: str) -> None:
+    """Replace what stands between the marks; raises ValueError if the card has none."""
+    before, _, rest = card.read_text().partition(OPEN)
+    _, found, after = rest.partition(CLOSE)
+    if not found:
+        raise ValueError(
+            f"{card} has no place for scores. Add these two lines where they belong:\n{OPEN}\n{CLOSE}"
+        )
+    card.write_text(f"{before}{OPEN}\n\n{scores}\n\n{CLOSE}{after}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
