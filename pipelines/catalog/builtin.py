@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.catalog.spec import Loader, ModelSpec, Source
+from pipelines.catalog.voices import espeak_voices
 from pipelines.messages import Modality
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -37,6 +38,7 @@ def shipped() -> list[ModelSpec]:
             licence="GPL-3.0 (used as a separate process)",
             description="A small, clear, robotic voice that works everywhere, in over a hundred languages.",
             memory_bytes=80 << 20,
+            facts={"voices": espeak_voices()},
             examples=(
                 "Welcome to Atelier. Every picture, text and clip you make here stays on your machine.",
             ),

@@ -1,0 +1,134 @@
+"""Words to speech, or a description to music: eSpeak NG, Bark, VITS and MMS voices, MusicGen.
+
+One road for all: an engine performs the text piece by piece, the pieces are joined, encoded, and the recipe written inside.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from pipelines.catalog import ModelSpec
+from pipelines.context import Context
+from pipelines.errors import InvalidRequest, ModelUnavailable
+from pipelines.media import AUDIO_FILES, encode_audio, recipe_tags
+from pipelines.memory import Component
+from pipelines.messages import Artifact, AudioRequest
+from pipelines.sound import Piece, Track, is_silent, join, level, loudness
+from pipelines.speech import has_speech
+
+if TYPE_CHECKING:
+    import torch
+
+# Loader → the module and class that performs with it; modules come in when first needed, some bring torch models with them.
+ENGINES = {
+    "espeak": ("pipelines.espeak", "Espeak"),
+    "bark": ("pipelines.bark", "Bark"),
+    "vits": ("pipelines.vits", "Vits"),
+    "musicgen": ("pipelines.musicgen", "MusicGen"),
+}
+
+
+class Engine(Protocol):
+    """Makes sound from a request, a piece at a time; borrows what it needs itself and reports progress.
+
+    is_levelled: its sound is brought to one loudness; otherwise the samples stay as the model made them.
+    """
+
+    is_levelled: bool
+
+    def plan(self, request: AudioRequest, spec: ModelSpec, dtype: Any) -> tuple[list[Component], int]: ...
+
+    def perform(self, request: AudioRequest, ctx: Context) -> Iterator[Piece]: ...
+
+
+class AudioPipeline:
+    """Speech or music as one file."""
+
+    def plan(
+        self, request: AudioRequest, spec: ModelSpec, dtype: torch.dtype | None = None
+    ) -> tuple[list[Component], int]:
+        """What to lease for this request, and the bytes of the work itself. dtype: what the device computes in, if known."""
+        return _engine(spec).plan(request, spec, dtype)
+
+    def generate(self, request: AudioRequest, ctx: Context) -> Iterator[Artifact]:
+        # 1. Check the inputs before asking for the device
+        engine = _engine(ctx.spec)
+        if not has_speech(request.prompt):
+            raise InvalidRequest(
+                "The text has nothing to say.",
+                field="prompt",
+                detail=f"There is no letter and no digit in its {len(request.prompt)} characters.",
+                hint="Write at least one word.",
+            )
+
+        # 2. Perform, piece by piece: the engine borrows its model and tells how far it is
+        pieces = list(engine.perform(request, ctx))
+
+        # 3. Join the pieces, and look at what came out
+        track = join(pieces, request.pause_seconds)
+        _check(track, ctx.spec)
+        if engine.is_levelled:
+            track = replace(track, sound=level(track.sound, track.sample_rate))
+
+        # 4. Write the file, the recipe inside
+        ctx.progress("save")
+        kind = AUDIO_FILES[request.format]
+        recipe = request.model_dump(mode="json") if ctx.with_metadata else None
+        yield Artifact(
+            kind="audio",
+            media_type=kind.media_type,
+            suffix=kind.suffix,
+            data=encode_audio(
+                track.sound, track.sample_rate, request.format, recipe_tags(request.prompt, recipe)
+            ),
+            facts=_facts(track),
+            recipe=request,
+        )
+
+
+def _engine(spec: ModelSpec) -> Engine:
+    if spec.loader not in ENGINES:
+        raise ModelUnavailable(
+            f"{spec.id} does not make sound.",
+            detail=f"It is opened as {spec.loader}.",
+            hint="Pick a model from the Audio tab.",
+        )
+    module, name = ENGINES[spec.loader]
+    engine: Engine = getattr(importlib.import_module(module), name)()
+    return engine
+
+
+def _facts(track: Track) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "seconds": round(track.sound.shape[1] / track.sample_rate, 3),
+        "sample_rate": track.sample_rate,
+        "channels": track.sound.shape[0],
+        "lufs": round(loudness(track.sound, track.sample_rate), 1),
+    }
+    if track.sentences:
+        facts["sentences"] = track.sentences
+    if track.words:
+        facts["words"] = track.words
+    return facts
+
+
+def _check(track: Track, spec: ModelSpec) -> None:
+    """Raises when the sound is no sound: numbers that are none, or silence from end to end."""
+    if not np.isfinite(track.sound).all():
+        raise ModelUnavailable(
+            f"{spec.id} gave numbers that are no sound (NaN).",
+            detail=f"{int((~np.isfinite(track.sound)).sum()):,} of {track.sound.size:,} samples are broken.",
+            hint="Its weights are damaged or overflow; download it again, or pick another model.",
+        )
+    if is_silent(track.sound):
+        raise InvalidRequest(
+            "Only silence came out.",
+            field="prompt",
+            detail=f"{track.sound.shape[1] / track.sample_rate:.1f} seconds, none louder than -60 dB.",
+            hint="Try other words, another seed, or a voice that knows this language.",
+        )
