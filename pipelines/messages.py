@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import IO, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
@@ -428,7 +428,7 @@ Event = Ready | Progress | TextDelta | Produced | Finished | Planned | Telemetry
 # ---- on the wire ------------------------------------------------------------------------------------------------------
 
 
-def write_message(stream: BinaryIO, message: Any) -> None:
+def write_message(stream: IO[bytes], message: Any) -> None:
     """Send one message: its length, then its pickle. Raises OSError when the other side is gone."""
     data = pickle.dumps(message, protocol=5)
     stream.write(len(data).to_bytes(8, "big"))
@@ -436,7 +436,7 @@ def write_message(stream: BinaryIO, message: Any) -> None:
     stream.flush()
 
 
-def read_message(stream: BinaryIO) -> Any:
+def read_message(stream: IO[bytes]) -> Any:
     """The next message; raises EOFError (or OSError) when the other side is gone.
 
     Pickle, because both ends are this program: a worker is a child process on a pipe nobody else holds.

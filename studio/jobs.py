@@ -145,6 +145,12 @@ class JobStore:
             ).all()
         return fair_order([(row[0], row[1]) for row in waiting], {row[0]: row[1] for row in turns})
 
+    def waiting(self) -> list[str]:
+        """Modalities somebody waits for, the oldest job first."""
+        query = sa.select(jobs.c.modality).where(jobs.c.status == "queued").group_by(jobs.c.modality)
+        with self.engine.connect() as connection:
+            return list(connection.execute(query.order_by(sa.func.min(jobs.c.number))).scalars())
+
     def cancel_asked(self) -> list[str]:
         """Running jobs someone asked to stop, perhaps from another process."""
         query = sa.select(jobs.c.id).where(jobs.c.status == "in_progress", jobs.c.cancel_asked)

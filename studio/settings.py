@@ -11,13 +11,16 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipelines.catalog import Catalog
 from pipelines.errors import InvalidRequest
 from studio import __version__
+
+if TYPE_CHECKING:
+    from pipelines.catalog import Catalog
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -33,14 +36,14 @@ def setting(
     help: str,
     *flags: str,
     env: str = "",
-    constants: Mapping[str, Any] | None = None,
+    constants: Mapping[str, tuple[Any, str]] | None = None,
     page: bool = False,
     metavar: str = "",
     **bounds: Any,
 ) -> Any:
     """A field of `Settings` and how people reach it.
 
-    flags: its spellings on the command line. constants: further flags that set a fixed value. page: of use only while the
+    flags: its spellings on the command line. constants: further flags that set a fixed value, with their help. page: of use only while the
     page is served, so `generate` does not offer it.
     """
     reach: Any = {
@@ -96,7 +99,7 @@ class Settings(BaseModel):
         "Where models run: auto, cpu, mps, cuda, or one of several cards such as cuda:1.",
         "--device",
         env="STUDIO_DEVICE",
-        constants={"--cpu": "cpu"},
+        constants={"--cpu": ("cpu", "Same as --device cpu.")},
         pattern=r"^(auto|cpu|mps|xpu|cuda)(:\d+)?$",
     )
     vram_budget: float = setting(
@@ -107,9 +110,9 @@ class Settings(BaseModel):
         metavar="GB",
         ge=0,
     )
-    reserve_vram: float = setting(
-        0.0,
-        "GB of device memory to leave to other programs.",
+    reserve_vram: float | None = setting(
+        None,
+        "GB of device memory to leave to other programs (default: a tenth, at most 1).",
         "--reserve-vram",
         env="STUDIO_RESERVE_VRAM",
         metavar="GB",
@@ -125,11 +128,16 @@ class Settings(BaseModel):
     )
     idle_timeout: float = setting(
         10.0,
-        "Minutes a model stays in memory unused.",
+        "Minutes a model stays in memory unused; -1 for as long as nobody needs the room.",
         "--idle-timeout",
         env="STUDIO_IDLE_TIMEOUT",
         metavar="MINUTES",
-        ge=0,
+        constants={
+            "--lowvram": (0.0, "Let every model go as soon as its job is done (same as --idle-timeout 0)."),
+            "--medvram": (1.0, "Let models go after a minute (same as --idle-timeout 1)."),
+            "--highvram": (-1.0, "Keep models until others need the room (same as --idle-timeout -1)."),
+        },
+        ge=-1,
     )
 
     # the page
@@ -283,6 +291,7 @@ class Settings(BaseModel):
 
     @property
     def keep_alive_seconds(self) -> float:
+        """How long an idle model stays on the device; negative for as long as nobody needs the room."""
         return self.idle_timeout * 60
 
     @property
@@ -290,8 +299,8 @@ class Settings(BaseModel):
         return int(self.vram_budget * GIB)
 
     @property
-    def reserve_vram_bytes(self) -> int:
-        return int(self.reserve_vram * GIB)
+    def reserve_vram_bytes(self) -> int | None:
+        return None if self.reserve_vram is None else int(self.reserve_vram * GIB)
 
     @property
     def ram_budget_bytes(self) -> int:
@@ -342,14 +351,14 @@ def add_arguments(parser: argparse.ArgumentParser, page: bool = True) -> None:
             help=(field.description or "") + shown,
             **kind,
         )
-        for flag, value in reach["constants"].items():
+        for flag, (value, help) in reach["constants"].items():
             parser.add_argument(
                 flag,
                 dest=name,
                 action="store_const",
                 const=value,
                 default=argparse.SUPPRESS,
-                help=f"Same as {reach['flags'][0]} {value}.",
+                help=help,
             )
 
 

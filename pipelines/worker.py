@@ -1,0 +1,358 @@
+"""The worker: commands in, events out. Owns the device and its memory manager, runs jobs, opens no database.
+
+`Worker` knows nothing of pipes, so it can live in a process here or in an actor elsewhere; `main` is the process. Each modality
+has a thread of its own, and the memory manager decides who may hold the device together. Torch is loaded in the background: a
+job that needs no model never waits for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pipelines.context import Context
+from pipelines.errors import Cancelled, OutOfMemory, as_problem
+from pipelines.messages import (
+    Cancel,
+    Command,
+    Event,
+    Finished,
+    Hint,
+    Modality,
+    Pin,
+    Plan,
+    Planned,
+    Produced,
+    Ready,
+    Run,
+    Stop,
+    Telemetry,
+    Unload,
+    WorkerConfig,
+    read_message,
+    write_message,
+)
+
+if TYPE_CHECKING:
+    from pipelines.memory import MemoryManager
+
+log = logging.getLogger(__name__)
+
+PIPELINES: dict[Modality, str] = {
+    "text": "pipelines.text:TextPipeline",
+    "code": "pipelines.code:CodePipeline",
+    "image": "pipelines.image:ImagePipeline",
+    "audio": "pipelines.audio:AudioPipeline",
+    "video": "pipelines.video:VideoPipeline",
+}
+LIGHT_LOADERS = ("espeak",)
+"""Models that need no torch: their jobs start while it is still loading."""
+TICK_SECONDS = 1.0
+GRACE_SECONDS = 3.0
+"""How long running jobs get to end after `Stop`."""
+
+
+class Worker:
+    """Carries out commands. emit: takes events from any thread, and may block while the other side is slow."""
+
+    def __init__(self, config: WorkerConfig, emit: Callable[[Event], None]) -> None:
+        self.config = config
+        self._emit = emit
+        self._lock = threading.Lock()
+        self._memory: Future[MemoryManager] | None = None
+        self._pipelines: dict[str, Any] = {}
+        self._cancelled: dict[str, threading.Event] = {}
+        self._threads: dict[str, ThreadPoolExecutor] = {}
+        self._tick = threading.Event()
+        self._stopped = threading.Event()
+        threading.Thread(target=self._tell, name="telemetry", daemon=True).start()
+        if config.warm_up:
+            self._start_memory()
+
+    # ---- commands -------------------------------------------------------------------------------------------------
+
+    def handle(self, command: Command) -> None:
+        """Take one command; returns at once, whatever is running, so that a cancel is always heard."""
+        match command:
+            case Run():
+                with self._lock:
+                    self._cancelled[command.job_id] = threading.Event()
+                self._thread(command.request.modality).submit(self._run, command)
+            case Cancel():
+                self._cancel(command.job_id)
+            case Plan():
+                self._thread("plan").submit(self._plan, command)
+            case Hint():
+                self._thread("plan").submit(self._hint, command)
+            case Unload():
+                prefix = command.model_id and f"{command.model_id}:"
+                self._thread("plan").submit(self._manage, lambda memory: memory.unload(prefix))
+            case Pin():
+                prefix = f"{command.model_id}:"
+                self._thread("plan").submit(self._manage, lambda memory: memory.pin(prefix, command.pinned))
+            case Stop():
+                self.stop()
+
+    def stop(self) -> None:
+        """Cancel what runs, give it a moment, and let go of every model."""
+        with self._lock:
+            running = list(self._cancelled)
+        for job_id in running:
+            self._cancel(job_id)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while self._cancelled and time.monotonic() < deadline:
+            self._stopped.wait(0.02)
+        self._stopped.set()
+        self._tick.set()
+        if memory := self._memory_now():
+            memory.close()
+
+    def _cancel(self, job_id: str) -> None:
+        with self._lock:
+            asked = self._cancelled.get(job_id)
+        if asked is not None:
+            asked.set()
+            if memory := self._memory_now():
+                memory.wake()
+
+    # ---- jobs -----------------------------------------------------------------------------------------------------
+
+    def _run(self, run: Run) -> None:
+        asked = self._cancelled[run.job_id]
+        try:
+            self._generate(run, asked)
+            over = Finished(run.job_id, "completed")
+        except Cancelled:
+            over = Finished(run.job_id, "cancelled")
+        except BaseException as error:
+            log.exception("job %s failed", run.job_id)
+            over = Finished(run.job_id, "failed", as_problem(self._explained(error)))
+        with self._lock:
+            del self._cancelled[run.job_id]
+        self._emit(over)
+        self._tick.set()
+
+    def _generate(self, run: Run, asked: threading.Event) -> None:
+        spool = Path(self.config.spool)
+        spool.mkdir(parents=True, exist_ok=True)
+        ctx = Context(
+            job_id=run.job_id,
+            spec=run.spec,
+            memory=cast("MemoryManager", _WhenReady(lambda: self.memory(asked.is_set))),
+            emit=self._emit,
+            is_cancelled=asked.is_set,
+            spool=spool,
+            inputs=run.inputs,
+            with_metadata=self.config.with_metadata,
+        )
+        ctx.check_cancelled()
+        if run.spec.loader not in LIGHT_LOADERS:
+            self.memory(asked.is_set)
+        artifacts: Iterator[Any] = self._pipeline(run.request.modality).generate(run.request, ctx)
+        with contextlib.closing(cast(Any, artifacts)):
+            for artifact in artifacts:
+                self._emit(Produced(run.job_id, artifact))
+
+    def _explained(self, error: BaseException) -> BaseException:
+        """An error of the device that says it ran out of memory, as one of ours."""
+        memory = self._memory_now()
+        if memory is None or not memory.device.is_out_of_memory(error):
+            return error
+        device = memory.device
+        return OutOfMemory(
+            f"{device.name} ran out of memory in the middle of the work.",
+            detail=str(error).split("\n")[0][:300],
+            hint="Try a smaller size, fewer items at once, or a smaller model.",
+        )
+
+    # ---- models ---------------------------------------------------------------------------------------------------
+
+    def memory(self, is_cancelled: Callable[[], bool] = lambda: False) -> MemoryManager:
+        """The memory manager; the first call has torch loaded and the device found. Raises Cancelled while it waits."""
+        promise = self._start_memory()
+        while True:
+            try:
+                return promise.result(timeout=0.05)
+            except TimeoutError:
+                if is_cancelled():
+                    raise Cancelled from None
+
+    def _start_memory(self) -> Future[MemoryManager]:
+        with self._lock:
+            if self._memory is None:
+                self._memory = Future()
+                threading.Thread(
+                    target=self._make_memory, args=(self._memory,), name="warm-up", daemon=True
+                ).start()
+            return self._memory
+
+    def _make_memory(self, promise: Future[MemoryManager]) -> None:
+        started, config = time.monotonic(), self.config
+        try:
+            from pipelines.device import TorchDevice
+            from pipelines.memory import MemoryManager
+
+            if config.warm_up:
+                for name in ("transformers", "diffusers"):  # here, so that two jobs never import them at once
+                    import_module(name)
+            device = TorchDevice(
+                config.device,
+                budget_bytes=config.vram_budget_bytes,
+                reserve_bytes=config.reserve_vram_bytes,
+                host_budget_bytes=config.ram_budget_bytes,
+            )
+            memory = MemoryManager(device, keep_alive_seconds=config.keep_alive_seconds)
+        except BaseException as error:
+            log.exception("no device")
+            promise.set_exception(error)  # every job that needs a model fails with this
+            return
+        self._emit(Ready(device.describe(), time.monotonic() - started))
+        promise.set_result(memory)
+        self._tick.set()
+
+    def _memory_now(self) -> MemoryManager | None:
+        """The memory manager if it is there already."""
+        promise = self._memory
+        if promise is None or not promise.done() or promise.exception() is not None:
+            return None
+        return promise.result()
+
+    def _pipeline(self, modality: Modality) -> Any:
+        """The pipeline of that modality, imported when it is first wanted."""
+        if modality not in self._pipelines:
+            module, name = PIPELINES[modality].split(":")
+            self._pipelines.setdefault(modality, getattr(import_module(module), name)())
+        return self._pipelines[modality]
+
+    def _plan(self, plan: Plan) -> None:
+        try:
+            memory = self.memory()
+            components, working_bytes = self._pipeline(plan.request.modality).plan(plan.request, plan.spec)
+            answer = memory.plan(components, working_bytes)
+            problem = None if answer.fits else OutOfMemory(answer.reason).problem()
+            planned = Planned(
+                plan.query_id, answer.fits, answer.need_bytes, answer.free_bytes, answer.evicts, problem
+            )
+        except BaseException as error:
+            log.exception("could not plan")
+            planned = Planned(plan.query_id, False, 0, 0, problem=as_problem(error))
+        self._emit(planned)
+
+    def _hint(self, hint: Hint) -> None:
+        keys: dict[str, None] = {}
+        for request, spec in hint.upcoming:
+            with contextlib.suppress(
+                Exception
+            ):  # a model that cannot be read fails when its job runs, with the reason
+                for component in self._pipeline(request.modality).plan(request, spec)[0]:
+                    keys[component.key] = None
+        self._manage(lambda memory: memory.hint(list(keys)))
+
+    def _manage(self, change: Callable[[MemoryManager], object]) -> None:
+        try:
+            change(self.memory())
+        except Exception:
+            log.exception("the memory manager refused")
+        self._tick.set()
+
+    # ---- telling --------------------------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        """Every second, and when something ended: let rested models go, and tell what is held if that changed."""
+        told: dict[str, Any] = {}
+        while not self._stopped.is_set():
+            self._tick.wait(TICK_SECONDS)
+            self._tick.clear()
+            if (memory := self._memory_now()) is None:
+                continue
+            try:
+                memory.sweep()
+                snapshot = memory.snapshot()
+            except Exception:
+                log.exception("no telemetry")
+                continue
+            if (still := _without_clocks(snapshot)) != told:
+                told = still
+                self._emit(Telemetry(snapshot))
+
+    def _thread(self, name: str) -> ThreadPoolExecutor:
+        if name not in self._threads:  # only the thread that reads commands comes here
+            self._threads[name] = ThreadPoolExecutor(1, thread_name_prefix=name)
+        return self._threads[name]
+
+
+class _WhenReady:
+    """Stands in for the memory manager and waits for it at the first use, so that jobs without a model never do."""
+
+    def __init__(self, memory: Callable[[], MemoryManager]) -> None:
+        self._memory = memory
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._memory(), name)
+
+
+def _without_clocks(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """The snapshot less the times in it, which always move."""
+    parts = [
+        {key: value for key, value in part.items() if key not in ("idle_seconds", "last_used")}
+        for part in snapshot.get("components", ())
+    ]
+    return {**snapshot, "components": parts}
+
+
+# ---- the process ------------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Read commands on standard input, write events on standard output, until told to stop or the server is gone.
+
+    A dead server shows as the end of the input, or as an error on either pipe; this process must not outlive it, or an orphan
+    keeps the device. Whatever libraries print goes to standard error, which is the log.
+    """
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the server decides
+    commands, events = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    sending = threading.Lock()
+
+    def send(event: Event) -> None:
+        try:
+            with sending:
+                write_message(events, event)
+        except OSError:
+            os._exit(1)
+
+    try:
+        worker = Worker(read_message(commands), send)
+        while not isinstance(command := read_message(commands), Stop):
+            worker.handle(command)
+    except (EOFError, OSError):  # the latter includes ConnectionResetError
+        os._exit(1)
+    worker.stop()
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(0)  # threads deep in a library do not hold the end up
+
+
+def _die_with_parent() -> None:
+    """On Linux the kernel ends this process with the thread that started it, even while it is importing."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
