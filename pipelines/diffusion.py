@@ -308,7 +308,8 @@ def working_bytes(bundle: Bundle, request: DiffusionRequest) -> int:
     pixels = request.width * request.height
     vae = _config(bundle, "vae")
     width = min(vae.get("block_out_channels") or [128])
-    decode = pixels * 2200 * width / 128 * (4 if vae.get("force_upcast") else bundle.dtype.itemsize)
+    in_float32 = vae.get("force_upcast") and hasattr(bundle.pipeline_class, "upcast_vae")
+    decode = pixels * 2200 * width / 128 * (4 if in_float32 else bundle.dtype.itemsize)
     unet, transformer = _config(bundle, "unet"), _config(bundle, "transformer")
     latents = pixels / 64
     denoise = latents * 64 * (unet.get("block_out_channels") or [0])[0] * 2 * bundle.dtype.itemsize

@@ -153,6 +153,7 @@ def diffusers_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
 def _folder_bundle(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> Bundle:
     index = read_json(folder / "model_index.json")
     dtype = _model_dtype(index, lambda part: find_weights(folder / part).tensors(), dtype)
+    pipeline_class = _pipeline_class(spec, index)
     modules: dict[str, Component] = {}
     cheap: dict[str, Any] = {}
     spared = spared_parts(folder, index)
@@ -160,20 +161,18 @@ def _folder_bundle(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> Bundle:
         if name in spared:
             continue
         if _is_module(part_class):
-            modules[name] = _folder_component(spec, folder, name, part_class, dtype)
+            held = _held_dtype(pipeline_class, folder / name, part_class, dtype)
+            modules[name] = _folder_component(spec, folder / name, part_class, held)
         else:
             cheap[name] = part_class
-    return Bundle(spec, folder, _pipeline_class(spec, index), modules, cheap, _settings(index), dtype)
+    return Bundle(spec, folder, pipeline_class, modules, cheap, _settings(index), dtype)
 
 
-def _folder_component(
-    spec: ModelSpec, folder: Path, name: str, part_class: Any, dtype: torch.dtype
-) -> Component:
-    held = _held_dtype(folder / name, part_class, dtype)
-    weights = find_weights(folder / name, prefer=(_VARIANTS.get(_name(held), ""),))
+def _folder_component(spec: ModelSpec, folder: Path, part_class: Any, held: torch.dtype) -> Component:
+    weights = find_weights(folder, prefer=(_VARIANTS.get(_name(held), ""),))
     return Component(
-        f"{spec.id}:{name}:{_name(held)}@{_fingerprint(weights.files)}",
-        partial(open_part, spec, folder / name, part_class, weights.variant, held),
+        f"{spec.id}:{folder.name}:{_name(held)}@{_fingerprint(weights.files)}",
+        partial(open_part, spec, folder, part_class, weights.variant, held),
         _nbytes(weights.tensors(), part_class, held),
     )
 
@@ -192,10 +191,10 @@ def _single_file_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
     for name, part_class in classes.items():
         if not _is_module(part_class):
             continue
-        held = _held_dtype(folder / name, part_class, dtype)
+        held = _held_dtype(pipeline_class, folder / name, part_class, dtype)
         inside = tensors_of(tensors, name)
         if not inside:
-            modules[name] = _folder_component(spec, folder, name, part_class, dtype)
+            modules[name] = _folder_component(spec, folder / name, part_class, held)
             continue
         load = partial(open_from_file, spec, file, folder, pipeline_class, name, tuple(classes), held)
         key = f"{spec.id}:{name}:{_name(held)}@{_fingerprint((file,))}"
@@ -300,12 +299,14 @@ def _model_dtype(
     return torch.float16 if "unet" in index or stored == {"F16"} else dtype
 
 
-def _held_dtype(folder: Path, part_class: Any, dtype: torch.dtype) -> torch.dtype:
-    """`dtype`, or float32 for a VAE whose config says that it overflows in half precision."""
+def _held_dtype(pipeline_class: Any, folder: Path, part_class: Any, dtype: torch.dtype) -> torch.dtype:
+    """`dtype`, or float32 for a VAE that overflows in half precision: the pipeline would cast it up, and its config says so."""
     import torch
 
-    is_half_vae = dtype == torch.float16 and hasattr(part_class, "decode")
-    if is_half_vae and read_json(folder / "config.json").get("force_upcast"):
+    may_overflow = (
+        dtype == torch.float16 and hasattr(pipeline_class, "upcast_vae") and hasattr(part_class, "decode")
+    )
+    if may_overflow and read_json(folder / "config.json").get("force_upcast"):
         return torch.float32
     return dtype
 

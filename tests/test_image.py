@@ -396,3 +396,19 @@ def test_the_plan_names_what_the_job_leases_and_grows_with_the_picture(manager: 
     bundle = diffusers_bundle(spec, torch.float32)
     large = working_bytes(bundle, REQUEST.model_copy(update={"width": 512, "height": 512}))
     assert large > small
+
+
+@pytest.mark.parametrize("build", [checkpoints.sd15, checkpoints.sdxl, checkpoints.sd3, checkpoints.flux])
+def test_half_precision_paints_and_leaves_the_lent_modules_as_they_were(
+    build, manager: MemoryManager
+) -> None:
+    """diffusers would cast SDXL's VAE to float32 and back around each use."""
+    bundle = diffusers_bundle(spec_of(build()), torch.bfloat16)
+    with manager.lease(bundle.components) as lease:
+        before = {name: lease[component].dtype for name, component in bundle.modules.items()}
+        painter = Painter(bundle, lease)
+        start = Image.open(io.BytesIO(png()))
+        for init_image in (None, start):
+            made = painter.paint(REQUEST, torch.Generator().manual_seed(3), init_image=init_image)
+            assert made.pixels.std() > 5
+        assert {name: lease[component].dtype for name, component in bundle.modules.items()} == before
