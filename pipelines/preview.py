@@ -35,7 +35,7 @@ class Preview:
         self._clock = clock
         self._next = clock()
         self._clean: torch.Tensor | None = None
-        if hasattr(pipeline.scheduler, "step"):
+        if hasattr(getattr(pipeline, "scheduler", None), "step"):
             self._watch(pipeline.scheduler)
 
     def __call__(self, latents: torch.Tensor) -> bytes | None:

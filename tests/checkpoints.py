@@ -253,6 +253,13 @@ def sd15_single_file() -> Path:
         tensors[f"first_stage_model.{key}"] = weight[:, :, None, None] if is_linear_there else weight
     for name, weight in load_file(source / "text_encoder" / "model.safetensors").items():
         tensors[f"cond_stage_model.transformer.text_model.{name.removeprefix('text_model.')}"] = weight
+    # what published files hold beside the three parts
+    tensors["cond_stage_model.transformer.text_model.embeddings.position_ids"] = torch.arange(16)[None]
+    tensors |= {
+        "betas": torch.ones(1000),
+        "alphas_cumprod": torch.ones(1000),
+        "model_ema.decay": torch.ones(1),
+    }
     save_file({name: weight.contiguous() for name, weight in tensors.items()}, target)
     return target
 

@@ -29,7 +29,12 @@ PART_PREFIXES: dict[str, tuple[str, ...]] = {
     "text_encoder_2": ("conditioner.embedders.1.", "conditioner.embedders.0.model.", "text_encoders.clip_g."),
     "text_encoder_3": ("text_encoders.t5xxl.",),
 }
-IGNORED = ("model_ema.", "cond_stage_model.logit_scale", "conditioner.embedders.1.model.logit_scale")
+IGNORED = (
+    "model_ema.",
+    "denoiser.",
+    "cond_stage_model.logit_scale",
+    "conditioner.embedders.1.model.logit_scale",
+)
 
 
 CONFIG_FILES = ("*.json", "*.txt", "*.model")  # of a hub repository: configs and tokenizers, no weights
@@ -87,7 +92,7 @@ def _unet_family(tensors: Mapping[str, TensorInfo]) -> Family:
 
 def part_of(name: str) -> str:
     """The diffusers part a tensor of a checkpoint belongs to; "" for the picture model itself, "-" for what is not used."""
-    if name.startswith(IGNORED):
+    if name.startswith(IGNORED) or "." not in name or name.endswith(".position_ids"):
         return "-"
     for part, prefixes in PART_PREFIXES.items():
         if name.startswith(prefixes):
