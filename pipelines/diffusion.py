@@ -149,13 +149,13 @@ def slerp(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
 
     Source: K. Shoemake, Animating rotation with quaternion curves, 1985.
     """
-    left, right = a.flatten().double(), b.flatten().double()
+    left, right = a.flatten().cpu().double(), b.flatten().cpu().double()
     cosine = torch.dot(left, right) / (left.norm() * right.norm())
     angle = torch.arccos(cosine.clamp(-1, 1))
     if angle.sin().abs() < 1e-6:
         return torch.lerp(a, b, t)
     mixed = (torch.sin((1 - t) * angle) * left + torch.sin(t * angle) * right) / torch.sin(angle)
-    return mixed.reshape(a.shape).to(a.dtype)
+    return mixed.reshape(a.shape).to(a)
 
 
 # ---- the run ----

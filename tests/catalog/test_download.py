@@ -155,9 +155,15 @@ def test_remove_frees_the_bytes_it_says(hub: tuple[Hub, str], tmp_path: Path) ->
     assert answer["folder"] == "None"
 
 
-def test_only_the_configs_are_fetched_for_a_checkpoint_that_is_here(hub: tuple[Hub, str], tmp_path: Path) -> None:
+def test_only_the_configs_are_fetched_for_a_checkpoint_that_is_here(
+    hub: tuple[Hub, str], tmp_path: Path
+) -> None:
     server, address = hub
-    server.repos["acme/tiny"] |= {"model_index.json": b"{}", "unet/config.json": b"{}", "vae/model.safetensors": WEIGHTS}
+    server.repos["acme/tiny"] |= {
+        "model_index.json": b"{}",
+        "unet/config.json": b"{}",
+        "vae/model.safetensors": WEIGHTS,
+    }
     told = ask(
         """
 from pipelines.catalog.single_file import CONFIG_FILES
