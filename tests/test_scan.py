@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipelines.catalog.classes import causal_language_models, pipeline_makes, schedulers
+from pipelines.catalog.classes import causal_language_models, is_installed, pipeline_makes, schedulers
 from pipelines.catalog.scan import extra_model_paths, identify, scan
 from pipelines.errors import InvalidRequest
 from tests import checkpoints
@@ -107,6 +107,8 @@ def test_the_installed_libraries_are_asked_what_their_classes_make() -> None:
     assert "LlamaForCausalLM" in causal_language_models()
     assert "BertForMaskedLM" not in causal_language_models()
     assert "EulerDiscreteScheduler" in schedulers()
+    for name, package in (("LMSDiscreteScheduler", "scipy"), ("DPMSolverSDEScheduler", "torchsde")):
+        assert (name in schedulers()) == is_installed(package)
 
 
 # ---- bad ones ----

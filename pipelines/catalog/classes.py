@@ -10,6 +10,8 @@ from pathlib import Path
 OUTPUTS = {"frames": "video", "video": "video", "videos": "video", "images": "image", "audios": "audio"}
 """Field of a diffusers pipeline's output → what it makes."""
 
+NEEDS = {"LMSDiscreteScheduler": "scipy", "DPMSolverSDEScheduler": "torchsde"}
+
 
 @cache
 def pipeline_makes(class_name: str) -> str:
@@ -44,13 +46,14 @@ def causal_language_models() -> frozenset[str]:
 
 @cache
 def schedulers() -> tuple[str, ...]:
-    """The diffusers schedulers that can stand in for one another in UNet models, in diffusers' own order."""
+    """The diffusers schedulers that can stand in for one another in UNet models and run here, in diffusers' own order."""
     root = _package("diffusers")
     if root is None:
         return ()
     text = (root / "schedulers" / "scheduling_utils.py").read_text(encoding="utf-8")
     table = text.split("class KarrasDiffusionSchedulers", 1)[1].split("\n\n\n", 1)[0]
-    return tuple(re.findall(r"^    (\w+Scheduler) = ", table, re.MULTILINE))
+    found = re.findall(r"^    (\w+Scheduler) = ", table, re.MULTILINE)
+    return tuple(name for name in found if is_installed(NEEDS.get(name, "diffusers")) and "EDM" not in name)
 
 
 def is_installed(package: str) -> bool:
