@@ -38,7 +38,8 @@ class Context:
     @property
     def dtype(self) -> torch.dtype:
         """What the device computes in."""
-        return self.memory.device.dtype()  # type: ignore[attr-defined]
+        dtype: torch.dtype = self.memory.device.dtype()
+        return dtype
 
     def lease(self, components: Sequence[Component], working_bytes: int = 0) -> Lease:
         """Borrow components together, all or none; a context manager. Waits its turn, raises `Cancelled` or `OutOfMemory`."""

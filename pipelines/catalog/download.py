@@ -210,7 +210,7 @@ def _silent() -> type[Any]:
     """A tqdm that prints nothing: our own progress is on the page and the command line."""
     from tqdm.auto import tqdm
 
-    class Silent(tqdm):  # type: ignore[misc]
+    class Silent(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             kwargs.update(disable=False, file=_Nowhere())
             kwargs.pop("name", None)

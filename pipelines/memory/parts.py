@@ -75,6 +75,9 @@ class Device(Protocol):
 
     def hold(self, thing: object) -> Held: ...
 
+    def dtype(self) -> Any:
+        """The torch.dtype models run in here."""
+
     def empty_cache(self) -> None:
         """Hand freed memory back to the system."""
 
