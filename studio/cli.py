@@ -57,31 +57,33 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
 
 
 def serve(argv: list[str]) -> int:
-    from studio import serve, settings
+    from studio.serve import main as run
+    from studio.settings import Settings, add_arguments
 
     arguments = parser("serve", "Start the studio and its page.")
-    settings.add_arguments(arguments)
-    return serve.main(settings.Settings.from_args(arguments.parse_args(argv)))
+    add_arguments(arguments)
+    return run(Settings.from_args(arguments.parse_args(argv)))
 
 
 def generate(argv: list[str]) -> int:
-    from studio import generate
+    from studio.generate import main as run
 
-    return generate.main(argv)
+    return run(argv)
 
 
 def models(argv: list[str]) -> int:
-    from studio import models
+    from studio.models import main as run
 
-    return models.main(argv)
+    return run(argv)
 
 
 def doctor(argv: list[str]) -> int:
-    from studio import doctor, settings
+    from studio.doctor import main as run
+    from studio.settings import Settings, add_arguments
 
     arguments = parser("doctor", "Tell what this machine has, what fits, what is wrong and how to mend it.")
-    settings.add_arguments(arguments)
-    return doctor.main(settings.Settings.from_args(arguments.parse_args(argv)))
+    add_arguments(arguments)
+    return run(Settings.from_args(arguments.parse_args(argv)))
 
 
 def train(argv: list[str]) -> int:
