@@ -45,7 +45,8 @@ from pipelines.messages import (
 )
 
 if TYPE_CHECKING:
-    from pipelines.memory import MemoryManager
+    from pipelines.catalog import ModelSpec
+    from pipelines.memory import Component, MemoryManager
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +75,10 @@ class Worker:
         self._pipelines: dict[str, Any] = {}
         self._cancelled: dict[str, threading.Event] = {}
         self._threads: dict[str, ThreadPoolExecutor] = {}
+        self._told: dict[str, Any] = {}
         self._tick = threading.Event()
         self._stopped = threading.Event()
-        threading.Thread(target=self._tell, name="telemetry", daemon=True).start()
+        threading.Thread(target=self._tell_until_stopped, name="telemetry", daemon=True).start()
         if config.warm_up:
             self._start_memory()
 
@@ -235,10 +237,17 @@ class Worker:
             self._pipelines.setdefault(modality, getattr(import_module(module), name)())
         return self._pipelines[modality]
 
+    def _needs(self, request: Any, spec: ModelSpec, memory: MemoryManager) -> tuple[list[Component], int]:
+        """What a job will lease, in the dtype of the device, and the bytes of the work itself."""
+        needs: tuple[list[Component], int] = self._pipeline(request.modality).plan(
+            request, spec, memory.device.dtype()
+        )
+        return needs
+
     def _plan(self, plan: Plan) -> None:
         try:
             memory = self.memory()
-            components, working_bytes = self._pipeline(plan.request.modality).plan(plan.request, plan.spec)
+            components, working_bytes = self._needs(plan.request, plan.spec, memory)
             answer = memory.plan(components, working_bytes)
             problem = None if answer.fits else OutOfMemory(answer.reason).problem()
             planned = Planned(
@@ -255,7 +264,7 @@ class Worker:
             with contextlib.suppress(
                 Exception
             ):  # a model that cannot be read fails when its job runs, with the reason
-                for component in self._pipeline(request.modality).plan(request, spec)[0]:
+                for component in self._needs(request, spec, self.memory())[0]:
                     keys[component.key] = None
         self._manage(lambda memory: memory.hint(list(keys)))
 
@@ -268,23 +277,24 @@ class Worker:
 
     # ---- telling --------------------------------------------------------------------------------------------------
 
-    def _tell(self) -> None:
-        """Every second, and when something ended: let rested models go, and tell what is held if that changed."""
-        told: dict[str, Any] = {}
+    def tell(self) -> None:
+        """Let rested models go, and tell what the memory manager holds if that changed since it was last told."""
+        if (memory := self._memory_now()) is None:
+            return
+        memory.sweep()
+        snapshot = memory.snapshot()
+        if (still := _without_clocks(snapshot)) != self._told:
+            self._told = still
+            self._emit(Telemetry(snapshot))
+
+    def _tell_until_stopped(self) -> None:
         while not self._stopped.is_set():
             self._tick.wait(TICK_SECONDS)
             self._tick.clear()
-            if (memory := self._memory_now()) is None:
-                continue
             try:
-                memory.sweep()
-                snapshot = memory.snapshot()
+                self.tell()
             except Exception:
                 log.exception("no telemetry")
-                continue
-            if (still := _without_clocks(snapshot)) != told:
-                told = still
-                self._emit(Telemetry(snapshot))
 
     def _thread(self, name: str) -> ThreadPoolExecutor:
         if name not in self._threads:  # only the thread that reads commands comes here

@@ -351,7 +351,7 @@ class Studio:
             inputs = self._inputs(job.request)
             media = {asset.id: self._read(asset) for asset in inputs.values()}
         except (StudioError, LibraryError, OSError) as error:
-            self.store.finish(job.id, "failed", problem=_problem(error))
+            self.store.finish(job.id, "failed", problem=explained(error))
             self._notify(job.id)
             self._wake.set()
             return
@@ -486,7 +486,7 @@ class Studio:
             self.store.add_asset(live.job.id, asset.id)
         except Exception as error:
             log.exception("could not keep what job %s made", live.job.id)
-            live.problem = _problem(error)  # no use in making more that cannot be kept
+            live.problem = explained(error)  # no use in making more that cannot be kept
             self._send(Cancel(live.job.id))
             return
         with self._lock:
@@ -624,7 +624,8 @@ def _as_it_runs(live: _Live) -> Job:
     return dataclasses.replace(live.job, text=live.text, asset_ids=live.assets)
 
 
-def _problem(error: BaseException) -> Problem:
+def explained(error: BaseException) -> Problem:
+    """The `Problem` a person sees for any exception, the library's own among them."""
     if isinstance(error, LibraryError):
         return Problem(error.kind, error.message, error.hint, error.detail)
     return as_problem(error)

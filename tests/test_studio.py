@@ -1,0 +1,429 @@
+"""Studio end to end, with a real worker process: the embedded voice speaks, and processes are killed in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
+from pipelines.messages import AudioRequest, CodeRequest, ImageRequest, TextRequest, parse_request
+from studio.jobs import Job, UnknownJob
+from studio.library import LibraryError
+from studio.lock import FolderBusy
+from studio.settings import ROOT, Settings
+from studio.studio import Studio, Update, _check_has_something_to_do, explained
+
+LONG = "The quick brown fox jumps over the lazy dog, again and again. " * 300
+
+
+def speak(text: str = "Hello there.", **more: Any) -> AudioRequest:
+    return AudioRequest(prompt=text, model="espeak", **more)
+
+
+def until(studio: Studio, job_id: str, found: Callable[[Update], bool], seconds: float = 60) -> Update:
+    """The first update of that kind; fails when the job ends before."""
+
+    async def look() -> Update:
+        async for update in studio.watch(job_id):
+            if found(update):
+                return update
+        raise AssertionError(f"the job ended first: {studio.job(job_id)}")
+
+    return asyncio.run(asyncio.wait_for(look(), seconds))
+
+
+def over(studio: Studio, job_id: str) -> Job:
+    return until(studio, job_id, lambda update: update.job.is_over).job
+
+
+def runs(update: Update) -> bool:
+    return update.job.status == "in_progress"
+
+
+def pid(studio: Studio) -> int:
+    assert studio._worker is not None
+    return studio._worker.pid
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Studio]]:
+    """Studios on one data folder, closed afterwards."""
+    made: list[Studio] = []
+
+    def make_one(folder: Path = tmp_path / "data", **more: Any) -> Studio:
+        made.append(Studio(Settings(data_dir=folder, device="cpu"), **{"warm_up": False, **more}))
+        return made[-1]
+
+    yield make_one
+    for studio in made:
+        studio.close()
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """One running studio for the tests that leave its worker alive."""
+    studio = Studio(Settings(data_dir=tmp_path_factory.mktemp("data"), device="cpu"), warm_up=False)
+    studio.start()
+    yield studio
+    studio.close()
+
+
+# ---- making something --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_made_is_in_the_library_with_its_recipe(studio: Studio) -> None:
+    job = studio.submit(speak("One two three."), owner="ada")
+    assert job.request.seed >= 0
+    done = over(studio, job.id)
+    assert done.status == "completed"
+    asset = studio.library.get(done.asset_ids[0])
+    assert (asset.kind, asset.owner, asset.job_id) == ("audio", "ada", job.id)
+    assert parse_request(asset.recipe) == job.request
+    assert studio.library.path(asset).read_bytes()[:4] == b"RIFF"
+
+
+def test_make_it_again_means_submit_it(studio: Studio) -> None:
+    first = studio.library.get(over(studio, studio.submit(speak("Once more.")).id).asset_ids[0])
+    again = studio.library.get(over(studio, studio.submit(parse_request(first.recipe)).id).asset_ids[0])
+    assert again.id != first.id
+    assert again.recipe == first.recipe
+    assert again.facts == first.facts
+
+
+def test_a_late_watcher_gets_the_state_as_it_stands(studio: Studio) -> None:
+    job = studio.submit(speak("Late."))
+    done = over(studio, job.id)
+    update = until(studio, job.id, lambda update: True)
+    assert (update.job, update.assets, update.position) == (done, done.asset_ids, 0)
+
+
+def test_many_watch_one_job_from_any_event_loop(studio: Studio) -> None:
+    job = studio.submit(speak(LONG[:3000]))
+    seen: list[Job] = []
+
+    async def look() -> None:
+        async for update in studio.watch(job.id):
+            last = update.job
+        seen.append(last)
+
+    async def several() -> None:
+        await asyncio.gather(look(), look(), look())
+
+    threads = [threading.Thread(target=lambda: asyncio.run(several())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [job.status for job in seen] == ["completed"] * 6
+    assert not studio._watchers
+
+
+def test_a_watcher_that_leaves_disturbs_nobody(studio: Studio) -> None:
+    job = studio.submit(speak(LONG[:3000]))
+    until(studio, job.id, lambda update: True)
+    assert over(studio, job.id).status == "completed"
+
+
+def test_progress_says_how_far_and_how_long(studio: Studio) -> None:
+    over(studio, studio.submit(speak(LONG[:4000])).id)  # teaches how long one takes
+    job = studio.submit(speak(LONG[:4000]))
+    update = until(studio, job.id, lambda update: update.progress is not None and update.progress.total > 1)
+    assert update.eta_seconds is not None
+    assert 0 <= update.eta_seconds < 60
+    over(studio, job.id)
+
+
+# ---- what is refused ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bad", "field"),
+    [
+        (speak("  \n"), "prompt"),
+        (TextRequest(prompt=""), "prompt"),
+        (CodeRequest(task="write", prompt=""), "prompt"),
+        (CodeRequest(task="explain", prompt=""), "code"),
+        (CodeRequest(task="complete"), "code"),
+    ],
+)
+def test_nothing_to_do_is_said_beside_the_field(bad: Any, field: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        _check_has_something_to_do(bad)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    "good", [CodeRequest(task="complete", code="def f("), CodeRequest(task="complete", suffix="return x")]
+)
+def test_code_to_complete_needs_no_prompt(good: CodeRequest) -> None:
+    _check_has_something_to_do(good)
+
+
+def test_an_unknown_model_is_refused_before_it_is_queued(studio: Studio) -> None:
+    before = studio.telemetry()["queue"]
+    with pytest.raises(ModelUnavailable, match="no/such"):
+        studio.submit(AudioRequest(prompt="x", model="no/such"))
+    assert studio.telemetry()["queue"] == before
+
+
+def test_a_start_image_must_be_a_picture_that_is_there(studio: Studio) -> None:
+    sound = over(studio, studio.submit(speak("Not a picture.")).id).asset_ids[0]
+    for asset_id in ("0" * 32, sound):
+        with pytest.raises(InvalidRequest) as caught:
+            studio._inputs(ImageRequest(prompt="x", init_image=asset_id))
+        assert caught.value.field == "init_image"
+
+
+def test_an_unknown_job_is_said_so(studio: Studio) -> None:
+    for ask in (studio.job, studio.cancel, studio.position):
+        with pytest.raises(UnknownJob):
+            ask("1234")
+    with pytest.raises(UnknownJob):
+        until(studio, "1234", lambda update: True)
+    assert not studio._watchers
+
+
+# ---- the queue ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_line_moves_and_cancel_takes_a_job_out(studio: Studio) -> None:
+    os.kill(pid(studio), signal.SIGSTOP)  # a worker that takes its time
+    try:
+        jobs = [studio.submit(speak(f"Number {number}.")).id for number in range(4)]
+        until(studio, jobs[0], runs)
+        assert [studio.position(job) for job in jobs] == [0, 1, 2, 3]
+        studio.cancel(jobs[1])
+        assert studio.job(jobs[1]).status == "cancelled"
+        assert [studio.position(job) for job in jobs] == [0, 0, 1, 2]
+        assert studio.telemetry()["queue"] == {"queued": 2, "running": 1}
+        moved: list[int] = []
+        last = threading.Thread(target=lambda: moved.append(until(studio, jobs[3], runs).position))
+        last.start()
+    finally:
+        os.kill(pid(studio), signal.SIGCONT)
+    assert [over(studio, job).status for job in jobs] == ["completed", "cancelled", "completed", "completed"]
+    last.join(10)
+    assert moved == [0]
+
+
+def test_owners_take_turns_in_the_running_studio(studio: Studio) -> None:
+    os.kill(pid(studio), signal.SIGSTOP)
+    try:
+        first = studio.submit(speak("a0"), owner="ada").id
+        until(studio, first, runs)
+        ada = [studio.submit(speak(f"a {n}"), owner="ada").id for n in (1, 2)]
+        bob = studio.submit(speak("b 1"), owner="bob").id
+    finally:
+        os.kill(pid(studio), signal.SIGCONT)
+    finished = sorted((over(studio, job).started_at or 0, job) for job in [*ada, bob])
+    assert [job for _, job in finished] == [bob, *ada]
+
+
+def test_a_running_job_is_cancelled_at_its_next_step(studio: Studio) -> None:
+    worker = pid(studio)
+    job = studio.submit(speak(LONG))
+    until(studio, job.id, lambda update: update.progress is not None)
+    studio.cancel(job.id)
+    assert over(studio, job.id).status == "cancelled"
+    assert over(studio, studio.submit(speak("And on.")).id).status == "completed"
+    assert pid(studio) == worker
+    studio.cancel(job.id)  # once more does nothing
+
+
+def test_history_is_listed_with_running_jobs_as_they_are(studio: Studio) -> None:
+    job = studio.submit(speak("Listed."), owner="carol")
+    over(studio, job.id)
+    assert [found.id for found in studio.jobs(owner="carol")] == [job.id]
+    assert studio.jobs(owner="carol", active_only=True) == []
+
+
+# ---- what can break ----------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_worker_fails_its_job_and_the_queue_goes_on(make: Callable[..., Studio]) -> None:
+    studio = make()
+    studio.start()
+    os.kill(pid(studio), signal.SIGSTOP)  # so that the job is surely in the middle
+    lost, waiting = studio.submit(speak("Lost.")), studio.submit(speak("Saved."))
+    until(studio, lost.id, runs)
+    os.kill(pid(studio), signal.SIGKILL)
+    failed = over(studio, lost.id)
+    assert failed.status == "failed"
+    assert failed.problem is not None
+    assert failed.problem.kind == "worker_lost"
+    assert "exit code -9" in failed.problem.detail
+    assert over(studio, waiting.id).status == "completed"
+
+
+def test_a_deaf_worker_is_replaced(make: Callable[..., Studio]) -> None:
+    studio = make(cancel_grace_seconds=0.2)
+    studio.start()
+    os.kill(pid(studio), signal.SIGSTOP)
+    deaf, waiting = studio.submit(speak("Deaf.")), studio.submit(speak("Heard."))
+    until(studio, deaf.id, runs)
+    studio.cancel(deaf.id)
+    assert over(studio, deaf.id).status == "cancelled"
+    assert over(studio, waiting.id).status == "completed"
+
+
+def test_a_worker_that_cannot_start_does_not_spin(
+    make: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try takes one job with it, so nobody waits for ever; the tries get rarer."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    studio = make()
+    studio.start()
+    job = studio.submit(speak())
+    failed = over(studio, job.id)
+    assert failed.problem is not None
+    assert "exit code 1" in failed.problem.detail
+    monkeypatch.undo()
+    assert over(studio, studio.submit(speak()).id).status == "completed"
+
+
+def test_closing_leaves_the_queue_and_closes_the_running_job(make: Callable[..., Studio]) -> None:
+    studio = make()
+    studio.start()
+    running, waiting = studio.submit(speak(LONG)), studio.submit(speak("Tomorrow."))
+    until(studio, running.id, lambda update: update.progress is not None)
+    studio.close()
+    again = make()
+    closed = again.job(running.id)
+    assert closed.status == "failed"
+    assert closed.problem is not None
+    assert (closed.problem.kind, closed.problem.hint) == ("worker_lost", "Try again.")
+    assert again.job(waiting.id).status == "queued"
+    again.start()
+    assert over(again, waiting.id).status == "completed"
+
+
+SERVER = """
+import os, signal, sys, threading
+from pathlib import Path
+from pipelines.messages import AudioRequest
+from studio.settings import Settings
+from studio.studio import Studio
+studio = Studio(Settings(data_dir=Path(sys.argv[1]), device="cpu"), warm_up=False)
+studio.start()
+os.kill(studio._worker.pid, signal.SIGSTOP)
+ids = [studio.submit(AudioRequest(prompt=f"Number {n}.", model="espeak")).id for n in range(2)]
+while not studio._live:
+    threading.Event().wait(0.01)
+print(*ids, flush=True)
+threading.Event().wait()
+"""
+
+
+def test_a_killed_server_loses_nothing_that_waited(make: Callable[..., Studio], tmp_path: Path) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(tmp_path / "data")], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    running, waiting = server.stdout.readline().split()
+    with pytest.raises(FolderBusy, match="Another studio") as busy:
+        make().start()
+    assert f"process {server.pid}" in busy.value.detail
+    server.kill()
+    server.wait()
+    server.stdout.close()
+    studio = make()
+    studio.start()
+    lost = studio.job(running)
+    assert lost.problem is not None
+    assert (lost.status, lost.problem.kind) == ("failed", "worker_lost")
+    assert over(studio, waiting).status == "completed"
+
+
+def test_another_process_uses_the_queue_of_the_running_studio(make: Callable[..., Studio]) -> None:
+    studio, guest = make(), make()
+    studio.start()
+    assert not guest.try_start()
+    job = guest.submit(speak("From outside."))
+    done = over(guest, job.id)
+    assert done.status == "completed"
+    assert guest.library.get(done.asset_ids[0]).job_id == job.id
+    long = guest.submit(speak(LONG))
+    until(guest, long.id, runs)
+    guest.cancel(long.id)
+    assert over(guest, long.id).status == "cancelled"
+
+
+def test_a_command_runs_its_own_jobs_only(make: Callable[..., Studio]) -> None:
+    left = make().submit(speak("Not yours."))
+    command = make(only_own=True)
+    command.start()
+    assert over(command, command.submit(speak("Mine.")).id).status == "completed"
+    assert command.job(left.id).status == "queued"
+
+
+def test_a_full_disk_fails_the_job_and_keeps_what_was_made(
+    make: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = make()
+    studio.start()
+    kept = over(studio, studio.submit(speak("Kept.")).id).asset_ids
+
+    def full(*args: Any, **more: Any) -> Any:
+        raise OSError(28, os.strerror(28), "library")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(studio.library, "add", full)
+        failed = over(studio, studio.submit(speak("No room.")).id)
+    assert failed.problem is not None
+    assert (failed.status, failed.problem.kind) == ("failed", "out_of_disk")
+    assert studio.library.path(studio.library.get(kept[0])).is_file()
+    assert over(studio, studio.submit(speak("Room again.")).id).status == "completed"
+
+
+def test_errors_of_the_library_keep_their_three_parts() -> None:
+    problem = explained(LibraryError("It broke.", detail="3 of 4.", hint="Mend it."))
+    assert (problem.message, problem.detail, problem.hint) == ("It broke.", "3 of 4.", "Mend it.")
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudioError, match="cannot be made") as caught:
+        Studio(Settings(data_dir=tmp_path / "file" / "data"))
+    assert "--data-dir" in caught.value.hint
+
+
+# ---- the server process ------------------------------------------------------------------------------------------------
+
+
+def test_the_server_never_imports_torch(tmp_path: Path) -> None:
+    """Its memory and its start-up time are promises; one import of a pipeline would break both."""
+    code = textwrap.dedent(
+        """
+        import asyncio, sys
+        from pathlib import Path
+        from pipelines.messages import AudioRequest
+        import studio.generate
+        from studio.settings import Settings
+        from studio.studio import Studio
+        studio = Studio(Settings(data_dir=Path(sys.argv[1]), device="cpu"), warm_up=False)
+        studio.start()
+        job = studio.submit(AudioRequest(prompt="Hello.", model="espeak"))
+        async def look():
+            async for update in studio.watch(job.id):
+                pass
+            return update.job.status
+        print(asyncio.run(look()))
+        studio.telemetry()
+        studio.close()
+        print(*sorted({"torch", "diffusers", "transformers", "gradio", "cv2"} & set(sys.modules)))
+        """
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert answer.stdout.split() == ["completed"], answer.stdout + answer.stderr

@@ -1,0 +1,209 @@
+"""The worker process: what it promises to whoever started it."""
+
+from __future__ import annotations
+
+import os
+import queue
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.catalog import ModelSpec, Source
+from pipelines.memory import Component
+from pipelines.messages import (
+    Finished,
+    ImageRequest,
+    Plan,
+    Planned,
+    Ready,
+    Run,
+    Stop,
+    Telemetry,
+    WorkerConfig,
+    read_message,
+    write_message,
+)
+from pipelines.worker import Worker
+from studio.settings import ROOT
+from studio.workers import LocalWorker, how_it_ended
+
+linux_only = pytest.mark.skipif(
+    sys.platform != "linux", reason="watches a process through a pidfd, which is Linux"
+)
+BROKEN = ModelSpec("local/gone", "Gone", ("image",), "diffusers", Source(path="/no/such/folder"))
+
+
+@dataclass
+class Ear:
+    """Keeps what a worker says; `wait` for one kind of event."""
+
+    events: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
+    exits: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
+
+    def wait(self, kind: type, seconds: float = 120.0) -> Any:
+        deadline = time.monotonic() + seconds
+        while True:
+            event = self.events.get(timeout=deadline - time.monotonic())
+            if isinstance(event, kind):
+                return event
+
+
+def start(folder: Path, warm_up: bool = False) -> tuple[LocalWorker, Ear]:
+    ear = Ear()
+    worker = LocalWorker(
+        WorkerConfig(spool=str(folder / "spool"), device="cpu", warm_up=warm_up),
+        log_file=folder / "worker.log",
+        on_event=ear.events.put,
+        on_exit=ear.exits.put,
+    )
+    return worker, ear
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalWorker, Ear]]:
+    """One worker with its libraries loaded, for all tests that do not end it."""
+    worker, ear = start(tmp_path_factory.mktemp("warm"), warm_up=True)
+    assert ear.wait(Ready).seconds > 0
+    yield worker, ear
+    worker.close()
+    assert ear.exits.get(timeout=1) == 0
+
+
+def test_a_worker_that_is_told_to_stop_ends_well(tmp_path: Path) -> None:
+    worker, ear = start(tmp_path)
+    worker.close()
+    assert ear.exits.get(timeout=1) == 0
+
+
+def test_a_killed_worker_is_reported_once_with_its_signal(tmp_path: Path) -> None:
+    worker, ear = start(tmp_path)
+    os.kill(worker.pid, signal.SIGKILL)
+    assert ear.exits.get(timeout=10) == -9
+    worker.close()
+    assert ear.exits.empty()
+    assert "SIGKILL" in how_it_ended(-9)
+    assert "exit code 3" in how_it_ended(3)
+
+
+def test_a_stopped_process_can_be_ended_from_outside(tmp_path: Path) -> None:
+    worker, ear = start(tmp_path)
+    os.kill(worker.pid, signal.SIGSTOP)
+    worker.kill()
+    assert ear.exits.get(timeout=10) == -9
+
+
+def test_a_broken_model_fails_its_job_and_nothing_else(warm: tuple[LocalWorker, Ear]) -> None:
+    worker, ear = warm
+    for number in range(2):
+        worker.send(Run(f"job-{number}", ImageRequest(prompt="x", model="local/gone", seed=1), BROKEN))
+    over = [ear.wait(Finished), ear.wait(Finished)]
+    assert [event.job_id for event in over] == ["job-0", "job-1"]
+    assert [event.status for event in over] == ["failed", "failed"]
+    assert all(event.problem and event.problem.message and event.problem.hint for event in over)
+
+
+def test_a_plan_for_a_broken_model_answers_with_the_reason(warm: tuple[LocalWorker, Ear]) -> None:
+    worker, ear = warm
+    worker.send(Plan("question", ImageRequest(prompt="x", model="local/gone", seed=1), BROKEN))
+    answer = ear.wait(Planned)
+    assert (answer.query_id, answer.fits) == ("question", False)
+    assert answer.problem is not None
+    assert answer.problem.message
+
+
+def test_telemetry_is_told_when_something_changed_and_not_otherwise(tmp_path: Path) -> None:
+    said: list[Any] = []
+    worker = Worker(WorkerConfig(spool=str(tmp_path), device="cpu", warm_up=False), said.append)
+    memory = worker.memory()
+    thing = Component("local/thing:part:float32", lambda: object(), 1000)
+    with memory.lease([thing]):
+        worker.tell()
+        worker.tell()
+        told = [event.snapshot for event in said if isinstance(event, Telemetry)]
+        assert [part["leases"] for part in told[-1]["components"]] == [1]
+        count = len(told)
+    worker.tell()
+    worker.tell()
+    told = [event.snapshot for event in said if isinstance(event, Telemetry)]
+    assert len(told) == count + 1
+    assert [part["leases"] for part in told[-1]["components"]] == [0]
+    worker.stop()
+
+
+def test_a_worker_whose_input_ends_goes_at_once(tmp_path: Path) -> None:
+    """The server's death closes the pipe; this is the way that works on every system."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "pipelines.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdin is not None
+    write_message(process.stdin, WorkerConfig(spool=str(tmp_path), device="cpu"))
+    assert process.stdout is not None
+    assert isinstance(read_message(process.stdout), Ready)
+    started = time.monotonic()
+    process.stdin.close()
+    assert process.wait(10) == 1
+    assert time.monotonic() - started < 1.0  # 50 ms on an idle machine
+    process.stdout.close()
+
+
+SERVER = """
+import sys, threading
+from pathlib import Path
+from pipelines.messages import Ready, WorkerConfig
+from studio.workers import LocalWorker
+folder, warm = Path(sys.argv[1]), sys.argv[2] == "warm"
+ready = threading.Event()
+worker = LocalWorker(WorkerConfig(spool=str(folder), device="cpu", warm_up=True), log_file=folder / "worker.log",
+                     on_event=lambda event: ready.set() if isinstance(event, Ready) else None, on_exit=print)
+pid = worker.pid
+if warm:
+    ready.wait()
+print(pid, flush=True)
+threading.Event().wait()
+"""
+
+
+@linux_only
+@pytest.mark.parametrize("state", ["starting", "warm"])
+def test_no_worker_outlives_its_server(tmp_path: Path, state: str) -> None:
+    """An orphan would keep the device; also while it is importing and cannot read its input."""
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(tmp_path), state], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    pid = int(server.stdout.readline())
+    watch = select.poll()
+    handle = os.pidfd_open(pid)
+    watch.register(handle, select.POLLIN)
+    started = time.monotonic()
+    server.kill()
+    assert watch.poll(5000), "the worker lives on"
+    assert time.monotonic() - started < 1.0  # 50 ms on an idle machine
+    os.close(handle)
+    server.wait()
+    server.stdout.close()
+
+
+def test_the_worker_loads_no_torch_until_a_job_needs_it() -> None:
+    code = "import sys, pipelines.worker; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_a_long_log_is_put_aside(tmp_path: Path) -> None:
+    (tmp_path / "worker.log").write_bytes(b"x" * (6 << 20))
+    worker, _ = start(tmp_path)
+    worker.send(Stop())
+    worker.close()
+    assert (tmp_path / "worker.old.log").stat().st_size == 6 << 20
+    assert (tmp_path / "worker.log").stat().st_size < 1 << 20
