@@ -1,0 +1,178 @@
+"""ModelSpec → a language model to borrow: its weights as one component, its tokenizer and its own words beside it.
+
+Any decoder-only class transformers knows, by the folder's `config.json`. Safetensors only, no code from folders, dtype always
+said. Tokenizers weigh nothing and are kept one per thread, because the fast ones must not be used by two at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.catalog import ModelSpec
+from pipelines.catalog.headers import BadFile, find_weights, read_json
+from pipelines.errors import ModelUnavailable
+from pipelines.memory import Component
+from pipelines.opening import explained, unusable
+
+if TYPE_CHECKING:
+    import torch
+
+_own = threading.local()
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal language model that can be borrowed.
+
+    component: its weights. tokenizer, config: as transformers opened them. end_ids: tokens that end an answer, from
+    generation_config.json, config.json and the tokenizer. context: the most tokens, prompt and answer together, it has
+    positions for; None when its kind has no such limit. vocabulary: ids from here on mean nothing to the tokenizer.
+    """
+
+    spec: ModelSpec
+    component: Component
+    tokenizer: Any
+    config: Any
+    end_ids: frozenset[int]
+    context: int | None
+    vocabulary: int
+    dtype: torch.dtype
+
+    def working_bytes(self, prompt_tokens: int, max_tokens: int) -> int:
+        """Room for writing `max_tokens` after such a prompt: keys and values of every position, and one pass over the prompt.
+
+        Keys and values: 2 · layers · heads · head size · positions · bytes. The pass holds a few activations of a layer, the
+        attention mask, and the scores of one position, in float32.
+        """
+        config, item = self.config, self.dtype.itemsize
+        heads = int(getattr(config, "num_attention_heads", None) or 1)
+        hidden = int(getattr(config, "hidden_size", None) or 1024)
+        layers = int(getattr(config, "num_hidden_layers", None) or 1)
+        kv_heads = int(getattr(config, "num_key_value_heads", None) or heads)
+        head_size = int(getattr(config, "head_dim", None) or hidden // heads)
+        wide = getattr(config, "intermediate_size", None)  # a few families have a list, one per layer
+        wide = max(wide) if isinstance(wide, list | tuple) else int(wide or 4 * hidden)
+        cache = 2 * layers * kv_heads * head_size * (prompt_tokens + max_tokens) * item
+        activations = prompt_tokens * (6 * hidden + 3 * wide) * item + prompt_tokens**2 * item
+        scores = 6 * 4 * int(getattr(config, "vocab_size", None) or 32_000)
+        return cache + activations + scores
+
+
+def causal_lm(spec: ModelSpec, dtype: torch.dtype) -> LanguageModel:
+    """The language model of a folder, measured but not yet read.
+
+    Raises ModelUnavailable, in one sentence, for pickles, cut-off files, missing shards or tokenizer, classes that do not write
+    text, code of its own.
+    """
+    if spec.loader != "causal-lm":
+        raise ModelUnavailable(
+            f"{spec.id} does not write text.",
+            detail=f"It is opened as {spec.loader}.",
+            hint="Pick a model from the Text or Code tab.",
+        )
+    folder = Path(spec.source.path)
+    try:
+        model_class = _model_class(folder)
+        weights = find_weights(folder)
+        nbytes = sum(info.nbytes_as(dtype.itemsize) for info in weights.tensors().values())
+    except BadFile as bad:
+        raise unusable(spec, str(bad)) from None
+    name = str(dtype).removeprefix("torch.")
+    key = f"{spec.id}:language-model:{name}@{_fingerprint(weights.files)}"
+    component = Component(key, partial(_open, spec, folder, model_class, weights.variant, dtype), nbytes)
+    tokenizer, config, end_ids = _cheap_parts(spec, folder)
+    text_config = config.get_text_config(decoder=True)
+    limit = getattr(text_config, "max_position_embeddings", None) or getattr(text_config, "seq_length", None)
+    return LanguageModel(
+        spec=spec,
+        component=component,
+        tokenizer=tokenizer,
+        config=text_config,
+        end_ids=end_ids,
+        context=int(limit) if limit else None,
+        vocabulary=max(tokenizer.get_vocab().values(), default=0) + 1,
+        dtype=dtype,
+    )
+
+
+def causal_lm_components(spec: ModelSpec, dtype: torch.dtype) -> list[Component]:
+    """What to lease to run a language model."""
+    return [causal_lm(spec, dtype).component]
+
+
+def _model_class(folder: Path) -> Any:
+    """The class config.json names; BadFile when it is not one that writes text."""
+    import transformers
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    config = read_json(folder / "config.json")
+    named = config.get("architectures")
+    name = str(named[0]) if isinstance(named, list) and named else ""
+    known = {
+        found
+        for value in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+        for found in (value if isinstance(value, tuple | list) else (value,))
+    }
+    if name not in known:
+        if "auto_map" in config:
+            raise BadFile(f"It needs code of its own ({name}), which the studio never runs.")
+        raise BadFile(
+            f"It is a {name}, which does not write text." if name else "Its config.json names no model."
+        )
+    return getattr(transformers, name)
+
+
+def _open(spec: ModelSpec, folder: Path, model_class: Any, variant: str, dtype: torch.dtype) -> Any:
+    """The model on the CPU, for inference only; raises ModelUnavailable when it does not open or tensors are missing."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    with explained(spec, "language model"):
+        model, told = model_class.from_pretrained(
+            folder,
+            dtype=dtype,
+            variant=variant or None,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    if missing := sorted(told["missing_keys"]):
+        raise unusable(spec, f"{len(missing)} tensors are missing in its weights, first {missing[0]}.")
+    return model.eval().requires_grad_(False)
+
+
+def _cheap_parts(spec: ModelSpec, folder: Path) -> tuple[Any, Any, frozenset[int]]:
+    """Tokenizer, config and end tokens; opened once per thread, and again when a file of theirs changes."""
+    key = (
+        str(folder),
+        _fingerprint(sorted(file for file in folder.iterdir() if file.suffix != ".safetensors")),
+    )
+    parts: dict[Any, tuple[Any, Any, frozenset[int]]] = _own.__dict__.setdefault("parts", {})
+    if key not in parts:
+        from transformers import AutoConfig, AutoTokenizer
+
+        with explained(spec, "configuration"):
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with explained(spec, "tokenizer"):
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        parts[key] = tokenizer, config, _end_ids(folder, config, tokenizer)
+    return parts[key]
+
+
+def _end_ids(folder: Path, config: Any, tokenizer: Any) -> frozenset[int]:
+    """All tokens any of the folder's files calls the end of a text; a number, or a list of numbers."""
+    said = [getattr(config, "eos_token_id", None), tokenizer.eos_token_id]
+    if (folder / "generation_config.json").is_file():
+        said.append(read_json(folder / "generation_config.json").get("eos_token_id"))
+    ids = [number for value in said for number in (value if isinstance(value, list) else [value])]
+    return frozenset(int(number) for number in ids if isinstance(number, int) and number >= 0)
+
+
+def _fingerprint(files: Any) -> str:
+    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(stats).encode()).hexdigest()[:8]

@@ -1,0 +1,69 @@
+"""Words to words: chat and writing with any causal language model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pipelines.catalog import ModelSpec
+from pipelines.context import Context
+from pipelines.errors import InvalidRequest
+from pipelines.loading_language import causal_lm
+from pipelines.memory import Component
+from pipelines.messages import Artifact, TextRequest
+from pipelines.prompting import Turn, chat, check_fits
+from pipelines.writing import write
+
+if TYPE_CHECKING:
+    import torch
+
+MARKDOWN = re.compile(r"^(#{1,6} |```|[-*] |\d+\. |\|.*\|$)|\*\*\S", re.MULTILINE)
+
+
+class TextPipeline:
+    """Answers the last turn of a conversation, or continues a text when the model knows no chat."""
+
+    def plan(
+        self, request: TextRequest, spec: ModelSpec, dtype: torch.dtype | None = None
+    ) -> tuple[list[Component], int]:
+        """What to lease for this request, and the bytes of the work itself. dtype: what the device computes in, if known."""
+        from pipelines.device import TorchDevice
+
+        model = causal_lm(spec, dtype or TorchDevice().dtype())
+        prompt = chat(model, turns(request), request.system)
+        most = min(request.max_tokens, check_fits(model, prompt))
+        return [model.component], model.working_bytes(len(prompt.ids), most)
+
+    def generate(self, request: TextRequest, ctx: Context) -> Iterator[Artifact]:
+        # 1. Check the inputs before asking for the device: words there are, and they fit the model's context
+        if not request.prompt.strip():
+            raise InvalidRequest("There is nothing to answer.", field="prompt", hint="Write a few words.")
+        model = causal_lm(ctx.spec, ctx.dtype)
+        prompt = chat(model, turns(request), request.system)
+        room = check_fits(model, prompt)
+
+        # 2. Borrow the model, and room for the keys and values of every token
+        most = min(request.max_tokens, room)
+        with ctx.lease([model.component], model.working_bytes(len(prompt.ids), most)) as lease:
+            # 3. Write, token by token, each told as it comes
+            ctx.progress("generate", 0, most)
+            answer = write(ctx, lease, model, prompt, request, room)
+
+        # 4. Hand over the text as a file
+        ctx.progress("save")
+        is_markdown = MARKDOWN.search(answer.text) is not None
+        yield Artifact(
+            kind="text",
+            media_type="text/markdown" if is_markdown else "text/plain",
+            suffix="md" if is_markdown else "txt",
+            data=answer.text.encode(),
+            facts=answer.facts(),
+            recipe=request,
+        )
+
+
+def turns(request: TextRequest) -> list[Turn]:
+    """The conversation so far and the new prompt."""
+    past = [{"role": message.role, "content": message.content} for message in request.history]
+    return [*past, {"role": "user", "content": request.prompt}]

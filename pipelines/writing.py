@@ -1,0 +1,196 @@
+"""Token by token: what a borrowed language model writes after a prompt, told to whoever watches as it comes.
+
+transformers does the writing (`generate`, with all it knows about caches of each family); two things are ours. Tokens are drawn
+from a generator of the job's own, because `generate` would draw from one that all threads share, and a seed must give the same
+text whatever else runs. And each token is heard at once: for the text stream, for stop texts, and for cancel.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+from transformers.generation import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    StoppingCriteria,
+    StoppingCriteriaList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from pipelines.context import Context
+from pipelines.errors import ModelUnavailable
+from pipelines.loading_language import LanguageModel
+from pipelines.memory import Lease
+from pipelines.messages import SamplingRequest
+from pipelines.prompting import Prompt
+from pipelines.streaming import StopFilter, TokenDecoder
+
+PROGRESS_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was written. finish_reason: "stop" (the model or a stop text ended it) or "length"."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    finish_reason: str
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        rate = self.completion_tokens / self.seconds if self.seconds else 0.0
+        facts: dict[str, Any] = {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "finish_reason": self.finish_reason,
+            "tokens_per_second": round(rate, 1),
+        }
+        return {**facts, "notes": list(self.notes)} if self.notes else facts
+
+
+@torch.no_grad()
+def write(
+    ctx: Context, lease: Lease, model: LanguageModel, prompt: Prompt, request: SamplingRequest, room: int
+) -> Answer:
+    """What the model writes after the prompt, at most `request.max_tokens` and `room` tokens of it.
+
+    Text goes to `ctx.text` as it becomes certain. Raises Cancelled within one token of being asked, and ModelUnavailable when
+    the model's scores are not numbers.
+    """
+    most = min(request.max_tokens, room)
+    started = time.perf_counter()
+    ids = torch.tensor([prompt.ids], device=lease.device)  # (1, L)
+    ear = _Ear(ctx, model, prompt, request, most)
+    lease[model.component].generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        generation_config=_settings(model, prompt, request, most),
+        logits_processor=LogitsProcessorList([_Choice(ctx, model, request)]),
+        stopping_criteria=StoppingCriteriaList([ear]),
+    )
+    text = ear.finish()
+    seconds = time.perf_counter() - started
+    reason = "stop" if ear.is_over else "length"
+    notes = list(prompt.notes)
+    if reason == "length" and most < request.max_tokens:
+        notes.append(
+            f"The answer ends after {most:,} tokens: {model.spec.title} reads {model.context:,} in all, "
+            f"and the prompt took {len(prompt.ids):,}."
+        )
+    if not text:
+        notes.append("The model ended its answer without a word.")
+    return Answer(text, len(prompt.ids), ear.count, reason, seconds, tuple(notes))
+
+
+class _Choice(LogitsProcessor):
+    """Draws the next token and leaves only that one, so that `generate` takes it. The draw equals what `generate` itself would
+    draw on the CPU after `torch.manual_seed(seed)`."""
+
+    def __init__(self, ctx: Context, model: LanguageModel, request: SamplingRequest) -> None:
+        self._model = model
+        self._generator = ctx.generator(request.seed)
+        self._temperature = request.temperature
+        self._warpers = LogitsProcessorList()  # in the order of `generate`
+        if request.temperature > 0:
+            self._warpers.append(TemperatureLogitsWarper(float(request.temperature)))
+        if request.top_k > 0:
+            self._warpers.append(TopKLogitsWarper(request.top_k))
+        if request.top_p < 1:
+            self._warpers.append(TopPLogitsWarper(float(request.top_p)))
+        if request.min_p > 0:
+            self._warpers.append(MinPLogitsWarper(float(request.min_p)))
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """input_ids: (1, L); scores: (1, V) float32, returned with one finite entry, or as they are at temperature 0."""
+        if scores.shape[-1] > self._model.vocabulary:  # rows the tokenizer has no words for
+            scores = scores.clone()
+            scores[:, self._model.vocabulary :] = -math.inf
+        if not math.isfinite(scores.max().item()):
+            raise ModelUnavailable(
+                f"{self._model.spec.id} computes no numbers.",
+                detail=f"Its scores for token {input_ids.shape[1] + 1} are not finite, in "
+                f"{str(self._model.dtype).removeprefix('torch.')}.",
+                hint="Its weights are damaged or were made for another precision; download it again or pick another model.",
+            )
+        if self._temperature == 0:
+            return scores
+        chances = torch.softmax(self._warpers(input_ids, scores), dim=-1).cpu()
+        token = torch.multinomial(chances, 1, generator=self._generator).item()
+        only = torch.full_like(scores, -math.inf)
+        only[0, int(token)] = 0.0
+        return only
+
+
+class _Ear(StoppingCriteria):
+    """Hears each token: makes text of it, passes that on, notices the end, a stop text, and cancel."""
+
+    def __init__(
+        self, ctx: Context, model: LanguageModel, prompt: Prompt, request: SamplingRequest, most: int
+    ) -> None:
+        self._ctx, self._end_ids, self._most = ctx, prompt.end_ids, most
+        self._decoder = TokenDecoder(model.tokenizer, prompt.ids)
+        self._filter = StopFilter(request.stop)
+        self._pieces: list[str] = []
+        self._told = 0.0
+        self.count = 0
+        self.is_over = False
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        if not self.is_over and self.count < self._most:  # some devices are heard one token late
+            self._hear(int(input_ids[0, -1]))
+        return torch.full((input_ids.shape[0],), self.is_over, dtype=torch.bool, device=input_ids.device)
+
+    def _hear(self, token: int) -> None:
+        self._ctx.check_cancelled()
+        if token in self._end_ids:
+            self.is_over = True
+            return
+        self.count += 1
+        self._say(self._filter.push(self._decoder.push(token)))
+        self.is_over = self._filter.has_stopped
+        now = time.monotonic()
+        if now - self._told >= PROGRESS_SECONDS:
+            self._told = now
+            self._ctx.progress("generate", self.count, self._most)
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._pieces.append(text)
+            self._ctx.text(text)
+
+    def finish(self) -> str:
+        """The whole text, after saying what was held back."""
+        self._say(self._filter.push(self._decoder.finish()))
+        self.is_over = self.is_over or self._filter.has_stopped
+        self._say(self._filter.finish())
+        return "".join(self._pieces)
+
+
+def _settings(model: LanguageModel, prompt: Prompt, request: SamplingRequest, most: int) -> GenerationConfig:
+    """Everything a person can choose, said outright, so that the folder's own generation_config.json chooses none of it."""
+    ends = sorted(prompt.end_ids)
+    pad = model.tokenizer.pad_token_id
+    return GenerationConfig(
+        max_new_tokens=most,
+        do_sample=False,  # `_Choice` draws
+        num_beams=1,
+        temperature=1.0,
+        top_k=50,
+        top_p=1.0,
+        min_p=None,
+        repetition_penalty=float(request.repetition_penalty),
+        eos_token_id=ends or None,
+        pad_token_id=pad if pad is not None else (ends[0] if ends else 0),
+        use_cache=True,
+        return_dict_in_generate=False,
+    )
