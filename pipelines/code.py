@@ -1,0 +1,183 @@
+"""Programming tasks on a language model: write, complete, explain, find bugs, fix, translate, tests.
+
+The same engine as the Text tab. What is said to the model is in `assets/prompts/code.toml`; what comes back is taken apart here:
+code becomes a file of its language, explanations stay Markdown.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.catalog import ModelSpec
+from pipelines.code_text import code_in, fenced, python_findings, syntax_error
+from pipelines.context import Context
+from pipelines.errors import InvalidRequest
+from pipelines.languages import Language, language_of
+from pipelines.loading_language import LanguageModel, causal_lm
+from pipelines.memory import Component
+from pipelines.messages import Artifact, CodeRequest
+from pipelines.prompting import Prompt, chat, check_fits, fill_in
+from pipelines.writing import write
+
+if TYPE_CHECKING:
+    import torch
+
+PROMPTS = Path(__file__).resolve().parents[1] / "assets" / "prompts" / "code.toml"
+WORDS = ("explain", "find_bugs")
+"""Tasks answered in words; the others are answered in code."""
+
+
+class CodePipeline:
+    """One task on one piece of code."""
+
+    def plan(
+        self, request: CodeRequest, spec: ModelSpec, dtype: torch.dtype | None = None
+    ) -> tuple[list[Component], int]:
+        """What to lease for this request, and the bytes of the work itself. dtype: what the device computes in, if known."""
+        from pipelines.device import TorchDevice
+
+        model = causal_lm(spec, dtype or TorchDevice().dtype())
+        prompt = prompt_of(model, request)
+        most = min(request.max_tokens, check_fits(model, prompt, "code"))
+        return [model.component], model.working_bytes(len(prompt.ids), most)
+
+    def generate(self, request: CodeRequest, ctx: Context) -> Iterator[Artifact]:
+        # 1. Check the inputs before asking for the device: there is something to work on, and it fits the model's context
+        check(request)
+        model = causal_lm(ctx.spec, ctx.dtype)
+        prompt = prompt_of(model, request)
+        room = check_fits(model, prompt, "code")
+
+        # 2. Look at Python code with Python's own eyes first: what it finds is certain
+        ctx.progress("encode")
+        language = language_of(request.language)
+        report = _report(request, language)
+        if report:
+            ctx.text(report)
+
+        # 3. Borrow the model, and room for the keys and values of every token
+        most = min(request.max_tokens, room)
+        with ctx.lease([model.component], model.working_bytes(len(prompt.ids), most)) as lease:
+            # 4. Write, token by token, each told as it comes
+            ctx.progress("generate", 0, most)
+            answer = write(ctx, lease, model, prompt, request, room)
+
+        # 5. Take the answer apart and hand it over as a file
+        ctx.progress("save")
+        artifact = _artifact(request, language, report, answer.text)
+        yield replace(artifact, facts={**answer.facts(), **artifact.facts})
+
+
+def check(request: CodeRequest) -> None:
+    """Raises InvalidRequest when there is nothing to work on."""
+    if request.task == "write":
+        if not request.prompt.strip():
+            raise InvalidRequest(
+                "There is nothing to write.", field="prompt", hint="Say what the code should do."
+            )
+    elif not _code_of(request).strip():
+        raise InvalidRequest(
+            "There is no code to work on.", field="code", hint="Paste the code, or pick the task *write*."
+        )
+
+
+def prompt_of(model: LanguageModel, request: CodeRequest) -> Prompt:
+    """The request in the model's tokens."""
+    if request.task == "complete":
+        prompt = fill_in(model, _code_of(request), request.suffix)
+        if request.code and request.prompt.strip():
+            note = "Completing looks at the code alone; the description was not used."
+            prompt = replace(prompt, notes=(*prompt.notes, note))
+        return prompt
+    return chat(model, [{"role": "user", "content": question(request)}])
+
+
+def question(request: CodeRequest) -> str:
+    """What the model is asked, in words."""
+    language, said = language_of(request.language), _said()
+    code = _code_of(request)
+    text: str = said[request.task].format(
+        wish=_wish(request.prompt.strip(), language) if request.task == "write" else "",
+        block=fenced(code, language),
+        title=language.title,
+        target=language_of(request.target_language).title,
+    )
+    if request.task == "write":
+        return f"{text}\n\n{fenced(request.code, language)}" if request.code.strip() else text
+    more = request.prompt.strip() if request.code.strip() else ""
+    return f"{text}\n\n{more}" if more else text
+
+
+def _code_of(request: CodeRequest) -> str:
+    """The code to work on; where only the prompt was filled in, that is it."""
+    return request.code if request.code.strip() or request.task == "write" else request.prompt
+
+
+def _wish(wish: str, language: Language) -> str:
+    """A wish as a request to write in that language: "adds two numbers" → "Write a Python function that adds two numbers"."""
+    said = _said()
+    things = "|".join(said["words"]["things"])
+    begins = re.match(r"(?i)(an? |the )?(?P<word>[\w'-]+)", wish)
+    word = begins["word"].lower() if begins else ""
+    names_language = re.search(rf"(?i)(?<!\w){re.escape(language.title)}(?!\w)", wish) is not None
+    if not names_language:
+        wish, placed = re.subn(rf"(?i)\b(?<!-)({things})\b", rf"{language.title} \1", wish, count=1)
+        names_language = bool(placed)
+    if word in said["words"]["verbs"]:
+        return wish if names_language else f"{wish} (in {language.title})"
+    if names_language:
+        article = "" if begins and begins[1] else "a "
+        return str(said["wish"]["named"].format(wish=article + wish))
+    form = "doing" if word.endswith("s") and not word.endswith("ss") and begins and not begins[1] else "other"
+    return str(said["wish"][form].format(wish=wish, title=language.title))
+
+
+@cache
+def _said() -> dict[str, Any]:
+    return tomllib.loads(PROMPTS.read_text(encoding="utf-8"))
+
+
+def _report(request: CodeRequest, language: Language) -> str:
+    """For *find bugs* in Python: what needs no model to be known, as Markdown; empty when there is nothing."""
+    if request.task != "find_bugs" or language.fence != "python":
+        return ""
+    found = python_findings(_code_of(request))
+    if not found:
+        return ""
+    lines = "\n".join(f"- {finding}" for finding in found)
+    return f"**Found by Python itself:**\n\n{lines}\n\n**What the model says:**\n\n"
+
+
+def _artifact(request: CodeRequest, language: Language, report: str, answer: str) -> Artifact:
+    """The answer as a file: completed code in its place, the code of a fenced block, or words as Markdown."""
+    facts: dict[str, Any] = {"task": request.task, "language": language.title}
+    if request.task == "find_bugs" and language.fence == "python":
+        facts["findings"] = [
+            {"line": f.line, "message": f.message} for f in python_findings(_code_of(request))
+        ]
+    if request.task == "complete":
+        before = _code_of(request)
+        facts["inserted"] = [len(before), len(before) + len(answer)]  # where the new characters are
+        return _file(request, before + answer + request.suffix, language, facts)
+    wanted = language_of(request.target_language) if request.task == "translate" else language
+    held = None if request.task in WORDS else code_in(answer, wanted)
+    if held is None:
+        facts["is_code"] = False
+        return Artifact(
+            "code", "text/markdown", "md", (report + answer).encode(), facts=facts, recipe=request
+        )
+    code, language = held
+    return _file(request, code, language, {**facts, "language": language.title})
+
+
+def _file(request: CodeRequest, code: str, language: Language, facts: dict[str, Any]) -> Artifact:
+    if language.fence == "python" and (broken := syntax_error(code)):
+        facts["syntax_error"] = str(broken)  # told, not hidden: small models write code that does not run
+    facts = {**facts, "is_code": True, "lines": code.count("\n") + (not code.endswith("\n"))}
+    return Artifact("code", language.media_type, language.suffix, code.encode(), facts=facts, recipe=request)
