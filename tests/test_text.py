@@ -123,6 +123,24 @@ def test_a_seed_gives_the_same_text_whatever_else_draws_numbers(context: Ctx) ->
     assert made(context(folder), temperature=1.5, seed=8).data != first
 
 
+def test_two_jobs_write_with_one_model_at_once_and_neither_hears_the_other(context: Ctx) -> None:
+    wanted = {
+        seed: made(context(tiny.tiny_chat()), temperature=1.5, max_tokens=60, seed=seed).data
+        for seed in (1, 2)
+    }
+    got: dict[int, bytes | None] = {}
+
+    def job(seed: int) -> None:
+        got[seed] = made(context(tiny.tiny_chat()), temperature=1.5, max_tokens=60, seed=seed).data
+
+    threads = [threading.Thread(target=job, args=(seed,)) for seed in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert got == wanted
+
+
 def test_nothing_is_left_in_the_shared_random_state(context: Ctx) -> None:
     before = torch.get_rng_state()
     made(context(tiny.tiny_chat()), temperature=1.0)
