@@ -104,7 +104,7 @@ def fim_of(model: LanguageModel) -> Fim | None:
 
 
 def check_fits(model: LanguageModel, prompt: Prompt, field: str = "prompt") -> int:
-    """The most tokens the answer can have, None-like large when there is no limit; raises InvalidRequest when there is no room."""
+    """The most tokens the answer can have; raises InvalidRequest, naming `field`, when the prompt leaves room for none."""
     if not prompt.ids:
         raise InvalidRequest("There is nothing to go on from.", field=field, hint="Write a few words.")
     if max(prompt.ids) >= int(model.config.vocab_size):
