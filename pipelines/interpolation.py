@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 
 Frame = NDArray[np.uint8]  # (H, W, 3) RGB
 Field = NDArray[np.float32]  # (h, w, 2), pixels right and down at the size of the field's own grid
+
+Across = Literal["hold", "dissolve"]
 
 CUT, DOUBT = 1.15, 0.9  # cut scores: above the first a cut, between the two a cross-fade is mixed in
 FLOW_WIDTH = 960  # flow on wider pictures gains 0.3 dB and costs twice as much
@@ -40,13 +43,16 @@ def positions(count: int, keys: int, *, loop: bool = False) -> Iterator[Fraction
     return (Fraction(j * (keys - 1), max(count - 1, 1)) for j in range(count))
 
 
-def interpolate(keys: Sequence[Frame], at: Iterator[Fraction], *, loop: bool = False) -> Iterator[Frame]:
+def interpolate(
+    keys: Sequence[Frame], at: Iterator[Fraction], *, loop: bool = False, across: Across = "hold"
+) -> Iterator[Frame]:
     """The frame at each position, one at a time. Positions must not go back.
 
     keys: (H, W, 3) uint8, all of one size; read one by one, at most four held at a time, so a sequence on disk is fine.
-    A position on a key gives that key untouched; so does every frame on either side of a cut.
+    across: what to show between keys that have nothing in common; hold the nearer one, as at a cut, or dissolve.
+    A position on a key gives that key untouched.
     """
-    window = _Window(keys, loop)
+    window = _Window(keys, loop, across)
     for position in at:
         index, t = int(position), position - int(position)
         if t == 0:
@@ -99,6 +105,7 @@ class _Pair:
             cv2.resize(cv2.cvtColor(key, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
             for key in (self.first, self.second)
         ]
+        grays[1] = _in_the_light_of(grays[1], grays[0])
         with ThreadPoolExecutor(2) as both:  # OpenCV lets go of the interpreter lock
             there, back = both.map(_flow, grays, reversed(grays))
         return self._on_grid(there), self._on_grid(back)
@@ -124,8 +131,8 @@ class _Pair:
 class _Window:
     """The pairs around a position: the one it lies in, and its neighbours for how the motion bends."""
 
-    def __init__(self, keys: Sequence[Frame], loop: bool) -> None:
-        self._keys, self._loop = keys, loop
+    def __init__(self, keys: Sequence[Frame], loop: bool, across: Across) -> None:
+        self._keys, self._loop, self._across = keys, loop, across
         self._loaded: dict[int, Frame] = {}
         self._pairs: dict[int, _Pair] = {}
         self._bends: tuple[int, Field, Field] | None = None
@@ -143,9 +150,10 @@ class _Window:
             del self._pairs[old]
         pair = self._pair(index)
         assert pair is not None
-        nearest = pair.first if t < 0.5 else pair.second
+        if pair.score > CUT and self._across == "hold":
+            return pair.first if t < 0.5 else pair.second
         if pair.score > CUT:
-            return nearest
+            return cv2.addWeighted(pair.first, 1 - t, pair.second, t, 0)
         if self._bends is None or self._bends[0] != index:
             self._bends = (index, *self._bending(index, pair))
         frame = _synthesise(pair, self._bends[1], self._bends[2], np.float32(t))
@@ -238,6 +246,13 @@ def _flow(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Field:
     search.setGradientDescentIterations(16)
     search.setVariationalRefinementIterations(5)
     return np.asarray(search.calc(a, b, None))
+
+
+def _in_the_light_of(gray: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """With the other's mean and contrast: flow takes a change of light for motion, and keys of a sunset differ in light."""
+    (mean, spread), (goal, wide) = cv2.meanStdDev(gray), cv2.meanStdDev(other)
+    gain = float(np.clip((wide[0, 0] + 2) / (spread[0, 0] + 2), 0.33, 3))
+    return np.asarray(cv2.addWeighted(gray, gain, gray, 0, float(goal[0, 0] - gain * mean[0, 0])))
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,190 @@
+"""Words to a clip: keyframes by diffusion, the frames between them by interpolation, a file by ffmpeg.
+
+Frames pass one by one from the keyframes on disk to the encoder; memory does not grow with the length. A model that makes
+frames by itself (Wan, LTX, CogVideoX, AnimateDiff, …) takes the place of the keyframe painter, the rest is the same.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.camera import Camera
+from pipelines.catalog import ModelSpec
+from pipelines.context import Context
+from pipelines.device import TorchDevice
+from pipelines.diffusion import Painter, working_bytes
+from pipelines.errors import InvalidRequest, OutOfDisk, readable_bytes
+from pipelines.interpolation import Frame, interpolate, positions
+from pipelines.keyframes import FrameStore, Keyframes, thumbnail
+from pipelines.loading import Bundle, diffusers_bundle
+from pipelines.media import GIF_MAX_FPS, VIDEO_FILES, VideoWriter, recipe_tags
+from pipelines.memory import Component
+from pipelines.messages import Artifact, VideoRequest
+from pipelines.native_video import NativeVideo, is_native
+from pipelines.storyboard import Shot, storyboard
+from pipelines.uploads import start_image
+
+if TYPE_CHECKING:
+    import torch
+
+TELL_EVERY = 0.2  # seconds between progress while frames are made
+PREVIEW_EVERY = 1.0
+
+
+class VideoPipeline:
+    """Makes one clip of exactly `seconds` × `fps` frames."""
+
+    def plan(
+        self, request: VideoRequest, spec: ModelSpec, dtype: torch.dtype | None = None
+    ) -> tuple[list[Component], int]:
+        """What to lease for this request, and the bytes of the work itself. dtype: what the device computes in, if known."""
+        bundle = diffusers_bundle(spec, dtype or TorchDevice().dtype())
+        return bundle.components, _working_bytes(bundle, request)
+
+    def generate(self, request: VideoRequest, ctx: Context) -> Iterator[Artifact]:
+        # 1. Check the inputs before asking for the device: words and times, sizes, the start picture, room on the disk
+        shots = storyboard(request)
+        bundle = diffusers_bundle(ctx.spec, ctx.dtype)
+        notes: list[str] = []
+        picture = None
+        if request.init_image:
+            picture, notes = start_image(ctx, request.init_image, request.width, request.height)
+        _check(request, bundle, has_picture=picture is not None)
+        _check_disk(request, shots, ctx.spool)
+
+        with tempfile.TemporaryDirectory(prefix=".keys-", dir=ctx.spool) as folder:
+            store = FrameStore(Path(folder) / "keys.rgb")
+            try:
+                # 2. Borrow the model and paint the keyframes of every shot; they go to the disk, the model back
+                parts: list[tuple[Shot, Sequence[Frame], Fraction | None]] = []
+                with ctx.lease(bundle.components, _working_bytes(bundle, request)) as lease:
+                    if is_native(bundle):
+                        native = NativeVideo(request, bundle, lease, ctx, picture)
+                        for number, shot in enumerate(shots):
+                            first = len(store)
+                            native.film(shot, number, len(shots), store.append)
+                            parts.append((shot, store[first:], native.rate))
+                        notes += native.notes
+                    else:
+                        painter = Painter(bundle, lease, request.scheduler)
+                        seconds = sum((shot.seconds for shot in shots), Fraction(0))
+                        keys = Keyframes(request, painter, ctx, seconds, picture)
+                        keys.paint(shots, store.append)
+                        first = 0
+                        for shot in shots:
+                            parts.append((shot, store[first : first + len(shot.keys)], None))
+                            first += len(shot.keys)
+                        notes += keys.notes
+
+                # 3. Make the frames between, move the camera, and encode, a frame at a time
+                path = ctx.spool / f"{ctx.job_id}.{VIDEO_FILES[request.format].suffix}"
+                facts = _film(request, ctx, parts, path)
+            finally:
+                store.close()
+
+        # 4. Hand over the file
+        if notes:
+            facts["notes"] = list(dict.fromkeys(notes))
+        kind = VIDEO_FILES[request.format]
+        yield Artifact(
+            kind="video",
+            media_type=kind.media_type,
+            suffix=kind.suffix,
+            path=str(path),
+            facts=facts | {"keyframes": sum(len(keys) for _, keys, _ in parts)},
+            recipe=request,
+        )
+
+
+def _film(
+    request: VideoRequest,
+    ctx: Context,
+    parts: Sequence[tuple[Shot, Sequence[Frame], Fraction | None]],
+    path: Path,
+) -> dict[str, Any]:
+    """Write all frames of all shots to `path`; returns the clip's facts."""
+    total = sum(shot.frames for shot, _, _ in parts)
+    height, width = (
+        side - side % 2 for side in parts[0][1][0].shape[:2]
+    )  # H.264 stores colour for 2 × 2 pixels
+    recipe = request.model_dump(mode="json") if ctx.with_metadata else None
+    tags = recipe_tags(request.prompt, recipe)
+    told = seen = time.monotonic() - PREVIEW_EVERY
+    with VideoWriter(path, width, height, request.frame_rate, format=request.format, tags=tags) as writer:
+        for frame in _frames(request, parts):
+            ctx.check_cancelled()
+            writer.write(frame[:height, :width])
+            now = time.monotonic()
+            if now - told >= TELL_EVERY or writer.written == total:
+                look = now - seen >= PREVIEW_EVERY
+                ctx.progress("interpolate", writer.written, total, thumbnail(frame) if look else None)
+                told, seen = now, now if look else seen
+        ctx.progress("save")
+    return {
+        "width": width,
+        "height": height,
+        "seconds": round(float(total / request.frame_rate), 3),
+        "fps": request.fps,
+        "frames": total,
+    }
+
+
+def _frames(
+    request: VideoRequest, parts: Sequence[tuple[Shot, Sequence[Frame], Fraction | None]]
+) -> Iterator[Frame]:
+    for shot, keys, rate in parts:
+        camera = Camera(request.camera, float(shot.seconds), loop=shot.is_loop)
+        last = max(1, shot.frames if shot.is_loop else shot.frames - 1)
+        at = _positions(shot, len(keys), rate, request.frame_rate)
+        for index, frame in enumerate(interpolate(keys, at, loop=shot.is_loop, across="dissolve")):
+            yield camera(frame, index / last)
+
+
+def _positions(shot: Shot, keys: int, rate: Fraction | None, fps: Fraction) -> Iterator[Fraction]:
+    """Where each frame lies between the keys. rate: frames a second of a native model, kept where it made enough of them."""
+    if rate is not None and not shot.is_loop and (shot.frames - 1) * rate / fps <= keys - 1:
+        return (j * rate / fps for j in range(shot.frames))
+    return positions(shot.frames, keys, loop=shot.is_loop)
+
+
+def _working_bytes(bundle: Bundle, request: VideoRequest) -> int:
+    most = working_bytes(bundle, request)
+    return most * NativeVideo.latent_frames(bundle, request) if is_native(bundle) else most
+
+
+def _check(request: VideoRequest, bundle: Bundle, *, has_picture: bool) -> None:
+    if request.format == "gif" and request.frame_rate > GIF_MAX_FPS:
+        raise InvalidRequest(
+            f"A GIF cannot play {request.fps} frames a second.",
+            field="fps",
+            detail=f"Its clock allows {GIF_MAX_FPS} at most.",
+            hint="Use 50 or less, or MP4.",
+        )
+    if is_native(bundle):
+        NativeVideo.check(bundle, has_picture=has_picture)
+    else:
+        bundle.class_for("text-to-image")
+        if has_picture:
+            bundle.class_for("image-to-image")
+    bundle.scheduler(request.scheduler)
+
+
+def _check_disk(request: VideoRequest, shots: Sequence[Shot], spool: Path) -> None:
+    """Keyframes lie on the disk uncompressed while the clip is made; better to know before than after an hour."""
+    keys = sum(len(shot.keys) for shot in shots)
+    frames = sum(shot.frames for shot in shots)
+    pixels = request.width * request.height
+    need = keys * pixels * 3 + frames * pixels // 4  # the file itself: about 2 bits a pixel at worst
+    free = shutil.disk_usage(spool).free
+    if need > free:
+        raise OutOfDisk(
+            "This clip needs more room than the disk has.",
+            detail=f"{keys} keyframes and {frames} frames take about {readable_bytes(need)}; {readable_bytes(free)} are free.",
+            hint="Use fewer keyframes a second, a smaller size or a shorter clip, or free some space.",
+        )
