@@ -127,6 +127,20 @@ class _Pair:
         )
         return first, second
 
+    @cached_property
+    def change(self) -> NDArray[np.float32]:
+        """How the light changes from the first key to the second, seen along the motion; of the grid's size, (h, w, 3)."""
+        first, second = self.small
+        there, back = self.flows
+        h, w = there.shape[:2]
+        lighter = _sample(second, _grid(h, w) + there) - first
+        trust = np.exp(-_round_trip(there, back))[..., None]
+        total, weight = (
+            cv2.resize(field, (4, 4), interpolation=cv2.INTER_AREA) for field in (lighter * trust, trust)
+        )
+        coarse = total / (weight[..., None] + 0.02)
+        return np.asarray(cv2.resize(coarse, (w, h), interpolation=cv2.INTER_LINEAR))
+
 
 class _Window:
     """The pairs around a position: the one it lies in, and its neighbours for how the motion bends."""
@@ -224,15 +238,20 @@ def _synthesise(pair: _Pair, start: Field, end: Field, t: np.float32) -> Frame:
     # 3. Warp both keys at full size, weigh down what would come from outside the picture
     ratio = np.array([w / there.shape[1], h / there.shape[0]], np.float32)
     edge = np.array([there.shape[1] - 1, there.shape[0] - 1], np.float32) / 2
-    warped, weights = [], []
+    warped, insides = [], []
     for key, mine, theirs, weight in zip((pair.first, pair.second), from0, from1, (s, t), strict=True):
         path = theirs + share * (mine - theirs)
         outside = np.maximum(np.abs(here + path - edge) - edge, 0).max(axis=2) * ratio.max()
-        inside = weight * np.maximum(1 - outside, np.float32(0.01))
-        weights.append(cv2.resize(inside, (w, h), interpolation=cv2.INTER_LINEAR))
+        insides.append(weight * np.maximum(1 - outside, np.float32(0.01)))
         place = cv2.resize(path * ratio, (w, h), interpolation=cv2.INTER_LINEAR) + _grid(h, w)
         warped.append(cv2.remap(key, place, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE))
-    return np.asarray(cv2.blendLinear(warped[0], warped[1], weights[0], weights[1]))
+    weights = [cv2.resize(inside, (w, h), interpolation=cv2.INTER_LINEAR) for inside in insides]
+    frame = np.asarray(cv2.blendLinear(warped[0], warped[1], weights[0], weights[1]))
+    # 4. Where only one key could be seen, move its light on to this moment; elsewhere the blend has done so
+    missing = (t - insides[1] / (insides[0] + insides[1]))[..., None] * pair.change
+    if np.abs(missing).max() > 2:
+        frame = np.clip(frame + cv2.resize(missing, (w, h)), 0, 255).astype(np.uint8)
+    return frame
 
 
 # ---- fields -----------------------------------------------------------------------------------------------------------

@@ -159,3 +159,14 @@ def test_the_first_frame_comes_before_later_keyframes_are_touched() -> None:
     frames = interpolate(keys, positions(61, 6))
     next(frames)
     assert keys.reads == 1
+
+
+def test_changing_light_leaves_no_stripe_at_the_border() -> None:
+    """Only one key sees what comes in at the border; its light is moved on to the moment, as the blend does elsewhere."""
+    true = [
+        np.clip(frame.astype(int) * 0.6 + 12 * j, 0, 255).astype(np.uint8)
+        for j, frame in enumerate(pan(9, 4))
+    ]
+    made = ours(true[::4], 4)
+    strips = [(made[j][:, -12:].astype(int) - true[j][:, -12:]).mean() for j in (1, 2, 3, 5, 6, 7)]
+    assert np.abs(strips).max() < 8
