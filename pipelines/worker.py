@@ -259,11 +259,11 @@ class Worker:
         self._emit(planned)
 
     def _hint(self, hint: Hint) -> None:
+        if self._memory is None:
+            return  # nothing was loaded yet, so there is nothing to keep
         keys: dict[str, None] = {}
         for request, spec in hint.upcoming:
-            with contextlib.suppress(
-                Exception
-            ):  # a model that cannot be read fails when its job runs, with the reason
+            with contextlib.suppress(Exception):  # a model that cannot be read says so when its job runs
                 for component in self._needs(request, spec, self.memory())[0]:
                     keys[component.key] = None
         self._manage(lambda memory: memory.hint(list(keys)))

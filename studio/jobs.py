@@ -216,6 +216,15 @@ class JobStore:
                 self.finish(job_id, "failed", problem=_outdated(error).problem())
         return None
 
+    def put_back(self, job_id: str) -> None:
+        """Return a claimed job that was not begun to the queue."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job_id, jobs.c.status == "in_progress")
+                .values(status="queued", started_at=None, turn=None)
+            )
+
     def add_asset(self, job_id: str, asset_id: str) -> None:
         with self.engine.begin() as connection:
             made = connection.execute(sa.select(jobs.c.asset_ids).where(jobs.c.id == job_id)).scalar() or []

@@ -50,7 +50,7 @@ class Pace:
         """What this job teaches the next one; `work` is how much it was."""
         times: dict[str, float] = {"work": self._work}
         starts = sorted((first[0], stage) for stage, first in self._first.items())
-        for (start, stage), (end, _) in zip(starts, [*starts[1:], (now, "")], strict=True):
+        for (start, stage), end in zip(starts, [*(start for start, _ in starts[1:]), now], strict=False):
             times[stage] = max(end, self._last[stage][0]) - start
         return times
 

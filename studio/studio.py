@@ -7,6 +7,7 @@ only what a restart may forget: how far the running jobs are, and who is watchin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import secrets
@@ -15,12 +16,14 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from sqlalchemy.exc import DBAPIError
+
 from pipelines.catalog import Catalog, ModelSpec
-from pipelines.errors import InvalidRequest, Problem, StudioError, WorkerLost, as_problem
+from pipelines.errors import InvalidRequest, OutOfDisk, Problem, StudioError, WorkerLost, as_problem
 from pipelines.messages import (
     MAX_SEED,
     BaseRequest,
@@ -96,17 +99,18 @@ class _Live:
 
 @dataclass
 class _Restarts:
-    """How long to wait before the next try when the worker ends before it was ready."""
+    """How long to wait before the next try when workers end before they said anything."""
 
     in_a_row: int = 0
-    due: float = field(default=0.0)
+    due: float = 0.0
 
 
 class Studio:
     """One data folder and its worker.
 
     only_own: run the jobs submitted here and leave others in the queue. warm_up: let the worker load its libraries at once.
-    clock: seconds since 1970, for the records; timer: seconds that only grow, for waiting.
+    clock: seconds since 1970, for the records; timer: seconds that only grow, for waiting. start_worker: makes the link to a
+    worker, as `LocalWorker` does.
     """
 
     def __init__(
@@ -118,9 +122,11 @@ class Studio:
         only_own: bool = False,
         warm_up: bool = True,
         cancel_grace_seconds: float = CANCEL_GRACE_SECONDS,
+        start_worker: Callable[..., LocalWorker] = LocalWorker,
     ) -> None:
         self.settings, self.clock, self.timer = settings, clock, timer
         self.cancel_grace_seconds, self.warm_up = cancel_grace_seconds, warm_up
+        self._start_worker = start_worker
         data = settings.data_dir
         try:
             data.mkdir(parents=True, exist_ok=True)
@@ -145,11 +151,13 @@ class Studio:
             1, thread_name_prefix="filing"
         )  # one: events of a job stay in order
         self._worker: LocalWorker | None = None
+        self._started, self._ended = 0, 0  # workers so far
         self._state: WorkerState = "starting"
         self._restarts = _Restarts()
         self._ready: Ready | None = None
         self._snapshot: dict[str, Any] = {}
         self._hinted: tuple[str, ...] = ()
+        self._unwritten: dict[str, tuple[_Live, Status, Problem | None]] = {}
         self._wake = threading.Event()
         self._closing = False
         self._feeder: threading.Thread | None = None
@@ -204,12 +212,19 @@ class Studio:
         """
         completed = self.catalog.complete(request)
         _check_has_something_to_do(completed)
-        self._inputs(completed)
+        self._inputs(completed, owner)
         count = getattr(completed, "num_images", 1)
         if completed.seed == -1:
             seed = secrets.randbelow(MAX_SEED + 2 - count)  # every picture of a batch has a seed, counted up
             completed = completed.model_copy(update={"seed": seed})
-        job = self.store.add(completed, owner)
+        try:
+            job = self.store.add(completed, owner)
+        except DBAPIError as error:
+            raise OutOfDisk(
+                "The job could not be written into the queue.",
+                detail=str(error.orig),
+                hint="Free some space on the disk and try again.",
+            ) from None
         if self._own is not None:
             self._own.append(job.id)
         self._notify_waiting()
@@ -324,6 +339,8 @@ class Studio:
                 for job_id in self.store.cancel_asked():
                     self._cancel_running(job_id)
                 self._end_deaf_worker()
+                for job_id in list(self._unwritten):
+                    self._close_job(*self._unwritten.pop(job_id))
                 self._feed()
             except Exception:
                 log.exception("the queue stumbled and goes on")
@@ -331,16 +348,17 @@ class Studio:
             self._wake.clear()
 
     def _feed(self) -> None:
-        if self._worker is None:
-            return
         with self._lock:
+            worker = self._worker
             busy = {live.job.request.modality for live in self._live.values()}
+        if worker is None:
+            return
         for modality in self.store.waiting():
             if modality in busy:
                 continue
             job = self.store.claim(modality, self._own)
             if job is not None:
-                self._begin(job, self._worker)
+                self._begin(job, worker)
                 self._notify_waiting()
         self._hint()
 
@@ -348,7 +366,7 @@ class Studio:
         """Send a claimed job to the worker, or close it with the reason why that cannot be."""
         try:
             spec = self.catalog.get(job.request.model)
-            inputs = self._inputs(job.request)
+            inputs = self._inputs(job.request, job.owner)
             media = {asset.id: self._read(asset) for asset in inputs.values()}
         except (StudioError, LibraryError, OSError) as error:
             self.store.finish(job.id, "failed", problem=explained(error))
@@ -358,6 +376,9 @@ class Studio:
         live = _Live(job, spec, Pace(job.request, self.store.pace(job.request.model)))
         live.parents = tuple((asset.id, role) for role, asset in inputs.items())
         with self._lock:
+            if self._worker is not worker:  # lost since the job was claimed
+                self.store.put_back(job.id)
+                return
             self._live[job.id] = live
         worker.send(Run(job.id, job.request, spec, media))
         self._notify(job.id)
@@ -371,7 +392,8 @@ class Studio:
         pairs = []
         for job_id in upcoming:
             request = self.store.get(job_id).request
-            pairs.append((request, self.catalog.get(request.model)))
+            with contextlib.suppress(StudioError):  # the model went away; its job says so when its turn comes
+                pairs.append((request, self.catalog.get(request.model)))
         self._send(Hint(tuple(pairs)))
 
     def _cancel_running(self, job_id: str) -> None:
@@ -385,9 +407,10 @@ class Studio:
     def _end_deaf_worker(self) -> None:
         with self._lock:
             asked = [live.cancel_asked_at for live in self._live.values() if live.cancel_asked_at is not None]
-        if asked and self.timer() - min(asked) >= self.cancel_grace_seconds and self._worker is not None:
+            worker = self._worker
+        if asked and self.timer() - min(asked) >= self.cancel_grace_seconds and worker is not None:
             log.warning("the worker did not hear a cancel in %.0f s; killing it", self.cancel_grace_seconds)
-            self._worker.kill()
+            worker.kill()
 
     # ---- the worker -----------------------------------------------------------------------------------------------
 
@@ -404,16 +427,20 @@ class Studio:
             warm_up=self.warm_up,
         )
         self._state, self._ready, self._snapshot, self._hinted = "starting", None, {}, ()
-        self._worker = LocalWorker(
+        self._started += 1
+        worker = self._start_worker(
             config,
             log_file=settings.data_dir / "logs" / "worker.log",
             on_event=self._on_event,
             on_exit=self._on_exit,
             environment=settings.environment(),
         )
+        with self._lock:
+            if self._ended < self._started:  # it may be gone already
+                self._worker = worker
 
     def _restart_if_due(self) -> None:
-        if self._worker is None and self.timer() >= self._restarts.due:
+        if self._ended == self._started and self.timer() >= self._restarts.due:
             self._spawn()
 
     def _send(self, command: Command) -> None:
@@ -421,10 +448,10 @@ class Studio:
             worker.send(command)
 
     def _on_event(self, event: Event) -> None:
+        self._restarts.in_a_row = 0
         match event:
             case Ready():
                 self._ready, self._state = event, "ready"
-                self._restarts.in_a_row = 0
             case Progress():
                 with self._lock:
                     live = self._live.get(event.job_id)
@@ -442,9 +469,9 @@ class Studio:
                     live.text += event.text
                 self._notify(event.job_id)
             case Produced():
-                self._filing.submit(self._file, event)
+                self._filing.submit(self._in_order, self._file, event)
             case Finished():
-                self._filing.submit(self._finish, event)
+                self._filing.submit(self._in_order, self._finish, event)
             case Planned():
                 question = self._questions.get(event.query_id)
                 if question is not None and not question.done():
@@ -459,6 +486,19 @@ class Studio:
         self._filing.submit(self._bury, code).result()
 
     # ---- what the worker made (the filing thread) --------------------------------------------------------------------
+
+    def _in_order(self, work: Callable[[Any], None], event: Produced | Finished) -> None:
+        """Do it on this thread; what goes wrong on our side ends the job, never leaves it open."""
+        try:
+            work(event)
+        except Exception as error:
+            log.exception("could not take in %s of job %s", type(event).__name__, event.job_id)
+            with self._lock:
+                live = self._live.pop(event.job_id, None)
+            if live is not None:
+                self._send(Cancel(event.job_id))
+                self.store.finish(event.job_id, "failed", problem=explained(error), text=live.text)
+                self._notify(event.job_id)
 
     def _file(self, event: Produced) -> None:
         """Media into the library, then its id onto the job."""
@@ -528,11 +568,11 @@ class Studio:
                 question.set_exception(
                     WorkerLost("The worker was lost.", detail=how_it_ended(code), hint="Try again.")
                 )
-        if self._ready is None:
-            self._restarts.in_a_row += 1
+        self._restarts.in_a_row += 1
         wait = 0.0 if self._restarts.in_a_row < 2 else min(2.0**self._restarts.in_a_row, MOST_RESTART_DELAY)
         self._restarts.due = self.timer() + wait
-        self._worker = None
+        with self._lock:
+            self._ended, self._worker = self._started, None
         self._wake.set()
 
     def _close_job(self, live: _Live, status: Status, problem: Problem | None) -> None:
@@ -540,8 +580,10 @@ class Studio:
         pace = live.pace.seconds_by_stage(self.timer()) if status == "completed" else None
         try:
             self.store.finish(job_id, status, problem=problem, text=live.text, pace=pace)
-        except Exception:
-            log.exception("could not write that job %s is %s", job_id, status)
+        except DBAPIError:
+            log.exception("could not write that job %s is %s; trying again", job_id, status)
+            self._unwritten[job_id] = (live, status, problem)  # its line stands still until the disk has room
+            return
         with self._lock:
             self._live.pop(job_id, None)
         self._notify(job_id)
@@ -564,8 +606,8 @@ class Studio:
         line = self.store.line(job.request.modality)
         return line.index(job.id) + 1 if job.id in line else 0
 
-    def _inputs(self, request: BaseRequest) -> dict[str, Asset]:
-        """Field → the asset it names; raises InvalidRequest for one that is not there or of another kind."""
+    def _inputs(self, request: BaseRequest, owner: str) -> dict[str, Asset]:
+        """Field → the asset it names; raises InvalidRequest for one that is not there, not theirs, or of another kind."""
         found = {}
         for name, spec in type(request).model_fields.items():
             extra = spec.json_schema_extra
@@ -579,6 +621,12 @@ class Studio:
                 raise InvalidRequest(
                     error.message, field=name, detail=error.detail, hint=error.hint
                 ) from None
+            if asset.owner != owner:
+                raise InvalidRequest(
+                    f"There is no asset {asset_id!r} in your library.",
+                    field=name,
+                    hint="Upload it, or pick another.",
+                )
             if asset.kind != widget.removeprefix("asset:"):
                 raise InvalidRequest(
                     f"{name} wants a file of kind {widget.removeprefix('asset:')}.",

@@ -179,6 +179,14 @@ def test_a_job_queued_by_another_version_fails_with_a_reason(store: JobStore, en
     assert failed.request.prompt == "hello"
 
 
+def test_a_job_that_was_not_begun_goes_back_to_its_place(store: JobStore) -> None:
+    first, second = store.add(speak("1"), "ada"), store.add(speak("2"), "ada")
+    store.claim("audio")
+    store.put_back(first.id)
+    assert store.get(first.id) == first
+    assert store.line("audio") == [first.id, second.id]
+
+
 def test_only_our_own_jobs_are_claimed_when_asked(store: JobStore) -> None:
     store.add(speak("theirs"), "ada")
     ours = store.add(speak("ours"), "ada")

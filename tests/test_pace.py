@@ -39,6 +39,13 @@ def test_an_earlier_job_tells_how_long_this_one_takes_scaled_by_its_size() -> No
     assert twice.eta_seconds(101) == pytest.approx(41)
 
 
+def test_a_job_without_steps_teaches_nothing_and_breaks_nothing() -> None:
+    """It once did: the job stayed open for ever."""
+    assert Pace(ImageRequest(prompt="x", width=64, height=64, num_inference_steps=1)).seconds_by_stage(5) == {
+        "work": 4096
+    }
+
+
 def test_own_steps_count_more_than_memory() -> None:
     pace = Pace(ImageRequest(prompt="x"), {"work": 1.0, "denoise": 1e6})
     pace.observe(step(0), now=0)

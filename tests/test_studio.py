@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
+import random
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from sqlalchemy import event
 
-from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
-from pipelines.messages import AudioRequest, CodeRequest, ImageRequest, TextRequest, parse_request
+from pipelines.errors import InvalidRequest, ModelUnavailable, OutOfDisk, StudioError
+from pipelines.messages import (
+    AudioRequest,
+    CodeRequest,
+    Finished,
+    ImageRequest,
+    Run,
+    TextDelta,
+    TextRequest,
+    parse_request,
+)
 from studio.jobs import Job, UnknownJob
 from studio.library import LibraryError
 from studio.lock import FolderBusy
@@ -53,6 +68,12 @@ def runs(update: Update) -> bool:
 def pid(studio: Studio) -> int:
     assert studio._worker is not None
     return studio._worker.pid
+
+
+def one_pixel() -> bytes:
+    png = io.BytesIO()
+    Image.new("RGB", (8, 8), "teal").save(png, "PNG")
+    return png.getvalue()
 
 
 @pytest.fixture
@@ -178,9 +199,11 @@ def test_an_unknown_model_is_refused_before_it_is_queued(studio: Studio) -> None
 
 def test_a_start_image_must_be_a_picture_that_is_there(studio: Studio) -> None:
     sound = over(studio, studio.submit(speak("Not a picture.")).id).asset_ids[0]
-    for asset_id in ("0" * 32, sound):
+    picture = studio.library.add_upload(one_pixel(), "dot.png", owner="ada").id
+    assert studio._inputs(ImageRequest(prompt="x", init_image=picture), "ada")["init_image"].id == picture
+    for asset_id in ("0" * 32, sound, picture):
         with pytest.raises(InvalidRequest) as caught:
-            studio._inputs(ImageRequest(prompt="x", init_image=asset_id))
+            studio._inputs(ImageRequest(prompt="x", init_image=asset_id), "local")
         assert caught.value.field == "init_image"
 
 
@@ -274,21 +297,6 @@ def test_a_deaf_worker_is_replaced(make: Callable[..., Studio]) -> None:
     studio.cancel(deaf.id)
     assert over(studio, deaf.id).status == "cancelled"
     assert over(studio, waiting.id).status == "completed"
-
-
-def test_a_worker_that_cannot_start_does_not_spin(
-    make: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each try takes one job with it, so nobody waits for ever; the tries get rarer."""
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    studio = make()
-    studio.start()
-    job = studio.submit(speak())
-    failed = over(studio, job.id)
-    assert failed.problem is not None
-    assert "exit code 1" in failed.problem.detail
-    monkeypatch.undo()
-    assert over(studio, studio.submit(speak()).id).status == "completed"
 
 
 def test_closing_leaves_the_queue_and_closes_the_running_job(make: Callable[..., Studio]) -> None:
@@ -385,6 +393,37 @@ def test_a_full_disk_fails_the_job_and_keeps_what_was_made(
     assert over(studio, studio.submit(speak("Room again.")).id).status == "completed"
 
 
+def test_a_request_that_cannot_be_queued_says_the_disk_is_full(make: Callable[..., Studio]) -> None:
+    """SQLite itself says so here: its file may not grow."""
+    studio = make()
+
+    def may_not_grow(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA max_page_count = 1")
+
+    event.listen(studio.engine, "connect", may_not_grow)
+    studio.engine.dispose()
+    with pytest.raises(OutOfDisk, match="could not be written") as caught:
+        studio.submit(speak(LONG))
+    assert "full" in caught.value.detail
+
+
+def test_an_end_that_cannot_be_written_is_written_later(make: Callable[..., Studio]) -> None:
+    studio = make()
+    studio.start()
+    with studio.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER no_room BEFORE UPDATE ON jobs WHEN NEW.status = 'completed' "
+            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    job = studio.submit(speak("Patience."))
+    assert until(studio, job.id, lambda update: bool(update.assets)).job.status == "in_progress"
+    while not studio._unwritten:
+        threading.Event().wait(0.01)
+    with studio.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER no_room")
+    assert over(studio, job.id).status == "completed"
+
+
 def test_errors_of_the_library_keep_their_three_parts() -> None:
     problem = explained(LibraryError("It broke.", detail="3 of 4.", hint="Mend it."))
     assert (problem.message, problem.detail, problem.hint) == ("It broke.", "3 of 4.", "Mend it.")
@@ -395,6 +434,137 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(StudioError, match="cannot be made") as caught:
         Studio(Settings(data_dir=tmp_path / "file" / "data"))
     assert "--data-dir" in caught.value.hint
+
+
+# ---- with a made-up worker: what threads and chance can do ---------------------------------------------------------------
+
+
+class Made:
+    """A worker link without a process: `on_run` says what happens to a job, on a thread of its own."""
+
+    started = 0
+
+    def __init__(self, on_run: Callable[[Any, Run], None], config: Any, **link: Any) -> None:
+        self.on_run, self.emit, self.exit = on_run, link["on_event"], link["on_exit"]
+        self.running: set[str] = set()
+        Made.started += 1
+
+    def send(self, command: Any) -> None:
+        if isinstance(command, Run):
+            threading.Thread(target=self.on_run, args=(self, command)).start()
+
+    def kill(self) -> None:
+        self.exit(-9)
+
+    def close(self) -> None:
+        pass
+
+
+def test_no_word_is_lost_to_whoever_watches_and_whenever_they_came(make: Callable[..., Studio]) -> None:
+    words = [f"word{number} " for number in range(400)]
+    come_in = [threading.Event() for _ in range(6)]
+
+    def write(worker: Made, run: Run) -> None:
+        for number, word in enumerate(words):
+            worker.emit(TextDelta(run.job_id, word))
+            if number % 70 == 0:
+                come_in[number // 70].set()
+        worker.emit(Finished(run.job_id, "completed"))
+
+    studio = make(start_worker=partial(Made, write))
+    job = studio.submit(speak())
+    seen: list[list[Update]] = []
+
+    def look(when: threading.Event) -> None:
+        when.wait()
+
+        async def collect() -> None:
+            seen.append([update async for update in studio.watch(job.id)])
+
+        asyncio.run(collect())
+
+    threads = [threading.Thread(target=look, args=(event,)) for event in come_in]
+    for thread in threads:
+        thread.start()
+    studio.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(seen) == 6
+    for updates in seen:
+        texts = [update.text for update in updates]
+        assert texts[-1] == "".join(words)
+        assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
+        assert updates[-1].job.status == "completed"
+    assert studio.store.get(job.id).text == "".join(words)
+
+
+def test_whatever_is_submitted_and_cancelled_every_job_ends_once(make: Callable[..., Studio]) -> None:
+    chance = random.Random(5)
+    running: set[str] = set()
+    most: list[int] = []
+    began: list[str] = []
+
+    def finish(worker: Made, run: Run) -> None:
+        running.add(run.job_id)
+        began.append(run.job_id)
+        most.append(len(running))
+        running.discard(run.job_id)
+        worker.emit(Finished(run.job_id, "completed"))
+
+    studio = make(start_worker=partial(Made, finish))
+    studio.start()
+    ids: list[str] = []
+
+    def act(owner: str) -> None:
+        for number in range(25):
+            job = studio.submit(speak(str(number)), owner=owner)
+            ids.append(job.id)
+            if chance.random() < 0.3:
+                studio.cancel(job.id)
+
+    threads = [threading.Thread(target=act, args=(f"owner {n}",)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ends = {job_id: over(studio, job_id).status for job_id in ids}
+    assert set(ends.values()) == {"completed", "cancelled"}
+    assert sorted(began) == sorted(job_id for job_id in ids if job_id in set(began))  # none ran twice
+    assert {job_id for job_id, status in ends.items() if status == "completed"} <= set(began)
+    assert max(most) == 1  # one of a modality at a time
+    assert studio.telemetry()["queue"] == {"queued": 0, "running": 0}
+
+
+def test_workers_that_end_at_once_are_started_again_ever_more_rarely(make: Callable[..., Studio]) -> None:
+    now = [0.0]
+    starts: list[float] = []
+
+    def dead(config: Any, **link: Any) -> Any:
+        starts.append(now[0])
+        link["on_exit"](1)
+        return Made(lambda worker, run: None, config, **link)
+
+    studio = make(start_worker=dead, timer=lambda: now[0])
+    studio._spawn()
+    for second in range(200):
+        now[0] = float(second)
+        studio._restart_if_due()
+    waits = [later - earlier for earlier, later in pairwise(starts)]
+    assert waits[:6] == [0, 4, 8, 16, 30, 30]
+    assert studio.worker_state() == "lost"
+
+
+def test_a_job_claimed_while_the_worker_ends_goes_back_to_the_queue(make: Callable[..., Studio]) -> None:
+    studio = make(start_worker=partial(Made, lambda worker, run: None))
+    studio._spawn()
+    worker = studio._worker
+    job = studio.submit(speak())
+    claimed = studio.store.claim("audio")
+    assert worker is not None
+    assert claimed is not None
+    worker.kill()
+    studio._begin(claimed, worker)
+    assert studio.job(job.id).status == "queued"
 
 
 # ---- the server process ------------------------------------------------------------------------------------------------
