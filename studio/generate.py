@@ -26,10 +26,11 @@ from pydantic import ValidationError
 
 from pipelines.errors import InvalidRequest, StudioError
 from pipelines.messages import MODALITIES, REQUESTS, BaseRequest, Modality
+from studio.checks import explained
 from studio.jobs import Job
 from studio.library import Asset, Library, LibraryError
 from studio.settings import Settings, add_arguments
-from studio.studio import Studio, Update, explained
+from studio.studio import Studio, Update
 
 INTERRUPTED = 130
 

@@ -32,11 +32,12 @@ from pipelines.messages import (
     TextRequest,
     parse_request,
 )
+from studio.checks import check_has_something_to_do, explained, find_inputs
 from studio.jobs import Job, UnknownJob
 from studio.library import LibraryError
 from studio.lock import FolderBusy
 from studio.settings import ROOT, Settings
-from studio.studio import Studio, Update, _check_has_something_to_do, explained
+from studio.studio import Studio, Update
 
 LONG = "The quick brown fox jumps over the lazy dog, again and again. " * 300
 
@@ -66,8 +67,8 @@ def runs(update: Update) -> bool:
 
 
 def pid(studio: Studio) -> int:
-    assert studio._worker is not None
-    return studio._worker.pid
+    assert studio.feeder.worker is not None
+    return studio.feeder.worker.pid
 
 
 def one_pixel() -> bytes:
@@ -146,7 +147,7 @@ def test_many_watch_one_job_from_any_event_loop(studio: Studio) -> None:
     for thread in threads:
         thread.join(60)
     assert [job.status for job in seen] == ["completed"] * 6
-    assert not studio._watchers
+    assert not studio.watchers.watched()
 
 
 def test_a_watcher_that_leaves_disturbs_nobody(studio: Studio) -> None:
@@ -179,7 +180,7 @@ def test_progress_says_how_far_and_how_long(studio: Studio) -> None:
 )
 def test_nothing_to_do_is_said_beside_the_field(bad: Any, field: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        _check_has_something_to_do(bad)
+        check_has_something_to_do(bad)
     assert caught.value.field == field
 
 
@@ -187,7 +188,7 @@ def test_nothing_to_do_is_said_beside_the_field(bad: Any, field: str) -> None:
     "good", [CodeRequest(task="complete", code="def f("), CodeRequest(task="complete", suffix="return x")]
 )
 def test_code_to_complete_needs_no_prompt(good: CodeRequest) -> None:
-    _check_has_something_to_do(good)
+    check_has_something_to_do(good)
 
 
 def test_an_unknown_model_is_refused_before_it_is_queued(studio: Studio) -> None:
@@ -200,10 +201,13 @@ def test_an_unknown_model_is_refused_before_it_is_queued(studio: Studio) -> None
 def test_a_start_image_must_be_a_picture_that_is_there(studio: Studio) -> None:
     sound = over(studio, studio.submit(speak("Not a picture.")).id).asset_ids[0]
     picture = studio.library.add_upload(one_pixel(), "dot.png", owner="ada").id
-    assert studio._inputs(ImageRequest(prompt="x", init_image=picture), "ada")["init_image"].id == picture
+    assert (
+        find_inputs(studio.library, ImageRequest(prompt="x", init_image=picture), "ada")["init_image"].id
+        == picture
+    )
     for asset_id in ("0" * 32, sound, picture):
         with pytest.raises(InvalidRequest) as caught:
-            studio._inputs(ImageRequest(prompt="x", init_image=asset_id), "local")
+            find_inputs(studio.library, ImageRequest(prompt="x", init_image=asset_id), "local")
         assert caught.value.field == "init_image"
 
 
@@ -213,7 +217,7 @@ def test_an_unknown_job_is_said_so(studio: Studio) -> None:
             ask("1234")
     with pytest.raises(UnknownJob):
         until(studio, "1234", lambda update: True)
-    assert not studio._watchers
+    assert not studio.watchers.watched()
 
 
 # ---- the queue ---------------------------------------------------------------------------------------------------------
@@ -323,9 +327,9 @@ from studio.settings import Settings
 from studio.studio import Studio
 studio = Studio(Settings(data_dir=Path(sys.argv[1]), device="cpu"), warm_up=False)
 studio.start()
-os.kill(studio._worker.pid, signal.SIGSTOP)
+os.kill(studio.feeder.worker.pid, signal.SIGSTOP)
 ids = [studio.submit(AudioRequest(prompt=f"Number {n}.", model="espeak")).id for n in range(2)]
-while not studio._live:
+while not studio.feeder._live:
     threading.Event().wait(0.01)
 print(*ids, flush=True)
 threading.Event().wait()
@@ -417,7 +421,7 @@ def test_an_end_that_cannot_be_written_is_written_later(make: Callable[..., Stud
         )
     job = studio.submit(speak("Patience."))
     assert until(studio, job.id, lambda update: bool(update.assets)).job.status == "in_progress"
-    while not studio._unwritten:
+    while not studio.feeder._unwritten:
         threading.Event().wait(0.01)
     with studio.engine.begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER no_room")
@@ -545,10 +549,10 @@ def test_workers_that_end_at_once_are_started_again_ever_more_rarely(make: Calla
         return Made(lambda worker, run: None, config, **link)
 
     studio = make(start_worker=dead, timer=lambda: now[0])
-    studio._spawn()
+    studio.feeder._spawn()
     for second in range(200):
         now[0] = float(second)
-        studio._restart_if_due()
+        studio.feeder._restart_if_due()
     waits = [later - earlier for earlier, later in pairwise(starts)]
     assert waits[:6] == [0, 4, 8, 16, 30, 30]
     assert studio.worker_state() == "lost"
@@ -556,14 +560,14 @@ def test_workers_that_end_at_once_are_started_again_ever_more_rarely(make: Calla
 
 def test_a_job_claimed_while_the_worker_ends_goes_back_to_the_queue(make: Callable[..., Studio]) -> None:
     studio = make(start_worker=partial(Made, lambda worker, run: None))
-    studio._spawn()
-    worker = studio._worker
+    studio.feeder._spawn()
+    worker = studio.feeder.worker
     job = studio.submit(speak())
     claimed = studio.store.claim("audio")
     assert worker is not None
     assert claimed is not None
     worker.kill()
-    studio._begin(claimed, worker)
+    studio.feeder._begin(claimed, worker)
     assert studio.job(job.id).status == "queued"
 
 

@@ -1,0 +1,68 @@
+"""What a request must satisfy beyond the bounds of its fields: something to do, and media that are there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipelines.errors import InvalidRequest, Problem, as_problem
+from pipelines.messages import BaseRequest
+from studio.library import Asset, Library, LibraryError
+
+
+def check_has_something_to_do(request: Any) -> None:
+    """Raise InvalidRequest beside the field that is empty. Only code to complete or to work on may do without a prompt."""
+    if request.prompt.strip():
+        return
+    if request.modality != "code":
+        raise InvalidRequest("The prompt is empty.", field="prompt", hint="Write what to make.")
+    if request.task == "write":
+        raise InvalidRequest("The prompt is empty.", field="prompt", hint="Write what the code should do.")
+    if not (request.code.strip() or (request.task == "complete" and request.suffix.strip())):
+        raise InvalidRequest("There is no code to work on.", field="code", hint="Paste the code.")
+
+
+def find_inputs(library: Library, request: BaseRequest, owner: str) -> dict[str, Asset]:
+    """Field → the asset it names; raises InvalidRequest for one that is not there, not theirs, or of another kind."""
+    found = {}
+    for name, field in type(request).model_fields.items():
+        extra = field.json_schema_extra
+        widget = str(extra.get("widget", "")) if isinstance(extra, dict) else ""
+        asset_id = getattr(request, name)
+        if not widget.startswith("asset:") or not asset_id:
+            continue
+        try:
+            asset = library.get(asset_id)
+        except LibraryError as error:
+            raise InvalidRequest(error.message, field=name, detail=error.detail, hint=error.hint) from None
+        if asset.owner != owner:
+            raise InvalidRequest(
+                f"There is no asset {asset_id!r} in your library.",
+                field=name,
+                hint="Upload it, or pick another.",
+            )
+        if asset.kind != widget.removeprefix("asset:"):
+            raise InvalidRequest(
+                f"{name} wants a file of kind {widget.removeprefix('asset:')}.",
+                field=name,
+                detail=f"{asset_id} is of kind {asset.kind}.",
+                hint="Pick another one.",
+            )
+        found[name] = asset
+    return found
+
+
+def read_input(library: Library, asset: Asset) -> bytes:
+    """The bytes of an asset a job starts from; raises InvalidRequest when its file is gone."""
+    try:
+        return library.path(asset).read_bytes()
+    except FileNotFoundError:
+        raise InvalidRequest(
+            "A file this job starts from is gone.", detail=f"It was {asset.file}.", hint="Upload it again."
+        ) from None
+
+
+def explained(error: BaseException) -> Problem:
+    """The `Problem` a person sees for any exception, the library's own among them."""
+    if isinstance(error, LibraryError):
+        return Problem(error.kind, error.message, error.hint, error.detail)
+    return as_problem(error)

@@ -1,0 +1,437 @@
+"""Runs the queue: claims jobs, sends them to the worker, files what comes back, and starts a lost worker again.
+
+Three threads meet here: the feeder's own (claims, restarts, deaf workers), the worker's events, and one that files what was
+made. A job that runs lives in `Live` until its end is written; a restart may forget it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy.exc import DBAPIError
+
+from pipelines.catalog import Catalog, ModelSpec
+from pipelines.errors import Problem, StudioError, WorkerLost
+from pipelines.messages import (
+    Cancel,
+    Command,
+    Event,
+    Finished,
+    Hint,
+    Plan,
+    Planned,
+    Produced,
+    Progress,
+    Ready,
+    Run,
+    Telemetry,
+    TextDelta,
+    WorkerConfig,
+)
+from studio.checks import explained, find_inputs, read_input
+from studio.jobs import Job, JobStore, Status
+from studio.library import Library, LibraryError
+from studio.pace import Pace
+from studio.settings import Settings
+from studio.watchers import Watchers
+from studio.workers import LocalWorker, how_it_ended
+
+log = logging.getLogger(__name__)
+
+WorkerState = Literal["starting", "ready", "lost"]
+TICK_SECONDS = 1.0
+"""How often to look for what another process wrote into the queue."""
+MOST_RESTART_DELAY = 30.0
+CLOSED = WorkerLost(
+    "The studio was closed while this job was running.",
+    detail="What it had already made is in the library.",
+    hint="Try again.",
+)
+
+
+@dataclass
+class Live:
+    """A running job: what is known beyond its row."""
+
+    row: Job
+    spec: ModelSpec
+    pace: Pace
+    progress: Progress | None = None
+    text: str = ""
+    assets: tuple[str, ...] = ()
+    parents: tuple[tuple[str, str], ...] = ()
+    cancel_asked_at: float | None = None
+    problem: Problem | None = None  # found on our side while the worker went on
+
+    @property
+    def job(self) -> Job:
+        """The job as it is now."""
+        return dataclasses.replace(self.row, text=self.text, asset_ids=self.assets)
+
+
+@dataclass
+class _Restarts:
+    """How long to wait before the next try when workers end before they said anything."""
+
+    in_a_row: int = 0
+    due: float = 0.0
+
+
+class Feeder:
+    """Feeds one worker from the queue. own: when not None, the ids of the only jobs to run.
+
+    timer: seconds that only grow. cancel_grace_seconds: a worker that has not obeyed a cancel by then is ended.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: JobStore,
+        catalog: Catalog,
+        library: Library,
+        watchers: Watchers,
+        *,
+        own: list[str] | None,
+        timer: Callable[[], float],
+        warm_up: bool,
+        cancel_grace_seconds: float,
+        start_worker: Callable[..., LocalWorker],
+    ) -> None:
+        self.settings, self.store, self.catalog, self.library = settings, store, catalog, library
+        self.watchers, self.own, self.timer, self.warm_up = watchers, own, timer, warm_up
+        self.cancel_grace_seconds = cancel_grace_seconds
+        self.spool: Path = settings.data_dir / "spool"
+        self.state: WorkerState = "starting"
+        self.ready: Ready | None = None
+        self.snapshot: dict[str, Any] = {}
+        self.worker: LocalWorker | None = None
+        self.is_running = False
+        self._start_worker = start_worker
+        self._lock = threading.RLock()
+        self._live: dict[str, Live] = {}
+        self._questions: dict[str, Future[Planned]] = {}
+        self._filing = ThreadPoolExecutor(
+            1, thread_name_prefix="filing"
+        )  # one thread, so a job's events stay in order
+        self._started, self._ended = 0, 0  # workers so far
+        self._restarts = _Restarts()
+        self._hinted: tuple[str, ...] = ()
+        self._unwritten: dict[str, tuple[Live, Status, Problem | None]] = {}
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._feed_until_closed, name="feeder", daemon=True)
+
+    # ---- the front ------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the worker and feed it; close what a studio that is gone left running. Returns at once."""
+        self.is_running = True
+        self._spawn()
+        shutil.rmtree(self.spool, ignore_errors=True)  # left by a worker that was killed
+        for job_id in self.store.recover():
+            self.watchers.tell(job_id)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the worker; running jobs end, waiting ones stay in the queue."""
+        self._closing = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self.worker is not None:
+            self.worker.close()
+        self._filing.shutdown()
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    def live(self, job_id: str) -> Live | None:
+        """The job if it runs here, as it is now."""
+        with self._lock:
+            live = self._live.get(job_id)
+            return dataclasses.replace(live) if live is not None else None
+
+    def cancel(self, job_id: str) -> None:
+        """Have the worker stop a running job."""
+        with self._lock:
+            live = self._live.get(job_id)
+            if live is None or live.cancel_asked_at is not None:
+                return
+            live.cancel_asked_at = self.timer()
+        self.send(Cancel(job_id))
+
+    def send(self, command: Command) -> None:
+        if (worker := self.worker) is not None:
+            worker.send(command)
+
+    def ask(self, plan: Plan) -> Future[Planned]:
+        """The worker's answer, in time; its `query_id` is done with when the answer is there."""
+        answer: Future[Planned] = Future()
+        self._questions[plan.query_id] = answer
+        answer.add_done_callback(lambda _: self._questions.pop(plan.query_id, None))
+        self.send(plan)
+        return answer
+
+    def tell_waiting(self) -> None:
+        """Positions changed: tell whoever watches a job that does not run."""
+        with self._lock:
+            waiting = [job_id for job_id in self.watchers.watched() if job_id not in self._live]
+        for job_id in waiting:
+            self.watchers.tell(job_id)
+
+    # ---- feeding (its own thread) ----------------------------------------------------------------------------------
+
+    def _feed_until_closed(self) -> None:
+        while not self._closing:
+            try:
+                self._restart_if_due()
+                for job_id in self.store.cancel_asked():
+                    self.cancel(job_id)
+                self._end_deaf_worker()
+                for job_id in list(self._unwritten):
+                    self._close_job(*self._unwritten.pop(job_id))
+                self._feed()
+            except Exception:
+                log.exception("the queue stumbled and goes on")
+            self._wake.wait(TICK_SECONDS)
+            self._wake.clear()
+
+    def _feed(self) -> None:
+        with self._lock:
+            worker = self.worker
+            busy = {live.row.request.modality for live in self._live.values()}
+        if worker is None:
+            return
+        for modality in self.store.waiting():
+            if modality in busy:
+                continue
+            job = self.store.claim(modality, self.own)
+            if job is not None:
+                self._begin(job, worker)
+                self.tell_waiting()
+        self._hint()
+
+    def _begin(self, job: Job, worker: LocalWorker) -> None:
+        """Send a claimed job to the worker, or close it with the reason why that cannot be."""
+        try:
+            spec = self.catalog.get(job.request.model)
+            inputs = find_inputs(self.library, job.request, job.owner)
+            media = {asset.id: read_input(self.library, asset) for asset in inputs.values()}
+        except (StudioError, LibraryError, OSError) as error:
+            self.store.finish(job.id, "failed", problem=explained(error))
+            self.watchers.tell(job.id)
+            self._wake.set()
+            return
+        live = Live(job, spec, Pace(job.request, self.store.pace(job.request.model)))
+        live.parents = tuple((asset.id, role) for role, asset in inputs.items())
+        with self._lock:
+            if self.worker is not worker:  # lost since the job was claimed
+                self.store.put_back(job.id)
+                return
+            self._live[job.id] = live
+        worker.send(Run(job.id, job.request, spec, media))
+        self.watchers.tell(job.id)
+
+    def _hint(self) -> None:
+        """Tell the worker what comes next, when that changed, so that it does not let go of what is wanted soon."""
+        upcoming = [ids[0] for modality in self.store.waiting() if (ids := self.store.line(modality))]
+        if (hinted := tuple(upcoming)) == self._hinted:
+            return
+        self._hinted = hinted
+        pairs = []
+        for job_id in upcoming:
+            request = self.store.get(job_id).request
+            with contextlib.suppress(StudioError):  # the model went away; its job says so when its turn comes
+                pairs.append((request, self.catalog.get(request.model)))
+        self.send(Hint(tuple(pairs)))
+
+    def _end_deaf_worker(self) -> None:
+        with self._lock:
+            asked = [live.cancel_asked_at for live in self._live.values() if live.cancel_asked_at is not None]
+            worker = self.worker
+        if asked and self.timer() - min(asked) >= self.cancel_grace_seconds and worker is not None:
+            log.warning("the worker did not hear a cancel in %.0f s; killing it", self.cancel_grace_seconds)
+            worker.kill()
+
+    # ---- the worker -----------------------------------------------------------------------------------------------
+
+    def _spawn(self) -> None:
+        settings = self.settings
+        config = WorkerConfig(
+            spool=str(self.spool),
+            device=settings.device,
+            vram_budget_bytes=settings.vram_budget_bytes,
+            reserve_vram_bytes=settings.reserve_vram_bytes,
+            ram_budget_bytes=settings.ram_budget_bytes,
+            keep_alive_seconds=settings.keep_alive_seconds,
+            with_metadata=not settings.disable_metadata,
+            warm_up=self.warm_up,
+        )
+        self.state, self.ready, self.snapshot, self._hinted = "starting", None, {}, ()
+        self._started += 1
+        worker = self._start_worker(
+            config,
+            log_file=settings.data_dir / "logs" / "worker.log",
+            on_event=self._on_event,
+            on_exit=self._on_exit,
+            environment=settings.environment(),
+        )
+        with self._lock:
+            if self._ended < self._started:  # it may be gone already
+                self.worker = worker
+
+    def _restart_if_due(self) -> None:
+        if self._ended == self._started and self.timer() >= self._restarts.due:
+            self._spawn()
+
+    def _on_event(self, event: Event) -> None:
+        self._restarts.in_a_row = 0
+        match event:
+            case Ready():
+                self.ready, self.state = event, "ready"
+            case Progress():
+                with self._lock:
+                    live = self._live.get(event.job_id)
+                    if live is None:
+                        return
+                    live.pace.observe(event, self.timer())
+                    preview = event.preview or (live.progress.preview if live.progress else None)
+                    live.progress = dataclasses.replace(event, preview=preview)
+                self.watchers.tell(event.job_id)
+            case TextDelta():
+                with self._lock:
+                    live = self._live.get(event.job_id)
+                    if live is None:
+                        return
+                    live.text += event.text
+                self.watchers.tell(event.job_id)
+            case Produced():
+                self._filing.submit(self._in_order, self._file, event)
+            case Finished():
+                self._filing.submit(self._in_order, self._finish, event)
+            case Planned():
+                question = self._questions.get(event.query_id)
+                if question is not None and not question.done():
+                    question.set_result(event)
+            case Telemetry():
+                self.snapshot = event.snapshot
+
+    def _on_exit(self, code: int) -> None:
+        if not self._closing:
+            log.warning("%s", how_it_ended(code))
+            self.state = "lost"
+        self._filing.submit(self._bury, code).result()
+
+    # ---- what the worker made (the filing thread) --------------------------------------------------------------------
+
+    def _in_order(self, work: Callable[[Any], None], event: Produced | Finished) -> None:
+        """Do it on this thread; what goes wrong on our side ends the job, never leaves it open."""
+        try:
+            work(event)
+        except Exception as error:
+            log.exception("could not take in %s of job %s", type(event).__name__, event.job_id)
+            with self._lock:
+                live = self._live.pop(event.job_id, None)
+            if live is not None:
+                self.send(Cancel(event.job_id))
+                self.store.finish(event.job_id, "failed", problem=explained(error), text=live.text)
+                self.watchers.tell(event.job_id)
+
+    def _file(self, event: Produced) -> None:
+        """Media into the library, then its id onto the job."""
+        with self._lock:
+            live = self._live.get(event.job_id)
+        if live is None or live.problem is not None:
+            return
+        artifact = event.artifact
+        recipe = artifact.recipe or live.row.request
+        source = live.spec.source
+        facts = {**artifact.facts, "model_revision": source.revision if source.repo else ""}
+        try:
+            asset = self.library.add(
+                artifact.data,
+                path=Path(artifact.path) if artifact.path else None,
+                kind=artifact.kind,
+                media_type=artifact.media_type,
+                suffix=artifact.suffix,
+                facts={key: value for key, value in facts.items() if value != ""},
+                recipe=recipe.model_dump(mode="json"),
+                parents=live.parents,
+                owner=live.row.owner,
+                job_id=live.row.id,
+            )
+            self.store.add_asset(live.row.id, asset.id)
+        except Exception as error:
+            log.exception("could not keep what job %s made", live.row.id)
+            live.problem = explained(error)  # no use in making more that cannot be kept
+            self.send(Cancel(live.row.id))
+            return
+        with self._lock:
+            live.assets = (*live.assets, asset.id)
+        self.watchers.tell(live.row.id)
+
+    def _finish(self, event: Finished) -> None:
+        with self._lock:
+            live = self._live.get(event.job_id)
+        if live is None:
+            return
+        problem = live.problem or event.problem
+        if event.status == "cancelled" and live.cancel_asked_at is None and problem is None:
+            problem = CLOSED.problem()  # nobody asked: the worker was told to stop
+        self._close_job(live, "failed" if problem is not None else event.status, problem)
+
+    def _bury(self, code: int) -> None:
+        """After the worker ended: its jobs end too, and a new one is due."""
+        with self._lock:
+            lost = list(self._live.values())
+            deaf = any(live.cancel_asked_at is not None for live in lost)
+        for live in lost:
+            if live.cancel_asked_at is not None:
+                self._close_job(live, "cancelled", None)
+            elif self._closing:
+                self._close_job(live, "failed", CLOSED.problem())
+            else:
+                what = (
+                    "The worker was ended because another job did not stop." if deaf else how_it_ended(code)
+                )
+                error = WorkerLost(
+                    "The worker was lost while it made this.",
+                    detail=what,
+                    hint="Try again; a new one is starting.",
+                )
+                self._close_job(live, "failed", live.problem or error.problem())
+        for question in list(self._questions.values()):
+            if not question.done():
+                question.set_exception(
+                    WorkerLost("The worker was lost.", detail=how_it_ended(code), hint="Try again.")
+                )
+        self._restarts.in_a_row += 1
+        wait = 0.0 if self._restarts.in_a_row < 2 else min(2.0**self._restarts.in_a_row, MOST_RESTART_DELAY)
+        self._restarts.due = self.timer() + wait
+        with self._lock:
+            self._ended, self.worker = self._started, None
+        self._wake.set()
+
+    def _close_job(self, live: Live, status: Status, problem: Problem | None) -> None:
+        job_id = live.row.id
+        pace = live.pace.seconds_by_stage(self.timer()) if status == "completed" else None
+        try:
+            self.store.finish(job_id, status, problem=problem, text=live.text, pace=pace)
+        except DBAPIError:
+            log.exception("could not write that job %s is %s; trying again", job_id, status)
+            self._unwritten[job_id] = (live, status, problem)  # its line stands still until the disk has room
+            return
+        with self._lock:
+            self._live.pop(job_id, None)
+        self.watchers.tell(job_id)
+        self._wake.set()
