@@ -1,0 +1,186 @@
+"""The texts inside a file, by key, whatever its container. Strangers' files are read here, so everything has a bound.
+
+Pixels are never decoded: a PNG is walked chunk by chunk, EXIF and tags are read from the headers.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import tempfile
+import zlib
+from pathlib import Path
+
+from studio.library.errors import LibraryError
+from studio.library.media import open_picture, run_ffmpeg, sniff
+
+MAX_TEXT = 4 << 20  # bytes of one text; a whole ComfyUI graph has a few hundred thousand
+MAX_TEXTS = 64
+USER_COMMENT, IMAGE_DESCRIPTION, MAKE, MODEL, EXIF_IFD = 0x9286, 0x010E, 0x010F, 0x0110, 0x8769
+
+
+class Damaged(ValueError):
+    """The container breaks its own rules, or a bound of ours; the words say which."""
+
+
+def texts(data: bytes) -> dict[str, str]:
+    """Texts found in the file: PNG keywords as they are, else `comment`, `description` and container tags in lower case.
+
+    Raises Damaged. Empty for a file without any, or of a kind that has none.
+    """
+    found = sniff(data[:64])
+    if found is None:
+        return {}
+    if found.suffix == "png":
+        return _png(data)
+    if found.suffix == "gif":
+        return _gif(data)
+    if found.kind == "image":
+        return _exif(data)
+    if found.suffix == "wav" and (tags := _wav(data)):
+        return tags
+    return _tags(data, found.suffix)
+
+
+def _png(data: bytes) -> dict[str, str]:
+    found: dict[str, str] = {}
+    at = 8
+    while at + 8 <= len(data) and len(found) < MAX_TEXTS:
+        length, name = struct.unpack(">I4s", data[at : at + 8])
+        body = data[at + 8 : at + 8 + length]
+        if name in (b"tEXt", b"zTXt", b"iTXt"):
+            if length > MAX_TEXT:
+                raise Damaged(f"a text in it has {length} bytes, more than the {MAX_TEXT} we read")
+            key, text = _png_text(name, body)
+            found.setdefault(key, text)
+        elif name == b"eXIf" and "comment" not in found:
+            found |= _exif(data)
+        elif name == b"IEND":
+            break
+        at += 12 + length
+    return found
+
+
+def _png_text(name: bytes, body: bytes) -> tuple[str, str]:
+    key, _, rest = body.partition(b"\0")
+    word = key.decode("latin-1")
+    if name == b"tEXt":
+        return word, rest.decode("latin-1")
+    if name == b"zTXt":
+        return word, _inflate(rest[1:]).decode("latin-1")
+    packed, rest = rest[:1] == b"\1", rest[2:]
+    _language, _, rest = rest.partition(b"\0")
+    _translated, _, text = rest.partition(b"\0")
+    return word, (_inflate(text) if packed else text).decode("utf-8", "replace")
+
+
+def _inflate(packed: bytes) -> bytes:
+    try:
+        unpacker = zlib.decompressobj()
+        text = unpacker.decompress(packed, MAX_TEXT)
+    except zlib.error as error:
+        raise Damaged(f"a packed text in it is damaged: {error}") from None
+    if unpacker.unconsumed_tail:
+        raise Damaged(f"a packed text in it grows beyond the {MAX_TEXT} bytes we read")
+    return text
+
+
+def _exif(data: bytes) -> dict[str, str]:
+    try:
+        with open_picture(io.BytesIO(data)) as picture:
+            exif = picture.getexif()
+            comment = exif.get_ifd(EXIF_IFD).get(USER_COMMENT)
+            plain = {
+                "description": exif.get(IMAGE_DESCRIPTION),
+                "make": exif.get(MAKE),
+                "model": exif.get(MODEL),
+            }
+            jpeg_comment = picture.info.get("comment")
+    except LibraryError as error:
+        raise Damaged(error.message) from None
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError, EOFError, struct.error) as error:
+        raise Damaged(f"its EXIF cannot be read: {error}") from None
+    found = {key: text for key, value in plain.items() if (text := _plain(value))}
+    if comment := _user_comment(comment) or _plain(jpeg_comment):
+        found["comment"] = comment
+    return found
+
+
+def _user_comment(raw: object) -> str:
+    if isinstance(raw, str):
+        return raw[:MAX_TEXT]
+    if not isinstance(raw, bytes):
+        return ""
+    charset, text = raw[:8], raw[8 : 8 + MAX_TEXT]
+    if charset == b"UNICODE\0":
+        # the EXIF byte order in theory; in practice big-endian, and now and then the other way round
+        little = text[1::2].count(0) > text[0::2].count(0)
+        return text.decode("utf-16-le" if little else "utf-16-be", "replace").strip("\0\ufeff")
+    return (
+        (text if charset in (b"ASCII\0\0\0", b"\0" * 8) else raw[:MAX_TEXT])
+        .decode("utf-8", "replace")
+        .strip("\0")
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bytes):
+        return value[:MAX_TEXT].decode("utf-8", "replace").strip("\0")
+    return value[:MAX_TEXT] if isinstance(value, str) else ""
+
+
+def _gif(data: bytes) -> dict[str, str]:
+    at = data.find(b"\x21\xfe")
+    if at < 0:
+        return {}
+    parts: list[bytes] = []
+    at += 2
+    while at < len(data) and (length := data[at]) and len(parts) * 255 < MAX_TEXT:
+        parts.append(data[at + 1 : at + 1 + length])
+        at += 1 + length
+    return {"comment": b"".join(parts).decode("utf-8", "replace")}
+
+
+def _wav(data: bytes) -> dict[str, str]:
+    found: dict[str, str] = {}
+    at = 12
+    while at + 8 <= len(data) and len(found) < MAX_TEXTS:
+        name, length = struct.unpack("<4sI", data[at : at + 8])
+        body = data[at + 8 : at + 8 + min(length, MAX_TEXT)]
+        if name in (b"atlr", b"json"):  # ours, and Wan2GP's
+            found["atelier" if name == b"atlr" else "comment"] = body.decode("utf-8", "replace").strip("\0")
+        elif (
+            name == b"LIST" and body[:4] == b"INFO" and (match := re.search(rb"ICMT(....)", body, re.DOTALL))
+        ):
+            end = match.end() + struct.unpack("<I", match[1])[0]
+            found.setdefault("comment", body[match.end() : end].decode("utf-8", "replace").strip("\0"))
+        at += 8 + length + length % 2
+    return found
+
+
+def _tags(data: bytes, suffix: str) -> dict[str, str]:
+    """Tags of sound and film as ffmpeg reads them, those of the container before those of its first stream."""
+    found: dict[str, str] = {}
+    try:
+        with tempfile.TemporaryDirectory(prefix="atelier-tags-") as folder:
+            file = Path(folder) / f"file.{suffix}"
+            file.write_bytes(data)
+            for source in ("0:g", "0:s:0"):  # Ogg keeps its tags with the stream
+                done = run_ffmpeg(file, ["-map_metadata", source, "-f", "ffmetadata", "pipe:1"])
+                found = _ffmetadata(done.stdout[: 4 * MAX_TEXT].decode("utf-8", "replace")) | found
+                if "comment" in found or "prompt" in found:
+                    break
+    except LibraryError as error:
+        raise Damaged(error.message) from None
+    return found
+
+
+def _ffmetadata(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    lines = re.split(r"(?<!\\)\n", text)  # an escaped line break belongs to its value
+    for line in lines:
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith((";", "[")):
+            found[key.lower()] = re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
+    return found

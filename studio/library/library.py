@@ -1,0 +1,404 @@
+"""The library: every asset of every kind in one table, its file in a readable place, its recipe and its parents beside it.
+
+The media file comes first (temporary name, forced to disk, renamed), the row second; a sidecar with the recipe lies next to
+the file, so the folder alone tells the whole story. Recipes are plain JSON here: what they mean is none of its business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, Row
+from sqlalchemy.exc import SQLAlchemyError
+
+from studio.library import thumbnails
+from studio.library.asset import Asset
+from studio.library.errors import AssetNotFound, LibraryError, NotAllowed, UnreadableFile, readable
+from studio.library.files import PART, place, safe_word, write_beside
+from studio.library.media import examine
+from studio.library.metadata import read_recipe
+from studio.library.search import TAGS_MARK, Filters, conditions, search_text, title_of
+from studio.library.sidecar import is_sidecar, read_sidecar, sidecar_of, sidecar_text
+from studio.library.tables import assets, lineage, tags
+
+log = logging.getLogger(__name__)
+
+KINDS = ("text", "code", "image", "audio", "video")
+MAX_UPLOAD = 2 << 30
+
+
+class Library:
+    """Assets in one folder and one database whose schema is already today's. Safe to use from many threads.
+
+    sidecars: write `<file>.json` with the recipe beside each file. clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        engine: Engine,
+        *,
+        sidecars: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder, self.engine, self.sidecars, self.clock = Path(folder), engine, sidecars, clock
+        self._adding = threading.Lock()
+
+    # ---- adding ----
+
+    def add(
+        self,
+        data: bytes | None,
+        *,
+        path: Path | None = None,
+        kind: str,
+        media_type: str,
+        suffix: str,
+        facts: Mapping[str, Any] | None = None,
+        recipe: Mapping[str, Any] | None = None,
+        parents: Iterable[tuple[str, str]] = (),
+        owner: str = "local",
+        job_id: str = "",
+        title: str = "",
+        uploaded: bool = False,
+    ) -> Asset:
+        """Keep bytes, or the file at `path` (moved, not copied); parents are (asset id, role).
+
+        Raises DiskFull or LibraryError; then nothing is in the library, and a file at `path` is where it was.
+        """
+        if kind not in KINDS or (data is None) == (path is None):
+            raise ValueError(f"kind is one of {KINDS}, and exactly one of data and path is given")
+        facts, recipe, now = dict(facts or {}), dict(recipe or {}), self.clock()
+        label = str(recipe["seed"]) if isinstance(recipe.get("seed"), int) else safe_word(Path(title).stem)
+        with self._adding:
+            placed = place(self.folder, kind, now, label, safe_word(suffix) or "bin", data, path)
+        title = title or title_of(recipe) or kind.capitalize()
+        asset = Asset(
+            id=secrets.token_hex(8),
+            kind=kind,
+            media_type=media_type,
+            file=placed.file,
+            title=title,
+            model=str(recipe.get("model", "")),
+            owner=owner,
+            created_at=now,
+            nbytes=placed.nbytes,
+            sha256=placed.sha256,
+            facts=facts,
+            recipe=recipe,
+            job_id=job_id,
+            uploaded=uploaded,
+        )
+        edges = list(dict.fromkeys(parents))
+        if self.sidecars and recipe:
+            self._write_sidecar(asset, edges)
+        self._insert(asset, edges)
+        self._draw_thumbnail(asset)
+        return asset
+
+    def add_upload(self, data: bytes | Path, filename: str, owner: str = "local") -> Asset:
+        """Keep a file a person brought, every byte as it is; the same file twice is one asset.
+
+        A recipe found inside comes along. Raises UnreadableFile naming what can be read, DiskFull.
+        """
+        filename = Path(filename.replace("\\", "/")).name[:150] or "upload"
+        nbytes = len(data) if isinstance(data, bytes) else data.stat().st_size
+        if nbytes > MAX_UPLOAD:
+            raise UnreadableFile(
+                f"{filename} is too large.",
+                detail=f"It has {readable(nbytes)}; {readable(MAX_UPLOAD)} is the most.",
+                hint="Make it shorter or smaller and try again.",
+            )
+        with tempfile.TemporaryDirectory(prefix="upload-", dir=self._made_folder()) as work:
+            file = Path(work) / "upload"
+            content = data if isinstance(data, bytes) else data.read_bytes()
+            file.write_bytes(content)
+            found = examine(file, filename)
+            if (known := self._same_upload(content, owner)) is not None:
+                return known
+            recipe = read_recipe(content, filename)
+            return self.add(
+                None,
+                path=file,
+                kind=found.kind,
+                media_type=found.media_type,
+                suffix=found.suffix,
+                facts={**found.facts, "filename": filename},
+                recipe=recipe,
+                owner=owner,
+                title=filename,
+                uploaded=True,
+            )
+
+    # ---- asking ----
+
+    def get(self, asset_id: str) -> Asset:
+        """The asset, trashed or not; raises AssetNotFound."""
+        with self.engine.connect() as connection:
+            row = connection.execute(sa.select(assets).where(assets.c.id == asset_id)).one_or_none()
+            if row is None:
+                raise AssetNotFound(asset_id)
+            return self._assets(connection, [row])[0]
+
+    def search(
+        self, text: str = "", *, limit: int = 60, offset: int = 0, **filters: Unpack[Filters]
+    ) -> list[Asset]:
+        """Newest first. text: every word (or "quoted phrase") must occur in prompt, title, model, seed or tags, in any case."""
+        query = sa.select(assets).where(*conditions(text, **filters))
+        query = query.order_by(assets.c.created_at.desc(), assets.c.number.desc())
+        with self.engine.connect() as connection:
+            rows = connection.execute(query.limit(limit).offset(offset)).all()
+            return self._assets(connection, rows)
+
+    def count(self, text: str = "", **filters: Unpack[Filters]) -> int:
+        """How many assets `search` would find."""
+        query = sa.select(sa.func.count()).select_from(assets).where(*conditions(text, **filters))
+        with self.engine.connect() as connection:
+            return connection.execute(query).scalar_one()
+
+    def models(self, owner: str | None = None) -> list[str]:
+        """Names of the models that made something here."""
+        query = sa.select(assets.c.model).distinct().where(assets.c.model != "").order_by(assets.c.model)
+        if owner is not None:
+            query = query.where(assets.c.owner == owner)
+        with self.engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def all_tags(self, owner: str | None = None) -> list[str]:
+        """Every tag in use, the most used first."""
+        query = sa.select(tags.c.tag).group_by(tags.c.tag).order_by(sa.func.count().desc(), tags.c.tag)
+        if owner is not None:
+            query = query.join(assets, assets.c.id == tags.c.asset_id).where(assets.c.owner == owner)
+        with self.engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def parents(self, asset_id: str) -> list[tuple[Asset, str]]:
+        """What it was made from, with the role each played; deleted parents are left out."""
+        return self._relatives(lineage.c.child_id == asset_id, lineage.c.parent_id)
+
+    def children(self, asset_id: str) -> list[tuple[Asset, str]]:
+        """What was made from it, with the role it played."""
+        return self._relatives(lineage.c.parent_id == asset_id, lineage.c.child_id)
+
+    # ---- changing ----
+
+    def star(self, asset_id: str, on: bool = True) -> Asset:
+        return self._update(asset_id, starred=on)
+
+    def tag(self, asset_id: str, words: Iterable[str]) -> Asset:
+        """Give it exactly these tags; raises NotAllowed for one that is too long."""
+        wanted = sorted({" ".join(word.split()) for word in words} - {""})
+        for word in wanted:
+            if len(word) > 60:
+                raise NotAllowed(
+                    "That tag is too long.",
+                    detail=f"It has {len(word)} letters; 60 is the most.",
+                    hint="Shorten it.",
+                )
+        with self.engine.begin() as connection:
+            found = connection.execute(
+                sa.select(assets.c.search_text).where(assets.c.id == asset_id)
+            ).scalar()
+            if found is None:
+                raise AssetNotFound(asset_id)
+            connection.execute(tags.delete().where(tags.c.asset_id == asset_id))
+            if wanted:
+                connection.execute(tags.insert(), [{"asset_id": asset_id, "tag": word} for word in wanted])
+            text = found.split(TAGS_MARK)[0] + TAGS_MARK + "\n".join(wanted).casefold()
+            connection.execute(assets.update().where(assets.c.id == asset_id).values(search_text=text))
+        return self.get(asset_id)
+
+    def trash(self, asset_id: str) -> Asset:
+        """Put it in the trash; its file stays until `delete`."""
+        return self._update(asset_id, trashed_at=self.clock())
+
+    def restore(self, asset_id: str) -> Asset:
+        return self._update(asset_id, trashed_at=None)
+
+    def delete(self, asset_id: str) -> None:
+        """Remove it for good, file and all; raises NotAllowed unless it is in the trash."""
+        asset = self.get(asset_id)
+        if asset.trashed_at is None:
+            raise NotAllowed(
+                f"{asset.title!r} is not in the trash.",
+                hint="Move it to the trash first, then delete it from there.",
+            )
+        file = self.path(asset)
+        try:  # file first: a row without a file can be deleted again, a file without a row is found by nobody
+            for path in (file, sidecar_of(file), self._thumbnail_path(asset)):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise LibraryError(
+                f"{asset.title!r} could not be deleted.",
+                detail=str(error),
+                hint="Close what has the file open, or check the folder's permissions, and try again.",
+            ) from error
+        with self.engine.begin() as connection:
+            connection.execute(assets.delete().where(assets.c.id == asset_id))
+            connection.execute(tags.delete().where(tags.c.asset_id == asset_id))
+
+    # ---- files ----
+
+    def path(self, asset: Asset) -> Path:
+        """Where its file is, or should be."""
+        return self.folder / asset.file
+
+    def thumbnail(self, asset: Asset) -> Path:
+        """A small WebP of it; a placeholder when its file is missing or cannot be drawn."""
+        if not self.path(asset).exists():
+            return self._placeholder(asset.kind, "File missing")
+        target = self._thumbnail_path(asset)
+        if target.exists() or self._draw_thumbnail(asset):
+            return target
+        return self._placeholder(asset.kind, "No preview")
+
+    def read_recipe(self, data: bytes, filename: str = "") -> dict[str, Any] | None:
+        """The recipe inside a file, whichever program wrote it; None when there is none."""
+        return read_recipe(data, filename)
+
+    def adopt(self) -> list[Asset]:
+        """List files that lie in the folder without a row, as after a crash between file and row; sweep up half-written ones."""
+        with self.engine.connect() as connection:
+            known = set(connection.execute(sa.select(assets.c.file)).scalars())
+        found: list[Asset] = []
+        for path in sorted(
+            path for kind in KINDS for path in (self.folder / kind).glob("*/*") if path.is_file()
+        ):
+            file = path.relative_to(self.folder).as_posix()
+            old = path.stat().st_mtime < self.clock() - 3600
+            if path.name.endswith(PART) or path.stat().st_size == 0:
+                if old:
+                    path.unlink(missing_ok=True)
+            elif file not in known and not is_sidecar(path) and old:
+                found.append(self._adopt(path, file))
+        return found
+
+    # ---- behind the scenes ----
+
+    def _adopt(self, path: Path, file: str) -> Asset:
+        note = read_sidecar(path)
+        seen = examine(path, path.name)
+        recipe = note.get("recipe") or read_recipe(path.read_bytes(), path.name) or {}
+        asset = Asset(
+            id=note.get("id") or secrets.token_hex(8),
+            kind=path.parent.parent.name,
+            media_type=note.get("media_type") or seen.media_type,
+            file=file,
+            title=note.get("title") or title_of(recipe) or path.name,
+            model=str(recipe.get("model", "")),
+            owner=note.get("owner") or "local",
+            created_at=path.stat().st_mtime,
+            nbytes=path.stat().st_size,
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            facts=note.get("facts") or seen.facts,
+            recipe=recipe,
+            job_id=note.get("job_id", ""),
+        )
+        self._insert(asset, [(parent, role) for parent, role in note.get("parents", [])])
+        return asset
+
+    def _insert(self, asset: Asset, edges: Sequence[tuple[str, str]]) -> None:
+        row = {column.name: getattr(asset, column.name) for column in assets.c if hasattr(asset, column.name)}
+        row |= {"search_text": search_text(asset)}
+        try:
+            with self.engine.begin() as connection:
+                connection.execute(assets.insert().values(row))
+                if edges:
+                    links = [
+                        {"child_id": asset.id, "parent_id": parent, "role": role} for parent, role in edges
+                    ]
+                    connection.execute(lineage.insert(), links)
+        except SQLAlchemyError as error:
+            raise LibraryError(
+                "The file is saved, but could not be listed in the library.",
+                detail=f"{self.folder / asset.file}: {type(error).__name__}: {str(error)[:200]}",
+                hint="Check the free space of the disk; the studio lists the file the next time it starts.",
+            ) from error
+
+    def _same_upload(self, content: bytes, owner: str) -> Asset | None:
+        same = (assets.c.sha256 == hashlib.sha256(content).hexdigest(), assets.c.owner == owner)
+        query = sa.select(assets).where(*same, assets.c.uploaded, assets.c.trashed_at.is_(None))
+        with self.engine.connect() as connection:
+            found = self._assets(connection, connection.execute(query.limit(1)).all())
+        return found[0] if found and not found[0].missing else None
+
+    def _update(self, asset_id: str, **values: Any) -> Asset:
+        with self.engine.begin() as connection:
+            changed = connection.execute(assets.update().where(assets.c.id == asset_id).values(**values))
+        if changed.rowcount == 0:
+            raise AssetNotFound(asset_id)
+        return self.get(asset_id)
+
+    def _relatives(self, condition: sa.ColumnElement[bool], other: sa.Column[str]) -> list[tuple[Asset, str]]:
+        query = sa.select(assets, lineage.c.role).join(lineage, assets.c.id == other).where(condition)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query.order_by(assets.c.created_at, assets.c.number)).all()
+            return list(zip(self._assets(connection, rows), (row.role for row in rows), strict=True))
+
+    def _assets(self, connection: Connection, rows: Sequence[Row[Any]]) -> list[Asset]:
+        words: dict[str, list[str]] = {row.id: [] for row in rows}
+        if rows:
+            query = sa.select(tags).where(tags.c.asset_id.in_(words)).order_by(tags.c.tag)
+            for asset_id, tag in connection.execute(query):
+                words[asset_id].append(tag)
+        return [
+            Asset(
+                id=row.id,
+                kind=row.kind,
+                media_type=row.media_type,
+                file=row.file,
+                title=row.title,
+                model=row.model,
+                owner=row.owner,
+                created_at=row.created_at,
+                nbytes=row.nbytes,
+                sha256=row.sha256,
+                facts=row.facts,
+                recipe=row.recipe,
+                tags=tuple(words[row.id]),
+                starred=row.starred,
+                trashed_at=row.trashed_at,
+                job_id=row.job_id,
+                uploaded=row.uploaded,
+                missing=not (self.folder / row.file).exists(),
+            )
+            for row in rows
+        ]
+
+    def _write_sidecar(self, asset: Asset, edges: Sequence[tuple[str, str]]) -> None:
+        try:
+            write_beside(sidecar_of(self.path(asset)), sidecar_text(asset, edges))
+        except LibraryError:
+            log.warning("no sidecar for %s", asset.file, exc_info=True)
+
+    def _draw_thumbnail(self, asset: Asset) -> bool:
+        try:
+            write_beside(
+                self._thumbnail_path(asset), thumbnails.draw(self.path(asset), asset.kind, asset.title)
+            )
+        except LibraryError as error:
+            log.info("no thumbnail for %s: %s", asset.file, error)
+            return False
+        return True
+
+    def _placeholder(self, kind: str, words: str) -> Path:
+        target = self.folder / "thumbnails" / f"{safe_word(words).lower()}-{kind}.webp"
+        if not target.exists():
+            write_beside(target, thumbnails.placeholder(kind, words))
+        return target
+
+    def _thumbnail_path(self, asset: Asset) -> Path:
+        return self.folder / "thumbnails" / asset.id[:2] / f"{asset.id}.webp"
+
+    def _made_folder(self) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder

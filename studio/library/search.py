@@ -1,0 +1,91 @@
+"""Finding assets again: what can be asked for, and the words of an asset that a search looks in.
+
+A plain LIKE over a casefolded column: it finds parts of words in any script, and 20 000 assets take a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+import sqlalchemy as sa
+
+from studio.library.asset import Asset
+from studio.library.tables import assets, tags
+
+TAGS_MARK = "\x1f"  # in search_text, before the tags
+
+
+class Filters(TypedDict, total=False):
+    """What a search can be narrowed to; what is left out does not narrow.
+
+    since, until: seconds since 1970, the second excluded. trashed: True for what is in the trash, else what is not.
+    """
+
+    kind: str | None
+    model: str
+    since: float | None
+    until: float | None
+    starred: bool | None
+    tag: str
+    trashed: bool
+    owner: str | None
+    job_id: str
+    uploaded: bool | None
+
+
+def conditions(
+    text: str = "",
+    *,
+    kind: str | None = None,
+    model: str = "",
+    since: float | None = None,
+    until: float | None = None,
+    starred: bool | None = None,
+    tag: str = "",
+    trashed: bool = False,
+    owner: str | None = None,
+    job_id: str = "",
+    uploaded: bool | None = None,
+) -> list[sa.ColumnElement[bool]]:
+    """The WHERE of a search."""
+    where: list[sa.ColumnElement[bool]] = [
+        assets.c.trashed_at.is_not(None) if trashed else assets.c.trashed_at.is_(None)
+    ]
+    for phrase, word in re.findall(r'"([^"]+)"|(\S+)', text.casefold())[:20]:
+        where.append(assets.c.search_text.contains(phrase or word, autoescape=True))
+    if kind:
+        where.append(assets.c.kind == kind)
+    if model:
+        where.append(assets.c.model == model)
+    if since is not None:
+        where.append(assets.c.created_at >= since)
+    if until is not None:
+        where.append(assets.c.created_at < until)
+    if starred is not None:
+        where.append(assets.c.starred.is_(starred))
+    if tag:
+        where.append(assets.c.id.in_(sa.select(tags.c.asset_id).where(tags.c.tag == tag)))
+    if owner is not None:
+        where.append(assets.c.owner == owner)
+    if job_id:
+        where.append(assets.c.job_id == job_id)
+    if uploaded is not None:
+        where.append(assets.c.uploaded.is_(uploaded))
+    return where
+
+
+def title_of(recipe: Mapping[str, Any]) -> str:
+    """The first line of the prompt, or of the code where there is no prompt."""
+    for name in ("prompt", "code"):
+        lines = str(recipe.get(name, "")).strip().splitlines()
+        if lines:
+            return lines[0] if len(lines[0]) <= 120 else lines[0][:119] + "…"
+    return ""
+
+
+def search_text(asset: Asset) -> str:
+    words = [asset.title, asset.model]
+    words += [str(asset.recipe.get(name, "")) for name in ("prompt", "negative_prompt", "seed", "voice")]
+    return "\n".join(dict.fromkeys(filter(None, words))).casefold()[:20_000]
