@@ -1,0 +1,53 @@
+"""A form control that holds an asset: drop or choose a file, it goes to the library, and the value is the asset's id.
+
+Not `gr.Image`: an id survives a reload, is a recipe's own word for its inputs, and needs no folder served to the page.
+A function and not a subclass: Gradio writes a stub file beside every subclass's source.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+TEMPLATE = """
+<div class="asset-field">
+  <span class="asset-label">${title}</span><span class="asset-hint">${hint}</span>
+  ${value
+    ? `<span class="asset-held"><img src="api/assets/${value}/thumbnail" alt="${title}"><button type="button" class="chip" data-clear>Remove</button></span>`
+    : `<label class="asset-drop"><input type="file" accept="image/*" aria-label="${title}"><span>Drop a picture here, or <u>choose one</u></span></label>`}
+</div>
+"""
+
+SCRIPT = """
+const put = (id) => { props.value = id; trigger('input', {}); };
+const take = async (file) => {
+  if (!file) return;
+  const id = await window.atelier.upload(file);
+  if (id) put(id);
+};
+element.addEventListener('change', (event) => {
+  if (event.target.type === 'file') { event.stopPropagation(); take(event.target.files[0]); }
+});
+element.addEventListener('click', (event) => { if (event.target.closest('[data-clear]')) put(''); });
+element.addEventListener('dragover', (event) => { event.preventDefault(); event.stopPropagation(); });
+element.addEventListener('drop', (event) => {
+  event.preventDefault(); event.stopPropagation(); window.atelier.dragEnded();
+  const id = event.dataTransfer.getData('text/x-asset');
+  if (id) put(id); else take(event.dataTransfer.files[0]);
+});
+"""
+
+
+def asset_field(*, label: str, info: str = "", value: str = "", **options: Any) -> Any:
+    """The control; its value is an asset id, or "" for none."""
+    return gr.HTML(
+        value,
+        html_template=TEMPLATE,
+        js_on_load=SCRIPT,
+        apply_default_css=False,
+        title=label,
+        hint=info,
+        label=label,
+        **options,
+    )

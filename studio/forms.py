@@ -1,0 +1,383 @@
+"""A request class ⇄ Gradio controls; the only place that knows both.
+
+`describe` reads what a request class says about its fields (no Gradio in it), `Form` makes the controls, turns their values
+into a request or into one message per field, and fills them again from a recipe, a draft or another model's defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+import gradio as gr
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from pipelines.catalog import Catalog, ModelSpec
+from pipelines.errors import InvalidRequest, StudioError
+from pipelines.messages import REQUESTS, BaseRequest, Modality
+from studio.asset_field import asset_field
+from studio.checks import check_has_something_to_do
+
+NOT_ON_THE_FORM = ("modality", "history")
+WIDE = 20  # a range this many times its default is typed, not slid: a slider would have no useful middle
+
+Widget = Literal["model", "line", "lines", "code", "number", "slider", "choice", "check", "asset", "texts"]
+Choices = Sequence[tuple[str, Any]]
+
+
+@dataclass(frozen=True)
+class Control:
+    """One field of a request as a form sees it. minimum and maximum are None where there is no bound."""
+
+    name: str
+    label: str
+    hint: str
+    simple: bool
+    widget: Widget
+    default: Any
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float = 1
+    whole: bool = False
+    choices: tuple[str, ...] = ()
+
+
+class FieldErrors(Exception):
+    """What is wrong with a form, field by field: name → one sentence."""
+
+    def __init__(self, messages: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {text}" for name, text in messages.items()))
+        self.messages = dict(messages)
+
+
+def describe(request_type: type[BaseRequest]) -> list[Control]:
+    """The controls of a request class, in its own order."""
+    fields = request_type.model_fields
+    return [_control(name, field) for name, field in fields.items() if name not in NOT_ON_THE_FORM]
+
+
+class Form:
+    """The controls of one modality.
+
+    choices: field → (label, value) pairs to offer for free-text fields; they may still be typed over.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        modality: Modality,
+        choices: Mapping[str, Choices] | None = None,
+    ) -> None:
+        self.catalog, self.modality = catalog, modality
+        self.request_type: Any = REQUESTS[modality]
+        self.controls = {control.name: control for control in describe(self.request_type)}
+        self.choices = dict(choices or {})
+        self.components: dict[str, Any] = {}
+
+    # ---- building -------------------------------------------------------------------------------------------------
+
+    def build(self, name: str, **changes: Any) -> Any:
+        """Make the control of that field here; `changes` go to the Gradio component (lines, placeholder, …)."""
+        control = self.controls[name]
+        options = self._options(control, self._spec(self.default_model()))
+        options |= {"label": control.label, "elem_id": f"{self.modality}-{name.replace('_', '-')}"} | changes
+        self.components[name] = _COMPONENTS[control.widget](**options)
+        return self.components[name]
+
+    def build_rest(self, *, simple: bool) -> None:
+        """Make every control not made yet: those of Simple, or those behind Advanced."""
+        for name, control in self.controls.items():
+            if name not in self.components and control.simple == simple:
+                self.build(name)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.components)
+
+    @property
+    def inputs(self) -> list[Any]:
+        return list(self.components.values())
+
+    def models(self) -> list[tuple[str, str]]:
+        """The models that can run now, as (title · size · licence, id)."""
+        ready = [spec for spec in self.catalog.all(self.modality) if spec.state == "ready"]
+        return [(model_label(spec), spec.id) for spec in ready]
+
+    def default_model(self) -> str:
+        models = self.models()
+        return models[0][1] if models else ""
+
+    # ---- values → request -----------------------------------------------------------------------------------------
+
+    def request(self, values: Sequence[Any]) -> Any:
+        """The request these control values ask for, its model's limits checked; raises `FieldErrors`."""
+        data: dict[str, Any] = {}
+        wrong: dict[str, str] = {}
+        for name, raw in zip(self.names, values, strict=True):
+            try:
+                data[name] = _plain(self.controls[name], raw)
+            except ValueError as error:
+                wrong[name] = str(error)
+        try:
+            request = self.request_type.model_validate(data)
+        except ValidationError as error:
+            wrong = _messages(error) | wrong
+        if wrong:
+            raise FieldErrors(wrong)
+        try:
+            check_has_something_to_do(request)
+            return self.catalog.complete(request)
+        except InvalidRequest as error:
+            raise FieldErrors({error.field or "model": _sentence(error)}) from None
+        except StudioError as error:
+            raise FieldErrors({"model": _sentence(error)}) from None
+
+    def validate(self, *values: Any) -> list[Any]:
+        """Gradio's validator: each field's message, shown beside it before anything is queued."""
+        messages: Mapping[str, str] = {}
+        try:
+            self.request(values[: len(self.names)])
+        except FieldErrors as error:
+            messages = error.messages
+        told = [gr.validate(name not in messages, messages.get(name, "")) for name in self.names]
+        return told + [gr.validate(True, "")] * (len(values) - len(told))
+
+    # ---- recipe, draft, model → values ----------------------------------------------------------------------------
+
+    def fill(self, recipe: Mapping[str, Any]) -> list[Any]:
+        """Updates that put a recipe (or a part of one) into the form; fields it does not name stay as they are."""
+        known = {model for _, model in self.models()}
+        spec = self._spec(recipe["model"]) if recipe.get("model") in known else None
+        updates = []
+        for name in self.names:
+            control = self.controls[name]
+            if name not in recipe or (name == "model" and spec is None):
+                updates.append(gr.skip())
+                continue
+            options = self._options(control, spec) if spec else {}
+            value = _shown(control, recipe[name])
+            if control.widget == "slider" and spec and isinstance(value, int | float):
+                options["maximum"] = max(options["maximum"], value)
+            updates.append(gr.update(**(options | {"value": value})))
+        return updates
+
+    def restore(self, draft: Mapping[str, Any] | None) -> list[Any]:
+        """Updates that put back what the browser remembered of this form; what no longer fits is left out."""
+        draft = dict(draft or {})
+        if draft.get("model") not in {model for _, model in self.models()}:
+            draft.pop("model", None)
+        return self.fill({name: value for name, value in draft.items() if value is not None})
+
+    def switch_model(self, previous: str, chosen: str, values: Sequence[Any]) -> list[Any]:
+        """Updates after another model was picked: fields still at the old model's default take the new one's."""
+        before, after = self._spec(previous), self._spec(chosen)
+        updates = []
+        for name, value in zip(self.names, values, strict=True):
+            control = self.controls[name]
+            if name in ("model", "prompt", "code"):
+                updates.append(gr.skip())
+                continue
+            options = self._options(control, after)
+            if value != self._default(control, before):
+                options["value"] = value
+            updates.append(gr.update(**options))
+        return updates
+
+    # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _spec(self, model_id: str) -> ModelSpec | None:
+        return next((spec for spec in self.catalog.all(self.modality) if spec.id == model_id), None)
+
+    def _default(self, control: Control, spec: ModelSpec | None) -> Any:
+        if control.name == "model":
+            return self.default_model()
+        return _shown(control, (spec.defaults if spec else {}).get(control.name, control.default))
+
+    def _options(self, control: Control, spec: ModelSpec | None) -> dict[str, Any]:
+        """What the component needs to know, for that model."""
+        options: dict[str, Any] = {"value": self._default(control, spec)}
+        if control.widget != "code":
+            options["info"] = control.hint
+        if control.widget == "slider":
+            limit = (spec.limits if spec else {}).get(control.name)
+            highest = min(control.maximum or 0, limit) if limit else control.maximum
+            options |= {"minimum": control.minimum, "maximum": highest, "step": control.step, "buttons": []}
+        elif control.widget == "number":
+            options |= {"step": control.step}
+        elif control.widget == "model":
+            options |= {"choices": self.models(), "value": options["value"] or None}
+        elif control.widget == "choice":
+            options |= {"choices": [(choice.replace("_", " "), choice) for choice in control.choices]}
+        elif control.name in self.choices or control.name == "voice":
+            options |= {"choices": self._offered(control, spec)}
+        return options
+
+    def _offered(self, control: Control, spec: ModelSpec | None) -> list[tuple[str, Any]]:
+        if control.name == "voice":
+            return [("The model's own voice", ""), *voices_of(spec)]
+        return list(self.choices[control.name])
+
+
+def model_label(spec: ModelSpec) -> str:
+    """How a model is called in a picker: title · size · licence."""
+    licence = spec.licence.split(" (")[0]
+    return " · ".join(part for part in (spec.title, size(spec.weight_bytes), licence) if part)
+
+
+def size(nbytes: float) -> str:
+    """Bytes as people read them: "14 MB", "3.2 GB"; nothing for nothing."""
+    if not nbytes:
+        return ""
+    for unit in ("B", "kB", "MB", "GB"):
+        if nbytes < 1000 or unit == "GB":
+            break
+        nbytes /= 1000
+    return f"{nbytes:.1f} {unit}" if unit == "GB" and nbytes < 100 else f"{nbytes:.0f} {unit}"
+
+
+def voices_of(spec: ModelSpec | None) -> list[tuple[str, str]]:
+    """The voices a model says it has, as (title, id)."""
+    voices = (spec.facts if spec else {}).get("voices", ())
+    if isinstance(voices, Mapping):
+        return [(str(title), str(voice)) for voice, title in voices.items()]
+    pairs = []
+    for voice in voices:
+        if isinstance(voice, Mapping):
+            pairs.append((str(voice.get("title") or voice.get("name") or voice["id"]), str(voice["id"])))
+        elif isinstance(voice, str):
+            pairs.append((voice, voice))
+        else:
+            pairs.append((str(voice[1]), str(voice[0])))
+    return pairs
+
+
+def _control(name: str, field: FieldInfo) -> Control:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    bounds = {
+        key: getattr(rule, key)
+        for rule in field.metadata
+        for key in ("ge", "le", "multiple_of")
+        if hasattr(rule, key)
+    }
+    whole = field.annotation is int
+    control = Control(
+        name=name,
+        label=str(extra.get("label") or name.replace("_", " ").capitalize()),
+        hint=field.description or "",
+        simple=bool(extra.get("simple")),
+        widget=_widget(name, field, str(extra.get("widget") or ""), bounds),
+        default=field.default,
+        minimum=bounds.get("ge"),
+        maximum=bounds.get("le"),
+        step=bounds.get("multiple_of", 1 if whole else _step(bounds)),
+        whole=whole,
+    )
+    if control.widget == "choice":
+        return Control(**{**vars(control), "choices": get_args(field.annotation)})
+    return control
+
+
+def _widget(name: str, field: FieldInfo, wish: str, bounds: Mapping[str, float]) -> Widget:
+    if name == "model":
+        return "model"
+    if get_origin(field.annotation) is Literal:
+        return "choice"
+    if get_origin(field.annotation) is tuple:
+        return "texts"
+    if field.annotation is bool:
+        return "check"
+    if field.annotation in (int, float):
+        default = abs(field.default) if field.default else 0
+        narrow = bounds.get("le", float("inf")) <= WIDE * default or not default
+        return "slider" if wish == "slider" and narrow else "number"
+    if wish.startswith("asset:"):
+        return "asset"
+    if wish in ("lines", "code"):
+        return "lines" if wish == "lines" else "code"
+    return "line"
+
+
+def _step(bounds: Mapping[str, float]) -> float:
+    reach = bounds.get("le", 100) - bounds.get("ge", 0)
+    return 0.01 if reach <= 2 else 0.05 if reach <= 5 else 0.1 if reach <= 30 else 0.5
+
+
+def _line(choices: Any = None, **options: Any) -> Any:
+    """A line of text; with choices, one that can be picked or typed."""
+    if choices is None:
+        return gr.Textbox(**options)
+    return gr.Dropdown(choices=choices, allow_custom_value=True, **options)
+
+
+_COMPONENTS: dict[Widget, Callable[..., Any]] = {
+    "model": gr.Dropdown,
+    "line": _line,
+    "lines": lambda **options: gr.Textbox(**({"lines": 2, "max_lines": 12, "min_width": 320} | options)),
+    "code": lambda **options: gr.Code(**({"lines": 6, "max_lines": 16} | options)),
+    "number": gr.Number,
+    "slider": gr.Slider,
+    "choice": gr.Dropdown,
+    "check": gr.Checkbox,
+    "asset": asset_field,
+    "texts": lambda **options: gr.Textbox(
+        **({"lines": 2, "placeholder": "One per line", "min_width": 320} | options)
+    ),
+}
+
+
+def _plain(control: Control, raw: Any) -> Any:
+    """A control's value as the request wants it; raises ValueError with a sentence."""
+    if control.widget == "texts":
+        return tuple(line for line in (raw or "").splitlines() if line)
+    if control.widget in ("number", "slider"):
+        if raw is None or raw == "":
+            raise ValueError("A number is missing here.")
+        if control.whole and float(raw) == int(float(raw)):
+            return int(float(raw))
+        return raw
+    if control.widget == "check":
+        return bool(raw)
+    return raw or ""
+
+
+def _shown(control: Control, value: Any) -> Any:
+    """A request's value as the control shows it."""
+    if control.widget == "texts":
+        return "\n".join(value) if not isinstance(value, str) else value
+    return value
+
+
+def _sentence(error: StudioError) -> str:
+    return " ".join(part for part in (error.message, error.detail, error.hint) if part)
+
+
+def _messages(error: ValidationError) -> dict[str, str]:
+    """Pydantic's findings in a person's words, one per field."""
+    return {str(entry["loc"][0]): _message(entry) for entry in reversed(error.errors()) if entry["loc"]}
+
+
+def _message(entry: Any) -> str:
+    bound, given = entry.get("ctx", {}), entry.get("input")
+    match entry["type"]:
+        case "greater_than_equal":
+            return f"{given} is too small: at least {bound['ge']}."
+        case "less_than_equal":
+            return f"{given} is too large: at most {bound['le']}."
+        case "multiple_of":
+            multiple = bound["multiple_of"]
+            below = int(given // multiple * multiple)
+            return f"{given} is not a multiple of {multiple}: use {below} or {below + multiple}."
+        case "int_from_float" | "int_parsing" | "int_type":
+            return f"{given} is not a whole number."
+        case "float_parsing" | "float_type":
+            return f"{given} is not a number."
+        case "string_too_long":
+            return f"{len(given):,} characters are too many: at most {bound['max_length']:,}."
+        case "too_long":
+            return f"{len(given)} entries are too many: at most {bound['max_length']}."
+        case "value_error":
+            return f"{bound['error']}."[:300]
+        case _:
+            return str(entry["msg"])

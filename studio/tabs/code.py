@@ -1,0 +1,150 @@
+"""Code: write, complete, explain, find bugs, fix, translate, test."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import gradio as gr
+
+from studio.forms import Form
+from studio.tabs import frame, pieces
+
+# language → (what gr.Code can highlight it as, file ending). It has no Java, Go, Rust, …: those are shown plain.
+LANGUAGES: dict[str, tuple[str | None, str]] = {
+    "python": ("python", "py"),
+    "javascript": ("javascript", "js"),
+    "typescript": ("typescript", "ts"),
+    "html": ("html", "html"),
+    "css": ("css", "css"),
+    "shell": ("shell", "sh"),
+    "sql": ("sql", "sql"),
+    "c": ("c", "c"),
+    "cpp": ("cpp", "cpp"),
+    "json": ("json", "json"),
+    "yaml": ("yaml", "yaml"),
+    "r": ("r", "r"),
+    "java": (None, "java"),
+    "go": (None, "go"),
+    "rust": (None, "rs"),
+    "csharp": (None, "cs"),
+    "kotlin": (None, "kt"),
+    "php": (None, "php"),
+    "ruby": (None, "rb"),
+    "swift": (None, "swift"),
+}
+PROSE = ("explain", "find_bugs")
+EMPTY = pieces.empty(
+    "An empty file",
+    "Say what to write, or paste code and choose a task: complete it, explain it, find its bugs, fix, translate or test it.",
+)
+
+
+def build(studio: Any) -> None:
+    names = [(name, name) for name in LANGUAGES]
+    form = Form(studio.catalog, "code", choices={"language": names, "target_language": names})
+    with frame.pane("code", "Code"):
+        desk = frame.Desk(studio, form)
+        with frame.columns():
+            with desk.inputs("Run", prompt_first=False):
+                task = form.build("task", info=None)
+                form.build(
+                    "prompt",
+                    label="What to do",
+                    info=None,
+                    lines=2,
+                    max_lines=8,
+                    placeholder="A function that counts the vowels in a string",
+                )
+                form.build(
+                    "code", language="python", lines=6, max_lines=14, label="Code", show_line_numbers=True
+                )
+                form.build("suffix", language="python", lines=3, max_lines=8, visible=False)
+                form.build("target_language", label="Into", visible=False)
+            with desk.result():
+                view = CodeView(studio)
+    desk.wire(view)
+    depends = [form.components[name] for name in ("code", "suffix", "target_language")]
+    task.change(arrange, [task], depends, **frame.DIRECT)
+    form.components["language"].change(highlight, [form.components["language"]], depends[:2], **frame.DIRECT)
+
+
+def arrange(task: str) -> list[Any]:
+    """Only the fields that task uses."""
+    label = {"complete": "Code before the cursor", "write": "Code to build on (optional)"}.get(task, "Code")
+    return [
+        gr.update(label=label),
+        gr.update(visible=task == "complete"),
+        gr.update(visible=task == "translate"),
+    ]
+
+
+def highlight(language: str) -> list[Any]:
+    look = gr.update(language=LANGUAGES.get(language, (None, ""))[0])
+    return [look, look]
+
+
+class CodeView:
+    """Code in an editor's colours, prose as prose."""
+
+    def __init__(self, studio: Any) -> None:
+        self.studio = studio
+        self.blank = frame.html(EMPTY, elem_classes=["sheet"])
+        self.code = gr.Code(
+            elem_id="code-result",
+            elem_classes=["code-result"],
+            show_label=False,
+            interactive=False,
+            visible=False,
+            max_lines=24,
+            buttons=["copy"],
+        )
+        self.prose = gr.Markdown(
+            elem_id="code-prose",
+            elem_classes=["prose-result"],
+            visible=False,
+            buttons=["copy"],
+            show_label=False,
+        )
+        self.facts = frame.html(elem_classes=["under"])
+        self.outputs = [self.blank, self.code, self.prose, self.facts]
+
+    def render(self, update: Any) -> list[Any]:
+        job = update.job if update else None
+        text = (update.text or job.text) if job else ""
+        hidden = gr.update(visible=False)
+        if job is None or (job.is_over and not text):
+            return [gr.update(value=EMPTY, visible=True), hidden, hidden, ""]
+        request, under = job.request, ""
+        if request.task in PROSE:
+            if job.is_over:
+                under = frame.about(self.studio, job, []) + actions(update, text, "")
+            return [hidden, hidden, gr.update(value=text, visible=True), under]
+        language = request.target_language if request.task == "translate" else request.language
+        code = whole(request, text)
+        if job.is_over:
+            under = frame.about(self.studio, job, []) + actions(update, code, language)
+        colours = LANGUAGES.get(language, (None, ""))[0]
+        return [hidden, gr.update(value=code, language=colours, visible=True), hidden, under]
+
+
+def whole(request: Any, text: str) -> str:
+    """The code an answer stands for: out of its Markdown fence; for *complete*, between what was before and after."""
+    if request.task == "complete":
+        return str(request.code + text + request.suffix)
+    fenced = re.search(r"```[\w+#-]*\n(.*?)(?:\n```|$)", text, re.DOTALL)
+    return fenced.group(1) if fenced else text
+
+
+def actions(update: Any, code: str, language: str) -> str:
+    buttons = [pieces.button("Again with a new seed", "again", job=update.job.id)]
+    if language:
+        ending = LANGUAGES.get(language, (None, "txt"))[1]
+        work = {"code": code, "language": language}
+        buttons += [
+            pieces.button("Work on this code", "send", to="code", fill=work),
+            pieces.button("Download", "save", file=f"{update.job.request.task}.{ending}", text=code),
+        ]
+    if update.assets:
+        buttons.append(pieces.button("Open in Library", "open", asset=update.assets[0]))
+    return f'<div class="actions">{"".join(buttons)}</div>'

@@ -1,0 +1,344 @@
+"""The frame every tab shares: inputs left, result right, job bar below.
+
+A `Desk` joins a form, the Studio and a view. Its handlers only submit and watch: jobs live in the Studio, so a reloaded page
+finds them again by the ids the browser remembered, together with what was typed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+import gradio as gr
+
+from pipelines.errors import Problem, StudioError
+from pipelines.messages import parse_request
+from studio.forms import FieldErrors, Form
+from studio.tabs import pieces
+
+SECRET = "atelier"  # BrowserState scrambles with it; fixed, so that drafts survive a restart of the studio
+KEPT = 12  # job ids a browser remembers for one tab
+T = TypeVar("T")
+
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": True}
+DIRECT: dict[str, Any] = {**QUIET, "concurrency_limit": None}
+BRIDGE = """
+window.atelier.connect('%s', trigger);
+// what atelier.js may ask: 'fill' 'again' 'retry' 'cancel' 'clear' 'refresh' 'more' 'open' 'change'
+"""
+
+
+class View(Protocol):
+    """The right side of a tab: its components, and what they show of a job (None: nothing yet)."""
+
+    outputs: list[Any]
+
+    def render(self, update: Any) -> list[Any]: ...
+
+
+@contextmanager
+def columns() -> Iterator[None]:
+    """Inputs left and result right; on a phone the result comes first."""
+    with gr.Row(elem_classes=["columns"]):
+        yield
+
+
+@contextmanager
+def pane(name: str, title: str) -> Iterator[None]:
+    """The whole of one tab; atelier.js shows one at a time."""
+    with gr.Column(elem_id=f"pane-{name}", elem_classes=["pane", f"pane-{name}"]):
+        gr.HTML(f'<h1 class="sr-only">{title}</h1>', apply_default_css=False, js_on_load=None)
+        yield
+
+
+def html(value: str = "", **options: Any) -> Any:
+    """A plain gr.HTML: no styles and no script of its own."""
+    return gr.HTML(value, **({"apply_default_css": False, "js_on_load": None} | options))
+
+
+def bridge(name: str) -> Any:
+    """How atelier.js reaches the handlers of that tab: `bridge.fill(...)` listens to what buttons with data-act ask."""
+    return html(elem_classes=["bridge"], js_on_load=BRIDGE % name)
+
+
+def owner_of(request: gr.Request | None) -> str:
+    """Whose jobs and files these are: who logged in, or "local" where no login is needed."""
+    return (getattr(request, "username", None) if request else None) or "local"
+
+
+def asset(studio: Any, asset_id: str) -> Any:
+    """An asset of the library, or None when it is gone."""
+    try:
+        return studio.library.get(asset_id)
+    except LookupError:
+        return None
+
+
+def about(studio: Any, job: Any, assets: Sequence[Any]) -> str:
+    """The facts line of a job that is over; nothing before."""
+    if not job.is_over:
+        return ""
+    facts = assets[0].facts if assets and assets[0] else {}
+    return pieces.facts_line(job, title_of(studio, job.request.model), facts)
+
+
+def title_of(studio: Any, model_id: str) -> str:
+    return next((str(spec.title) for spec in studio.catalog.all() if spec.id == model_id), model_id)
+
+
+async def paced(updates: AsyncIterator[T], seconds: float = 0.1) -> AsyncIterator[T]:
+    """The newest of a stream, at most once in that time; the last one always comes through."""
+    newest: list[T] = []
+    arrived = asyncio.Event()
+
+    async def collect() -> None:
+        try:
+            async for update in updates:
+                newest[:] = [update]
+                arrived.set()
+        finally:
+            arrived.set()
+
+    collector = asyncio.ensure_future(collect())
+    try:
+        while True:
+            await arrived.wait()
+            arrived.clear()
+            if newest:
+                yield newest.pop()
+            elif collector.done():
+                break
+            if collector.done():
+                arrived.set()
+            else:
+                await asyncio.wait({collector}, timeout=seconds)
+        await collector
+    finally:
+        collector.cancel()
+
+
+class Desk:
+    """One modality's tab, once its parts are built. Build in this order: `inputs`, `result`, then `wire`.
+
+    prepare: changes a request just before it is sent, knowing the job shown now (a chat adds its history).
+    clears: fields emptied after sending.
+    """
+
+    def __init__(
+        self,
+        studio: Any,
+        form: Form,
+        prepare: Callable[[Any, Any], Any] | None = None,
+        clears: Sequence[str] = (),
+        words: Mapping[str, str] = pieces.STAGES,
+    ) -> None:
+        self.studio, self.form, self.modality = studio, form, form.modality
+        self.prepare, self.clears, self.words = prepare, tuple(clears), words
+        self._watchers: dict[str, object] = {}
+
+    # ---- building -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def inputs(self, action: str, **prompt: Any) -> Iterator[None]:
+        """The left side: prompt and button first, then what the tab builds inside, then the rest of Simple and Advanced.
+
+        action: the words on the button. prompt: options for the prompt box.
+        """
+        with gr.Column(elem_classes=["inputs"]):
+            if prompt.pop("prompt_first", True):
+                self.form.build("prompt", **({"lines": 3, "max_lines": 10, "info": None} | prompt))
+            with gr.Column(elem_classes=["before-button"]):
+                yield
+            self.generate = gr.Button(
+                action,
+                variant="primary",
+                size="lg",
+                elem_id=f"generate-{self.modality}",
+                elem_classes=["generate"],
+            )
+            self.examples = html(pieces.examples(self._spec(self.form.default_model())))
+            self.form.build("model", info=None)
+            self.note = html(pieces.model_note(self._spec(self.form.default_model())))
+            with gr.Row(elem_classes=["knobs"]):
+                self.form.build_rest(simple=True)
+            with (
+                gr.Accordion("Advanced", open=False, elem_classes=["advanced"]),
+                gr.Row(elem_classes=["knobs"]),
+            ):
+                self.form.build_rest(simple=False)
+
+    @contextmanager
+    def result(self) -> Iterator[None]:
+        """The right side: what the tab builds inside, and the job bar."""
+        with gr.Column(elem_classes=["result"]):
+            yield
+            self.bar = html(pieces.job_bar(None), elem_id=f"bar-{self.modality}", elem_classes=["job-bar"])
+
+    def wire(self, view: View) -> None:
+        """Join the parts: sending, watching, remembering, and what the page's buttons ask."""
+        self.view = view
+        self.bridge = bridge(self.modality)
+        self.jobs = gr.BrowserState([], storage_key=f"atelier-jobs-{self.modality}", secret=SECRET)
+        self.draft = gr.BrowserState({}, storage_key=f"atelier-draft-{self.modality}", secret=SECRET)
+        self.shown_model = gr.State(self.form.default_model())
+        form, controls = self.form, self.form.inputs
+        watching: dict[str, Any] = {
+            "fn": self.follow,
+            "inputs": [self.jobs],
+            "outputs": [*view.outputs, self.bar],
+        }
+        cleared = [form.components[name] for name in self.clears]
+        sent = [self.jobs, self.bar, *cleared]
+
+        self.generate.click(
+            self.submit,
+            [self.jobs, *controls],
+            sent,
+            validator=self._validate,
+            trigger_mode="multiple",
+            preprocess=False,
+            **DIRECT,
+        ).success(None, controls, self.draft, js=self._capture(), **QUIET).success(**watching, **DIRECT)
+        for event, handler in ((self.bridge.again, self.again), (self.bridge.retry, self.retry)):
+            event(handler, [self.jobs], [self.jobs, self.bar], **DIRECT).success(**watching, **DIRECT)
+        self.bridge.cancel(self.cancel, None, None, **DIRECT)
+        self.bridge.clear(list, None, [self.jobs], **DIRECT).success(**watching, **DIRECT)
+
+        about = [self.shown_model, self.note, self.examples]
+        self.bridge.fill(self.fill, None, [*controls, *about], **DIRECT).then(
+            None, controls, self.draft, js=self._capture(), **QUIET
+        )
+        form.components["model"].input(
+            self.switch_model, [self.shown_model, *controls], [*controls, *about], preprocess=False, **DIRECT
+        ).then(None, controls, self.draft, js=self._capture(), **QUIET)
+        for component in controls:
+            component.input(None, controls, self.draft, js=self._capture(), **QUIET)
+        on_load = gr.context.Context.root_block.load
+        on_load(self.restore, [self.draft], [*controls, *about], **DIRECT)
+        on_load(**watching, **DIRECT)
+
+    # ---- sending --------------------------------------------------------------------------------------------------
+
+    def submit(self, jobs: list[str], *values: Any, request: gr.Request) -> list[Any]:
+        """Send what the form asks for. The validator has looked at it before, so what fails here is not the form's."""
+        try:
+            asked = self.form.request(values)
+            if self.prepare:
+                asked = self.prepare(asked, self.last(jobs, request))
+            sent = self._send(jobs, asked, request)
+        except FieldErrors as error:
+            return [
+                gr.skip(),
+                pieces.problem(Problem("invalid_request", str(error))),
+                *[gr.skip()] * len(self.clears),
+            ]
+        return [*sent, *[gr.skip() if sent[0] is jobs else "" for _ in self.clears]]
+
+    def again(self, jobs: list[str], event: gr.EventData, request: gr.Request) -> list[Any]:
+        """The same recipe with a new seed."""
+        return self._repeat(jobs, event, request, {"seed": -1})
+
+    def retry(self, jobs: list[str], event: gr.EventData, request: gr.Request) -> list[Any]:
+        """The same recipe, seed and all."""
+        return self._repeat(jobs, event, request, {})
+
+    def cancel(self, event: gr.EventData, request: gr.Request) -> None:
+        job = self._own(str(event._data.get("job", "")), request)
+        if job:
+            self.studio.cancel(job.id)
+
+    def _repeat(
+        self, jobs: list[str], event: gr.EventData, request: gr.Request, change: dict[str, Any]
+    ) -> list[Any]:
+        job = self._own(str(event._data.get("job", "")), request)
+        if job is None:
+            return [gr.skip(), gr.skip()]
+        return self._send(jobs, job.request.model_copy(update=change), request)
+
+    def _send(self, jobs: list[str], asked: Any, request: gr.Request) -> list[Any]:
+        """[job ids, job bar] after submitting; a refusal is told in the bar."""
+        try:
+            job = self.studio.submit(asked, owner=owner_of(request))
+        except StudioError as error:
+            return [jobs, pieces.problem(error.problem())]
+        return [[*jobs, job.id][-KEPT:], gr.skip()]
+
+    # ---- watching -------------------------------------------------------------------------------------------------
+
+    async def follow(self, jobs: list[str], request: gr.Request) -> AsyncIterator[list[Any]]:
+        """Show this browser's jobs as they run, oldest first, then the newest result.
+
+        A later call for the same page takes over, so that two never draw into one place.
+        """
+        ticket = self._watchers[str(request.session_hash)] = object()
+        try:
+            known = [job for job_id in jobs or [] if (job := self._own(job_id, request))]
+            line = [job.id for job in known if job.status in ("queued", "in_progress")]
+            if not known:
+                yield [*self.view.render(None), pieces.job_bar(None)]
+            for place, job_id in enumerate(line or [job.id for job in known[-1:]]):
+                async for update in paced(self.studio.watch(job_id)):
+                    if self._watchers.get(str(request.session_hash)) is not ticket:
+                        return
+                    waiting = max(0, len(line) - place - 1)
+                    yield [*self.view.render(update), pieces.job_bar(update, self.words, waiting)]
+        finally:
+            if self._watchers.get(str(request.session_hash)) is ticket:
+                del self._watchers[str(request.session_hash)]
+
+    def last(self, jobs: list[str], request: gr.Request) -> Any:
+        """The newest job of this browser on this tab, or None."""
+        return self._own(jobs[-1], request) if jobs else None
+
+    def _own(self, job_id: str, request: gr.Request) -> Any:
+        try:
+            job = self.studio.job(job_id)
+        except StudioError:
+            return None
+        return job if job.owner == owner_of(request) else None
+
+    # ---- the form -------------------------------------------------------------------------------------------------
+
+    def fill(self, event: gr.EventData) -> list[Any]:
+        """Put a recipe, or a part of one, into the form."""
+        recipe = dict(event._data.get("fill") or {})
+        wanted = recipe.get("model")
+        if wanted and wanted not in {model for _, model in self.form.models()}:
+            gr.Warning(f"{wanted} is not on this machine; the model chosen here stays.", duration=6)
+            wanted = None
+        return [*self.form.fill(recipe), *self._about(wanted)]
+
+    def restore(self, draft: Mapping[str, Any] | None) -> list[Any]:
+        """What was typed before the page was closed."""
+        return [*self.form.restore(draft), *self._about((draft or {}).get("model"))]
+
+    def switch_model(self, previous: str, *values: Any) -> list[Any]:
+        chosen = values[self.form.names.index("model")]
+        return [*self.form.switch_model(previous, chosen, values), *self._about(chosen)]
+
+    def _about(self, model_id: str | None) -> list[Any]:
+        spec = self._spec(model_id) if model_id else None
+        if spec is None:
+            return [gr.skip()] * 3
+        return [spec.id, pieces.model_note(spec), pieces.examples(spec)]
+
+    def _validate(self, jobs: Any, *values: Any) -> list[Any]:
+        return [gr.validate(True, ""), *self.form.validate(*values)]
+
+    def _spec(self, model_id: str) -> Any:
+        return next((spec for spec in self.studio.catalog.all(self.modality) if spec.id == model_id), None)
+
+    def _capture(self) -> str:
+        """Script that gathers the controls' values as the draft."""
+        return f"(...values) => Object.fromEntries({json.dumps(self.form.names)}.map((name, i) => [name, values[i]]))"
+
+
+def recipe_fill(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored recipe as what a form can take: checked when it still is a request, as it stands otherwise."""
+    try:
+        return dict(parse_request(dict(recipe)).model_dump())
+    except ValueError:
+        return dict(recipe)

@@ -1,0 +1,163 @@
+"""Small pieces of HTML the tabs share: job bar, facts line, buttons, media. Every word of a person is escaped here.
+
+Buttons carry `data-act` and friends; `assets/theme/atelier.js` hands them to the tab they belong to.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from pipelines.catalog import ModelSpec
+from pipelines.errors import Problem
+from studio.forms import size
+
+STAGES = {
+    "queued": "Waiting",
+    "load": "Loading the model",
+    "encode": "Reading the prompt",
+    "denoise": "Drawing",
+    "generate": "Writing",
+    "interpolate": "Drawing the frames between",
+    "decode": "Developing",
+    "save": "Saving",
+}
+SPEAKING = STAGES | {"generate": "Speaking"}
+
+
+def content_url(asset_id: str, *, download: bool = False) -> str:
+    return f"api/assets/{asset_id}/content" + ("?download=1" if download else "")
+
+
+def thumbnail_url(asset_id: str) -> str:
+    return f"api/assets/{asset_id}/thumbnail"
+
+
+def button(label: str, act: str, kind: str = "chip", title: str = "", **data: Any) -> str:
+    """A button for atelier.js; data values that are not text travel as JSON."""
+    told = {"act": act} | data
+    attributes = "".join(
+        f' data-{key.replace("_", "-")}="{escape(value if isinstance(value, str) else json.dumps(value))}"'
+        for key, value in told.items()
+    )
+    hint = f' title="{escape(title)}"' if title else ""
+    return f'<button type="button" class="{kind}"{hint}{attributes}>{escape(label)}</button>'
+
+
+def link(label: str, href: str, *, download: bool = False) -> str:
+    return f'<a class="chip" href="{escape(href)}"{" download" if download else ""}>{escape(label)}</a>'
+
+
+def line(parts: Sequence[str]) -> str:
+    """Facts separated by dots; empty ones are left out."""
+    return '<span class="dot">·</span>'.join(f"<span>{part}</span>" for part in parts if part)
+
+
+def seconds(value: float | None) -> str:
+    """A time as people say it: "0.4 s", "12 s", "3 min 20 s"."""
+    if value is None:
+        return ""
+    if value < 10:
+        return f"{value:.1f} s"
+    if value < 90:
+        return f"{value:.0f} s"
+    return f"{int(value // 60)} min {int(value % 60)} s"
+
+
+def facts_line(job: Any, title: str, facts: Mapping[str, Any]) -> str:
+    """Seed, size, time and model of what was made."""
+    shape = f"{facts['width']} × {facts['height']}" if facts.get("width") else ""
+    length = f"{seconds(facts['seconds'])} long" if facts.get("seconds") else ""
+    took = job.finished_at - job.started_at if job.finished_at and job.started_at else None
+    made = f"made in {seconds(took)}" if took is not None else ""
+    return f'<p class="facts">{line([escape(title), shape, length, f"seed {job.request.seed}", made])}</p>'
+
+
+def preview(data: bytes | None) -> str:
+    """A small picture on its way, inside the page itself."""
+    if not data:
+        return ""
+    kind = "png" if data[:4] == b"\x89PNG" else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def empty(title: str, text: str, extra: str = "") -> str:
+    """An empty state that says what will be here and how it comes about."""
+    return f'<div class="empty"><h2>{escape(title)}</h2><p>{escape(text)}</p>{extra}</div>'
+
+
+def problem(told: Problem, buttons: str = "") -> str:
+    """An error in three lines: what happened, the numbers, what to do."""
+    rest = "".join(
+        f'<p class="{kind}">{escape(text)}</p>'
+        for kind, text in (("detail", told.detail), ("hint", told.hint))
+        if text
+    )
+    tail = f'<div class="actions">{buttons}</div>' if buttons else ""
+    return f'<div class="problem" role="alert"><p class="what">{escape(told.message)}</p>{rest}{tail}</div>'
+
+
+def examples(spec: ModelSpec | None) -> str:
+    """Prompts to click that this model is good at."""
+    if spec is None or not spec.examples:
+        return ""
+    chips = "".join(
+        button(text, "fill", "chip example", text, fill={"prompt": text}) for text in spec.examples[:4]
+    )
+    return f'<div class="examples"><span class="lead">Try</span>{chips}</div>'
+
+
+def model_note(spec: ModelSpec | None) -> str:
+    """One line about the chosen model; what its licence forbids is never left out."""
+    if spec is None:
+        return (
+            '<p class="note">No model for this is on this machine yet. '
+            f"{button('Open Models', 'go', 'textlink', tab='models')} to get one.</p>"
+        )
+    memory = f"needs about {size(spec.memory_bytes)} of memory" if spec.memory_bytes else ""
+    told = line([escape(spec.description), memory])
+    limit = f'<span class="restriction">{escape(spec.restriction)}</span>' if spec.restriction else ""
+    return f'<p class="note">{told}{limit}</p>'
+
+
+def job_bar(update: Any, words: Mapping[str, str] = STAGES, waiting: int = 0) -> str:
+    """Where a job stands: phase, k of n, time left, queue, and the button that stops or repeats it.
+
+    update: a Studio `Update`, or None when there is no job. waiting: how many more of this person's jobs are in line.
+    """
+    if update is None:
+        return '<div class="bar idle"><span><kbd>Ctrl</kbd> <kbd>Enter</kbd> to generate</span></div>'
+    job, more = update.job, f"{waiting} more waiting" if waiting else ""
+    if job.status == "failed":
+        again = button("Try again", "retry", job=job.id)
+        return f'<div class="bar">{problem(job.problem or Problem("internal", "It failed."), again)}</div>'
+    if job.status == "cancelled":
+        again = button("Try again", "retry", job=job.id)
+        return f'<div class="bar over" role="status"><span>Cancelled.</span><span class="actions">{again}</span></div>'
+    if job.status == "completed":
+        took = seconds((job.finished_at or 0) - (job.started_at or job.created_at))
+        return f'<div class="bar over" role="status"><span>Done in {took}</span><span>{more}</span></div>'
+    stop = button("Cancel", "cancel", title="Esc", job=job.id)
+    if job.status == "queued":
+        ahead = "next in line" if update.position <= 1 else f"{update.position - 1} ahead"
+        return _running("Waiting", ahead, more, stop, None)
+    progress = update.progress
+    stage = words.get(progress.stage, progress.stage.capitalize()) if progress else "Starting"
+    known = bool(progress and progress.total)
+    count = f"{progress.step} of {progress.total}" if known else ""
+    left = f"about {seconds(update.eta_seconds)} left" if update.eta_seconds else ""
+    share = progress.step / progress.total if known else None
+    return _running(stage, line([count, left]), more, stop, share)
+
+
+def _running(phase: str, told: str, more: str, stop: str, share: float | None) -> str:
+    width = f' style="width:{min(1.0, share):.1%}"' if share is not None else ""
+    now = f' aria-valuenow="{share * 100:.0f}"' if share is not None else ""
+    return (
+        f'<div class="bar running"><div class="track{"" if share is not None else " unknown"}" role="progressbar"'
+        f' aria-label="{escape(phase)}" aria-valuemin="0" aria-valuemax="100"{now}><i{width}></i></div>'
+        f'<span class="phase">{escape(phase)}</span><span class="told">{told}</span><span class="more">{more}</span>{stop}</div>'
+    )

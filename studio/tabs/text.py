@@ -1,0 +1,92 @@
+"""Text: a chat. The conversation is the newest job's own request, its history and its answer; nothing else is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from pipelines.messages import ChatMessage
+from studio.forms import Form
+from studio.tabs import frame, pieces
+
+EMPTY = pieces.empty(
+    "A blank page",
+    "Ask for an e-mail, an outline, a slogan, the opening of a story. Each answer remembers what was said before it.",
+)
+
+
+def build(studio: Any) -> None:
+    with frame.pane("text", "Text"):
+        desk = frame.Desk(
+            studio,
+            Form(studio.catalog, "text"),
+            prepare=with_history,
+            clears=["prompt"],
+        )
+        with frame.columns():
+            with desk.inputs(
+                "Send", label="Message", placeholder="Write a short e-mail that moves Friday's meeting"
+            ):
+                pass
+            with desk.result():
+                view = TextView(studio)
+    desk.wire(view)
+
+
+def with_history(request: Any, last: Any) -> Any:
+    """The request with the conversation so far: what the last job was told, and what it answered."""
+    if last is None or not last.text:
+        return request
+    turns = (
+        *last.request.history,
+        ChatMessage(role="user", content=last.request.prompt),
+        ChatMessage(role="assistant", content=last.text),
+    )
+    return request.model_copy(update={"history": turns})
+
+
+class TextView:
+    """The conversation, and what can be done with its last answer."""
+
+    def __init__(self, studio: Any) -> None:
+        self.studio = studio
+        self.chat = gr.Chatbot(
+            elem_id="chat",
+            elem_classes=["chat"],
+            show_label=False,
+            container=False,
+            layout="bubble",
+            height="100%",
+            buttons=["copy"],
+            placeholder=EMPTY,
+            feedback_options=None,
+        )
+        self.facts = frame.html(elem_classes=["under"])
+        self.outputs = [self.chat, self.facts]
+
+    def render(self, update: Any) -> list[Any]:
+        if update is None:
+            return [[], ""]
+        job = update.job
+        turns = [{"role": turn.role, "content": turn.content} for turn in job.request.history]
+        turns.append({"role": "user", "content": job.request.prompt})
+        text = update.text or job.text
+        if text:
+            turns.append({"role": "assistant", "content": text})
+        return [turns, actions(self.studio, update, text) if job.is_over else ""]
+
+
+def actions(studio: Any, update: Any, text: str) -> str:
+    buttons = (
+        [pieces.button("Regenerate", "again", job=update.job.id)] if update.job.status != "failed" else []
+    )
+    if text:
+        buttons += [
+            pieces.button("Speak it", "send", to="audio", fill={"prompt": text}),
+            pieces.button("Picture it", "send", to="image", fill={"prompt": text[:2000]}),
+        ]
+    if update.assets:
+        buttons.append(pieces.button("Open in Library", "open", asset=update.assets[0]))
+    buttons.append(pieces.button("New chat", "clear"))
+    return f'{frame.about(studio, update.job, [])}<div class="actions">{"".join(buttons)}</div>'
