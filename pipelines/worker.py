@@ -8,7 +8,6 @@ job that needs no model never waits for it.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -330,7 +329,6 @@ def main() -> None:
     A dead server shows as the end of the input, or as an error on either pipe; this process must not outlive it, or an orphan
     keeps the device. Whatever libraries print goes to standard error, which is the log.
     """
-    _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the server decides
     commands, events = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -355,14 +353,3 @@ def main() -> None:
     logging.shutdown()
     sys.stderr.flush()
     os._exit(0)  # threads deep in a library do not hold the end up
-
-
-def _die_with_parent() -> None:
-    """On Linux the kernel ends this process with the thread that started it, even while it is importing."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    main()

@@ -112,14 +112,11 @@ class LocalWorker:
         if self._log_file.exists() and self._log_file.stat().st_size > LOG_BYTES:
             self._log_file.replace(self._log_file.with_suffix(".old.log"))
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        # -P: a torch.py in the folder someone starts from is not torch
+        command = [sys.executable, "-P", "-m", "pipelines", str(os.getpid())]
         with self._log_file.open("ab") as log_stream:
             return subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "pipelines.worker",
-                ],  # -P: a torch.py in this folder is not torch
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log_stream,

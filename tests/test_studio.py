@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
@@ -69,6 +70,14 @@ def runs(update: Update) -> bool:
 def pid(studio: Studio) -> int:
     assert studio.feeder.worker is not None
     return studio.feeder.worker.pid
+
+
+def wait_for(fact: Callable[[], bool], seconds: float = 30) -> None:
+    """For what no job tells: look until it is so."""
+    deadline = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < deadline, "it never became so"
+        threading.Event().wait(0.02)
 
 
 def one_pixel() -> bytes:
@@ -130,7 +139,7 @@ def test_a_late_watcher_gets_the_state_as_it_stands(studio: Studio) -> None:
 
 
 def test_many_watch_one_job_from_any_event_loop(studio: Studio) -> None:
-    job = studio.submit(speak(LONG[:3000]))
+    job = studio.submit(speak(LONG[:1500]))
     seen: list[Job] = []
 
     async def look() -> None:
@@ -151,14 +160,14 @@ def test_many_watch_one_job_from_any_event_loop(studio: Studio) -> None:
 
 
 def test_a_watcher_that_leaves_disturbs_nobody(studio: Studio) -> None:
-    job = studio.submit(speak(LONG[:3000]))
+    job = studio.submit(speak(LONG[:1500]))
     until(studio, job.id, lambda update: True)
     assert over(studio, job.id).status == "completed"
 
 
 def test_progress_says_how_far_and_how_long(studio: Studio) -> None:
-    over(studio, studio.submit(speak(LONG[:4000])).id)  # teaches how long one takes
-    job = studio.submit(speak(LONG[:4000]))
+    over(studio, studio.submit(speak(LONG[:1500])).id)  # teaches how long one takes
+    job = studio.submit(speak(LONG[:1500]))
     update = until(studio, job.id, lambda update: update.progress is not None and update.progress.total > 1)
     assert update.eta_seconds is not None
     assert 0 <= update.eta_seconds < 60
@@ -421,8 +430,7 @@ def test_an_end_that_cannot_be_written_is_written_later(make: Callable[..., Stud
         )
     job = studio.submit(speak("Patience."))
     assert until(studio, job.id, lambda update: bool(update.assets)).job.status == "in_progress"
-    while not studio.feeder._unwritten:
-        threading.Event().wait(0.01)
+    wait_for(lambda: bool(studio.feeder._unwritten))
     with studio.engine.begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER no_room")
     assert over(studio, job.id).status == "completed"
@@ -569,6 +577,52 @@ def test_a_job_claimed_while_the_worker_ends_goes_back_to_the_queue(make: Callab
     worker.kill()
     studio.feeder._begin(claimed, worker)
     assert studio.job(job.id).status == "queued"
+
+
+# ---- with a model ------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_planned_lent_shared_and_let_go(make: Callable[..., Studio]) -> None:
+    """The whole road once: plan, a batch, the same picture again, a picture from a picture, unload."""
+    studio = make(warm_up=True)
+    assert studio.worker_state() == "starting"
+    studio.start()
+    asked = ImageRequest(
+        prompt="a lighthouse",
+        model="starter/image",
+        width=64,
+        height=64,
+        num_inference_steps=2,
+        num_images=2,
+        seed=11,
+    )
+    plan = studio.plan(asked, timeout=120)
+    assert (plan.fits, plan.evicts, plan.problem) == (True, (), None)
+    assert plan.need_bytes > 1 << 20
+    assert studio.worker_state() == "ready"
+
+    job = studio.submit(asked)
+    progress = until(
+        studio, job.id, lambda update: update.progress is not None and update.progress.stage == "denoise"
+    )
+    assert progress.position == 0
+    first, second = map(studio.library.get, over(studio, job.id).asset_ids)
+    assert [first.recipe["seed"], second.recipe["seed"]] == [11, 12]
+    assert {recipe["num_images"] for recipe in (first.recipe, second.recipe)} == {1}
+
+    again = studio.submit(parse_request(second.recipe))
+    assert studio.library.get(over(studio, again.id).asset_ids[0]).sha256 == second.sha256
+
+    edit = asked.model_copy(update={"init_image": first.id, "num_images": 1, "strength": 0.5})
+    edited = over(studio, studio.submit(edit).id).asset_ids[0]
+    assert [(asset.id, role) for asset, role in studio.library.parents(edited)] == [(first.id, "init_image")]
+
+    def held() -> set[str]:
+        return {part["key"].split(":")[0] for part in studio.telemetry()["memory"].get("components", ())}
+
+    wait_for(lambda: held() == {"starter/image"})
+    studio.unload("starter/image")
+    wait_for(lambda: held() == set())
 
 
 # ---- the server process ------------------------------------------------------------------------------------------------

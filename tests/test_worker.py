@@ -19,6 +19,7 @@ import pytest
 from pipelines.catalog import ModelSpec, Source
 from pipelines.memory import Component
 from pipelines.messages import (
+    AudioRequest,
     Finished,
     ImageRequest,
     Plan,
@@ -38,6 +39,7 @@ from studio.workers import LocalWorker, how_it_ended
 linux_only = pytest.mark.skipif(
     sys.platform != "linux", reason="watches a process through a pidfd, which is Linux"
 )
+VOICE = ModelSpec("espeak", "eSpeak NG", ("audio",), "espeak", Source())
 BROKEN = ModelSpec("local/gone", "Gone", ("image",), "diffusers", Source(path="/no/such/folder"))
 
 
@@ -141,15 +143,16 @@ def test_telemetry_is_told_when_something_changed_and_not_otherwise(tmp_path: Pa
 def test_a_worker_whose_input_ends_goes_at_once(tmp_path: Path) -> None:
     """The server's death closes the pipe; this is the way that works on every system."""
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "pipelines.worker"],
+        [sys.executable, "-P", "-m", "pipelines", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert process.stdin is not None
-    write_message(process.stdin, WorkerConfig(spool=str(tmp_path), device="cpu"))
+    write_message(process.stdin, WorkerConfig(spool=str(tmp_path), device="cpu", warm_up=False))
+    write_message(process.stdin, Run("job", AudioRequest(prompt="?", model="espeak", seed=1), VOICE))
     assert process.stdout is not None
-    assert isinstance(read_message(process.stdout), Ready)
+    assert read_message(process.stdout).status == "failed"  # it is up: there is nothing to say
     started = time.monotonic()
     process.stdin.close()
     assert process.wait(10) == 1
