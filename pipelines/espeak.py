@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -118,6 +119,19 @@ def speak(
     voice: a code, see `catalog.voices`. speed, semitones: what `rate_of` and `pitch_of` can do of them. Closing the iterator ends the process.
     Raises ModelUnavailable when the library or its data are missing, StudioError when the process fails.
     """
+    knobs = {"rate": rate_of(speed)[0], "pitch": pitch_of(semitones)[0], "volume": VOLUME}
+    for told, sound in _run(_request(sentences, voice) | knobs, len(sentences)):
+        pcm = np.frombuffer(sound, "<i2").astype(np.float32)[None] / np.float32(32768)
+        yield Utterance(pcm, told["sample_rate"], tuple((at, ms / 1000) for at, ms in told["events"]))
+
+
+def phonemes(texts: Sequence[str], voice: str = "en-us") -> list[str]:
+    """Each text in the International Phonetic Alphabet, stress marked; for models that read sounds, not letters."""
+    request = _request(texts, voice) | {"rate": NORMAL_RATE, "pitch": 50, "volume": VOLUME, "phonemes": True}
+    return [re.sub(r"\([a-z-]+\)", "", told["phonemes"]).strip() for told, _ in _run(request, len(texts))]
+
+
+def _request(texts: Sequence[str], voice: str) -> dict[str, Any]:
     folder = espeak_folder()
     library = folder / LIBRARIES.get(sys.platform, "libespeak-ng.so") if folder else None
     if library is None or not library.is_file():
@@ -126,19 +140,16 @@ def speak(
             detail=f"No library at {library}." if library else "The package espeakng-loader is missing.",
             hint="Run: pip install espeakng-loader",
         )
-    request = {
+    return {
         "library": str(library),
         "data": str(library.parent / "espeak-ng-data"),
         "voice": espeak_name(voice),
-        "rate": rate_of(speed)[0],
-        "pitch": pitch_of(semitones)[0],
-        "volume": VOLUME,
-        "sentences": [text.encode("utf-8", "ignore").decode().replace("\0", " ") for text in sentences],
+        "sentences": [text.encode("utf-8", "ignore").decode().replace("\0", " ") for text in texts],
     }
-    yield from _run(request, len(sentences))
 
 
-def _run(request: dict[str, object], count: int) -> Iterator[Utterance]:
+def _run(request: dict[str, Any], count: int) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """What the process answers to each text: a header and its samples. Closing the iterator ends the process."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines.espeak_process"],
         cwd=Path(__file__).parents[1],
@@ -162,9 +173,7 @@ def _run(request: dict[str, object], count: int) -> Iterator[Utterance]:
                     detail=told["error"],
                     hint="Try again, or pick another voice; `launch.py doctor` checks the installation.",
                 )
-            pcm = np.frombuffer(process.stdout.read(2 * told["samples"]), "<i2")
-            words = tuple((position, ms / 1000) for position, ms in told["events"])
-            yield Utterance(pcm.astype(np.float32)[None] / np.float32(32768), told["sample_rate"], words)
+            yield told, process.stdout.read(2 * told.get("samples", 0))
     finally:
         process.kill()
         process.wait()

@@ -6,8 +6,8 @@ A process of its own for three reasons: the library is not thread-safe, repeats 
 this program is not. Imports the standard library alone, so that it starts in a moment.
 
 In: one JSON object {"library", "data", "voice", "rate", "pitch", "volume", "sentences"}. Out, for each sentence: a line of
-JSON {"samples", "events": [[position in the text from 0, milliseconds], …]}, then its samples, 16 bit, one channel. An error
-is a line {"error": text}.
+JSON {"samples", "events": [[position in the text from 0, milliseconds], …]}, then its samples, 16 bit, one channel. With
+"phonemes": true only a line {"phonemes": text} in the International Phonetic Alphabet. An error is a line {"error": text}.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-SYNCHRONOUS, DONT_EXIT, UTF8 = 2, 0x8000, 1  # without DONT_EXIT a bad data folder ends our process
+SYNCHRONOUS, DONT_EXIT, UTF8, IPA = 2, 0x8000, 1, 2  # without DONT_EXIT a bad data folder ends our process
 RATE, VOLUME, PITCH = 1, 2, 3
 WORD = 1
 LONGEST_PATH = 150  # eSpeak NG 1.52 fails beyond about 158 bytes
@@ -88,6 +88,9 @@ def _speak(request: dict[str, Any], data: str) -> Iterator[tuple[dict[str, Any],
     for knob, name in ((RATE, "rate"), (VOLUME, "volume"), (PITCH, "pitch")):
         espeak.espeak_SetParameter(knob, request[name], 0)
     for sentence in request["sentences"]:
+        if request.get("phonemes"):
+            yield {"phonemes": _phonemes(espeak, sentence)}, b""
+            continue
         sound.clear()
         events.clear()
         text = sentence.encode() + b"\0"
@@ -95,6 +98,16 @@ def _speak(request: dict[str, Any], data: str) -> Iterator[tuple[dict[str, Any],
         if failed:
             raise RuntimeError(f"eSpeak NG could not speak (error {failed}).")
         yield {"sample_rate": rate, "samples": len(sound) // 2, "events": list(events)}, bytes(sound)
+
+
+def _phonemes(espeak: Any, text: str) -> str:
+    """Clause by clause, as the library hands them out."""
+    espeak.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    rest = ctypes.c_char_p(text.encode())
+    clauses = []
+    while rest.value:
+        clauses.append(espeak.espeak_TextToPhonemes(ctypes.byref(rest), UTF8, IPA) or b"")
+    return " ".join(clause.decode("utf-8", "ignore") for clause in clauses)
 
 
 @contextmanager

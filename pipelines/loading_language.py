@@ -83,7 +83,7 @@ def causal_lm(spec: ModelSpec, dtype: torch.dtype) -> LanguageModel:
     except BadFile as bad:
         raise unusable(spec, str(bad)) from None
     name = str(dtype).removeprefix("torch.")
-    key = f"{spec.id}:language-model:{name}@{_fingerprint(weights.files)}"
+    key = f"{spec.id}:language-model:{name}@{file_fingerprint(weights.files)}"
     component = Component(key, partial(_open, spec, folder, model_class, weights.variant, dtype), nbytes)
     tokenizer, config, end_ids = _cheap_parts(spec, folder)
     text_config = config.get_text_config(decoder=True)
@@ -150,7 +150,7 @@ def _cheap_parts(spec: ModelSpec, folder: Path) -> tuple[Any, Any, frozenset[int
     """Tokenizer, config and end tokens; opened once per thread, and again when a file of theirs changes."""
     key = (
         str(folder),
-        _fingerprint(sorted(file for file in folder.iterdir() if file.suffix != ".safetensors")),
+        file_fingerprint(sorted(file for file in folder.iterdir() if file.suffix != ".safetensors")),
     )
     parts: dict[Any, tuple[Any, Any, frozenset[int]]] = _own.__dict__.setdefault("parts", {})
     if key not in parts:
@@ -173,6 +173,6 @@ def _end_ids(folder: Path, config: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(int(number) for number in ids if isinstance(number, int) and number >= 0)
 
 
-def _fingerprint(files: Any) -> str:
+def file_fingerprint(files: Any) -> str:
     stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(repr(stats).encode()).hexdigest()[:8]

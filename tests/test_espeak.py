@@ -15,7 +15,7 @@ import pytest
 from pipelines import espeak, espeak_process
 from pipelines.catalog.voices import ALIASES, CHARACTERS, espeak_variants, espeak_voices, voice_code
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
-from pipelines.espeak import known_voice, pitch_of, rate_of, speak, word_times
+from pipelines.espeak import known_voice, phonemes, pitch_of, rate_of, speak, word_times
 from pipelines.speech import Sentence, has_speech, sentences
 
 WELCOME = "Every picture, text and clip you make here stays on your machine."
@@ -191,8 +191,8 @@ def test_a_deep_data_folder_is_reached_by_a_short_path(tmp_path: Path) -> None:
         "data": str(deep / "data"),
     }
     request |= {"voice": "en-us", "rate": 175, "pitch": 50, "volume": 75, "sentences": [WELCOME]}
-    (utterance,) = espeak._run(request, 1)
-    assert np.array_equal(utterance.sound[0], sound())
+    ((_, pcm),) = espeak._run(request, 1)
+    assert np.array_equal(np.frombuffer(pcm, "<i2") / np.float32(32768), sound())
     assert len(str(deep)) > espeak_process.LONGEST_PATH
 
 
@@ -202,6 +202,10 @@ def test_closing_early_ends_the_process() -> None:
     start = time.monotonic()
     spoken.close()
     assert time.monotonic() - start < 1
+
+
+def test_phonemes_are_written_with_their_stress() -> None:
+    assert phonemes(["Hello world", "cat"]) == ["həlˈoʊ wˈɜːld", "kˈæt"]
 
 
 # ---- text ----

@@ -29,6 +29,7 @@ from pipelines.catalog.single_file import (
     tensors_of,
 )
 from pipelines.catalog.spec import Loader, ModelSpec, Source
+from pipelines.catalog.voices import bark_voices
 from pipelines.messages import Modality
 
 AUDIO_MODELS: dict[str, Loader] = {
@@ -223,10 +224,19 @@ def _transformers(folder: Path, facts: dict[str, Any]) -> ModelSpec:
     weights.tensors()
     _check_tokenizer(folder)
     if loader:
+        facts["voices"] = _voices(folder, loader, config)
         return _spec(folder, loader, ("audio",), weights.nbytes, facts=facts)
     facts["fim"] = _has_fim(folder)
     modalities: tuple[Modality, ...] = ("text", "code") if facts["fim"] else ("text",)
     return _spec(folder, "causal-lm", modalities, weights.nbytes, facts=facts)
+
+
+def _voices(folder: Path, loader: Loader, config: Mapping[str, Any]) -> list[str]:
+    """Names of the voices this model has to choose from."""
+    if loader == "bark":
+        return list(bark_voices(folder))
+    count = config.get("num_speakers")
+    return [str(number) for number in range(count)] if isinstance(count, int) and count > 1 else []
 
 
 def _check_tokenizer(folder: Path) -> None:

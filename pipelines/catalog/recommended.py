@@ -212,7 +212,7 @@ OFFERS: tuple[Offer, ...] = (
         3,
         "Lively voices in thirteen languages, with laughs and sighs.",
         "Some copies hold only pickles; those need `models convert` once.",
-        (*TEXT_FILES, "speaker_embeddings/*.npz", "speaker_embeddings/v2/*.npz"),
+        (*TEXT_FILES, "speaker_embeddings/*.np[yz]", "speaker_embeddings/v2/*.np[yz]"),
     ),
     Offer(
         "facebook/musicgen-small",

@@ -92,3 +92,25 @@ def espeak_name(code: str) -> str:
     language, _, variant = code.partition("+")
     name = _languages()[language][1]
     return f"{name}+{variant}" if variant else name
+
+
+# ---- Bark -------------------------------------------------------------------------------------------------------------
+
+BARK_PARTS = ("semantic_prompt", "coarse_prompt", "fine_prompt")
+
+
+def bark_voices(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """Voice presets in a Bark folder: name such as `v2/en_speaker_6` → its one .npz file, or its three .npy files.
+
+    Names come from what lies on the disk, so a name someone typed can only ever find one of these files.
+    """
+    root = folder / "speaker_embeddings"
+    found: dict[str, tuple[Path, ...]] = {}
+    for file in sorted(root.rglob("*.npz")):
+        found[file.relative_to(root).with_suffix("").as_posix()] = (file,)
+    for file in sorted(root.rglob(f"*_{BARK_PARTS[0]}.npy")):
+        name = file.relative_to(root).as_posix().removesuffix(f"_{BARK_PARTS[0]}.npy")
+        files = tuple(file.with_name(f"{Path(name).name}_{part}.npy") for part in BARK_PARTS)
+        if all(part.is_file() for part in files):
+            found.setdefault(name, files)
+    return dict(sorted(found.items(), key=lambda item: (item[0].count("/") == 0, item[0])))

@@ -1,0 +1,140 @@
+"""ModelSpec → a sound model to borrow: Bark, VITS and MusicGen through transformers, weights as one component.
+
+What they draw at random comes from a generator of the job's own (`Dice`), though the libraries know only torch's global one.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch.overrides import TorchFunctionMode
+
+from pipelines.catalog import ModelSpec
+from pipelines.catalog.headers import BadFile, find_weights, read_json
+from pipelines.context import Context
+from pipelines.loading_language import file_fingerprint
+from pipelines.memory import Component
+from pipelines.messages import MAX_SEED
+from pipelines.opening import explained, libraries, open_part, unusable
+
+_own = threading.local()
+
+
+@dataclass(frozen=True)
+class SoundModel:
+    """A sound model that can be borrowed. component: its weights; config: config.json as it stands."""
+
+    spec: ModelSpec
+    folder: Path
+    component: Component
+    config: dict[str, Any]
+    dtype: torch.dtype
+
+    @property
+    def tokenizer(self) -> Any:
+        """Opened once per thread: the fast ones must not be used by two at once."""
+        kept: dict[str, Any] = _own.__dict__.setdefault("tokenizers", {})
+        key = self.component.key
+        if key not in kept:
+            with explained(self.spec, "tokenizer"):
+                kept[key] = transformers.AutoTokenizer.from_pretrained(
+                    self.folder, local_files_only=True, trust_remote_code=False
+                )
+        return kept[key]
+
+
+def sound_model(spec: ModelSpec, model_class: Any, dtype: torch.dtype, codec: str = "") -> SoundModel:
+    """The model in a folder, measured but not yet read; raises ModelUnavailable in one sentence when it cannot be used.
+
+    codec: the part that turns tokens into samples, always held in float32: in half precision one hears the rounding.
+    """
+    libraries()
+    folder = Path(spec.source.path)
+    try:
+        config = read_json(folder / "config.json")
+        weights = find_weights(folder)
+        nbytes = sum(
+            info.nbytes_as(4 if codec and name.startswith(f"{codec}.") else dtype.itemsize)
+            for name, info in weights.tensors().items()
+        )
+    except BadFile as bad:
+        raise unusable(spec, str(bad)) from None
+    key = f"{spec.id}:model:{str(dtype).removeprefix('torch.')}@{file_fingerprint(weights.files)}"
+    load = partial(_open, spec, folder, model_class, weights.variant, dtype, codec)
+    return SoundModel(spec, folder, Component(key, load, nbytes), config, dtype)
+
+
+def _open(
+    spec: ModelSpec, folder: Path, model_class: Any, variant: str, dtype: torch.dtype, codec: str
+) -> Any:
+    model = open_part(spec, folder, model_class, variant, dtype)
+    if codec:
+        getattr(model, codec).float()
+    return model
+
+
+class Dice(TorchFunctionMode):
+    """Within, what this thread draws comes from a generator of its own; the numbers are those after `torch.manual_seed(seed)`.
+
+    The libraries draw from torch's global generators, which all threads share: any job beside would change the result.
+    Such a mode looks at every operation of its thread, which costs a third in tiny models, so `borrowed` leaves it out of the
+    forward passes of models that draw only between them.
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        super().__init__()
+        self._generator = torch.Generator(device).manual_seed(seed % (MAX_SEED + 1))
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if (
+            func is torch.randn_like
+        ):  # takes no generator; like it, keep the order in memory, which is the order of the draws
+            return torch.empty_like(*args, **kwargs).normal_(generator=self._generator)
+        if func in (torch.multinomial, torch.randn, torch.rand) and kwargs.get("generator") is None:
+            kwargs = {**kwargs, "generator": self._generator}
+        return func(*args, **kwargs)
+
+
+def borrowed(module: Any, ctx: Context) -> Any:
+    """The same weights, but each forward pass first asks whether to stop, and runs at full speed under `Dice`.
+
+    A copy of the shell only, as others may borrow the original at the same time.
+    """
+    shell = copy.copy(module)
+    forward = module.forward
+
+    @functools.wraps(forward)  # generation reads its signature
+    def asked(*args: Any, **kwargs: Any) -> Any:
+        ctx.check_cancelled()
+        with torch._C.DisableTorchFunction():
+            return forward(*args, **kwargs)
+
+    shell.forward = asked
+    return shell
+
+
+class Listener(transformers.StoppingCriteria):
+    """Rides along in `generate` and tells how far it is. tell: called with the tokens so far, at most five times a second."""
+
+    def __init__(self, tell: Callable[[int], None]) -> None:
+        self._tell = tell
+        self._count = 0
+        self._told = time.monotonic()
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        self._count += 1
+        if time.monotonic() - self._told >= 0.2:
+            self._told = time.monotonic()
+            self._tell(self._count)
+        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)

@@ -1,0 +1,74 @@
+"""MusicGen: music from a description, mono or stereo."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from transformers import MusicgenForConditionalGeneration, StoppingCriteriaList
+
+from pipelines.catalog import ModelSpec
+from pipelines.context import Context
+from pipelines.loading_audio import Dice, Listener, SoundModel, borrowed, sound_model
+from pipelines.media import change_tempo
+from pipelines.memory import Component
+from pipelines.messages import AudioRequest
+from pipelines.sound import Piece
+
+CODEBOOK_DELAY = 4  # the codebooks start one after the other, so the last one is short of so many tokens
+
+
+class MusicGen:
+    """The engine behind `musicgen`."""
+
+    is_levelled = False
+
+    def plan(self, request: AudioRequest, spec: ModelSpec, dtype: Any) -> tuple[list[Component], int]:
+        model = _model(spec, dtype or torch.float32)
+        return [model.component], _working_bytes(model, request)
+
+    def perform(self, request: AudioRequest, ctx: Context) -> Iterator[Piece]:
+        """One piece of exactly `seconds`."""
+        model = _model(ctx.spec, ctx.dtype)
+        with ctx.lease([model.component], _working_bytes(model, request)) as lease:
+            musicgen = lease[model.component]
+            codec = musicgen.config.audio_encoder
+            rate = int(codec.sampling_rate)
+            tokens = math.ceil(request.seconds * request.speed * _tokens_a_second(codec)) + CODEBOOK_DELAY
+            ctx.progress("encode")
+            words = model.tokenizer(request.prompt, return_tensors="pt").to(lease.device)
+            ears = Listener(lambda count: ctx.progress("generate", count, tokens))
+            with Dice(request.seed, lease.device), torch.no_grad():
+                made = borrowed(musicgen, ctx).generate(
+                    input_ids=words["input_ids"],
+                    attention_mask=words["attention_mask"],
+                    do_sample=True,
+                    temperature=request.temperature,
+                    guidance_scale=request.guidance_scale,
+                    max_new_tokens=tokens,
+                    stopping_criteria=StoppingCriteriaList([ears]),
+                )
+            sound = change_tempo(made[0].float().cpu().numpy(), rate, request.speed, request.pitch)
+            yield Piece(sound[:, : round(request.seconds * rate)], rate)
+            ctx.progress("generate", tokens, tokens)
+
+
+def _tokens_a_second(codec: Any) -> float:
+    """50 in the published models."""
+    return float(codec.sampling_rate) / math.prod(codec.upsampling_ratios)
+
+
+def _model(spec: ModelSpec, dtype: torch.dtype) -> SoundModel:
+    return sound_model(spec, MusicgenForConditionalGeneration, dtype, codec="audio_encoder")
+
+
+def _working_bytes(model: SoundModel, request: AudioRequest) -> int:
+    """Keys and values of all tokens, twice for guidance, and the samples on their way through the codec."""
+    decoder = model.config.get("decoder") or {}
+    layers, hidden = int(decoder.get("num_hidden_layers", 24)), int(decoder.get("hidden_size", 1024))
+    channels = int(decoder.get("audio_channels", 1))
+    seconds = request.seconds * request.speed
+    cache = 2 * 2 * layers * hidden * (seconds * 50 + 64) * model.dtype.itemsize
+    return int(cache + channels * seconds * 32_000 * 64 * 4) + (32 << 20)
