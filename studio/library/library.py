@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 KINDS = ("text", "code", "image", "audio", "video")
 MAX_UPLOAD = 2 << 30
+MAX_SETTINGS = 256 << 20  # bytes of a file that is read whole to look for settings in it
 
 
 class Library:
@@ -108,7 +109,8 @@ class Library:
     def add_upload(self, data: bytes | Path, filename: str, owner: str = "local") -> Asset:
         """Keep a file a person brought, every byte as it is; the same file twice is one asset.
 
-        A recipe found inside comes along. Raises UnreadableFile naming what can be read, DiskFull.
+        data: its bytes, or a file of them that is moved. A recipe found inside comes along. Raises UnreadableFile naming what
+        can be read, DiskFull.
         """
         filename = Path(filename.replace("\\", "/")).name[:150] or "upload"
         nbytes = len(data) if isinstance(data, bytes) else data.stat().st_size
@@ -118,14 +120,16 @@ class Library:
                 detail=f"It has {readable(nbytes)}; {readable(MAX_UPLOAD)} is the most.",
                 hint="Make it shorter or smaller and try again.",
             )
-        with tempfile.TemporaryDirectory(prefix="upload-", dir=self._made_folder()) as work:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="upload-", dir=self.folder) as work:
             file = Path(work) / "upload"
-            content = data if isinstance(data, bytes) else data.read_bytes()
-            file.write_bytes(content)
+            if isinstance(data, bytes):
+                write_beside(file, data)
+            else:
+                file = data
             found = examine(file, filename)
-            if (known := self._same_upload(content, owner)) is not None:
+            if (known := self._same_upload(file, owner)) is not None:
                 return known
-            recipe = read_recipe(content, filename)
             return self.add(
                 None,
                 path=file,
@@ -133,7 +137,7 @@ class Library:
                 media_type=found.media_type,
                 suffix=found.suffix,
                 facts={**found.facts, "filename": filename},
-                recipe=recipe,
+                recipe=read_recipe(file.read_bytes(), filename) if nbytes <= MAX_SETTINGS else {},
                 owner=owner,
                 title=filename,
                 uploaded=True,
@@ -324,8 +328,10 @@ class Library:
                 hint="Check the free space of the disk; the studio lists the file the next time it starts.",
             ) from error
 
-    def _same_upload(self, content: bytes, owner: str) -> Asset | None:
-        same = (assets.c.sha256 == hashlib.sha256(content).hexdigest(), assets.c.owner == owner)
+    def _same_upload(self, file: Path, owner: str) -> Asset | None:
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        same = (assets.c.sha256 == digest, assets.c.owner == owner)
         query = sa.select(assets).where(*same, assets.c.uploaded, assets.c.trashed_at.is_(None))
         with self.engine.connect() as connection:
             found = self._assets(connection, connection.execute(query.limit(1)).all())
@@ -398,7 +404,3 @@ class Library:
 
     def _thumbnail_path(self, asset: Asset) -> Path:
         return self.folder / "thumbnails" / asset.id[:2] / f"{asset.id}.webp"
-
-    def _made_folder(self) -> Path:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return self.folder

@@ -86,11 +86,9 @@ def test_a_full_disk_loses_nothing_and_says_so(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)  # where a full disk speaks up at the latest
+    more = {"path": spool} if from_spool else {}
     with pytest.raises(DiskFull) as caught:
-        if from_spool:
-            library.add(None, path=spool, kind="image", media_type="image/png", suffix="png")
-        else:
-            add(library)
+        library.add(None if from_spool else png(), kind="image", media_type="image/png", suffix="png", **more)
     assert "disk is full" in caught.value.message
     assert "free" in caught.value.detail
     assert caught.value.kind == "out_of_disk"

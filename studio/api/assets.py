@@ -1,0 +1,172 @@
+"""Our own library routes: search, fetch, star, tag, trash, upload. An asset belongs to who made or brought it."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request, Response, UploadFile
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict
+
+from pipelines.errors import InvalidRequest
+from studio.api.errors import ErrorRoute, respond
+from studio.auth import owner_of
+from studio.library import Asset, AssetNotFound
+from studio.library.search import Filters
+
+if TYPE_CHECKING:
+    from studio.studio import Studio
+
+# a stranger's HTML or SVG opened from here must not act in our name
+AS_DATA = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
+BLOCK = 1 << 20
+
+
+class Tags(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    tags: list[str]
+
+
+def router(studio: Studio) -> APIRouter:
+    routes = APIRouter(prefix="/api", route_class=ErrorRoute)
+    library = studio.library
+
+    def own(asset_id: str, http: Request) -> Asset:
+        asset = library.get(asset_id)
+        if asset.owner != owner_of(http):
+            raise AssetNotFound(asset_id)
+        return asset
+
+    @routes.get("/assets")
+    def search(
+        http: Request,
+        text: str = "",
+        kind: str | None = None,
+        model: str = "",
+        since: str | None = None,
+        until: str | None = None,
+        starred: bool | None = None,
+        tag: str = "",
+        trashed: bool = False,
+        job_id: str = "",
+        limit: Annotated[int, Query(ge=1, le=500)] = 60,
+        offset: Annotated[int, Query(ge=0)] = 0,
+    ) -> dict[str, Any]:
+        """Newest first, with how many there are in all."""
+        filters: Filters = {
+            "kind": kind,
+            "model": model,
+            "since": _moment(since, "since"),
+            "until": _moment(until, "until"),
+            "starred": starred,
+            "tag": tag,
+            "trashed": trashed,
+            "owner": owner_of(http),
+            "job_id": job_id,
+        }
+        found = library.search(text, limit=limit, offset=offset, **filters)
+        return {"assets": [asset_body(asset) for asset in found], "total": library.count(text, **filters)}
+
+    @routes.get("/assets/{asset_id}")
+    def look(asset_id: str, http: Request) -> dict[str, Any]:
+        """The asset, with what it was made from and what was made from it."""
+        asset = own(asset_id, http)
+        return {
+            **asset_body(asset),
+            "parents": [{"id": parent.id, "role": role} for parent, role in library.parents(asset_id)],
+            "children": [{"id": child.id, "role": role} for child, role in library.children(asset_id)],
+        }
+
+    @routes.get("/assets/{asset_id}/file")
+    @routes.get("/assets/{asset_id}/content")
+    def file(asset_id: str, http: Request, download: bool = False) -> Response:
+        """The file itself, with byte ranges; `download=1` to save it under its own name."""
+        asset = own(asset_id, http)
+        if asset.missing:
+            message = (
+                f"The file of this asset is missing.\nIt was {asset.file}.\nPut it back, or delete the asset."
+            )
+            return respond(404, message, code="file_missing")
+        headers = dict(AS_DATA)
+        if download:
+            name = Path(asset.file).name
+            headers["Content-Disposition"] = f"attachment; filename*=utf-8''{quote(name)}"
+        kind = asset.media_type + ("; charset=utf-8" if asset.media_type.startswith("text/") else "")
+        return FileResponse(library.path(asset), media_type=kind, headers=headers)
+
+    @routes.get("/assets/{asset_id}/thumbnail")
+    def thumbnail(asset_id: str, http: Request) -> Response:
+        """A small WebP; a placeholder when the file is missing."""
+        headers = {**AS_DATA, "Cache-Control": "private, max-age=60"}
+        return FileResponse(library.thumbnail(own(asset_id, http)), media_type="image/webp", headers=headers)
+
+    @routes.put("/assets/{asset_id}/star")
+    def star(asset_id: str, http: Request) -> dict[str, Any]:
+        return asset_body(library.star(own(asset_id, http).id, True))
+
+    @routes.delete("/assets/{asset_id}/star")
+    def unstar(asset_id: str, http: Request) -> dict[str, Any]:
+        return asset_body(library.star(own(asset_id, http).id, False))
+
+    @routes.put("/assets/{asset_id}/tags")
+    def tag(asset_id: str, body: Tags, http: Request) -> dict[str, Any]:
+        """Give it exactly these tags."""
+        return asset_body(library.tag(own(asset_id, http).id, body.tags))
+
+    @routes.post("/assets/{asset_id}/trash")
+    def trash(asset_id: str, http: Request) -> dict[str, Any]:
+        return asset_body(library.trash(own(asset_id, http).id))
+
+    @routes.post("/assets/{asset_id}/restore")
+    def restore(asset_id: str, http: Request) -> dict[str, Any]:
+        return asset_body(library.restore(own(asset_id, http).id))
+
+    @routes.delete("/assets/{asset_id}", status_code=204)
+    def delete(asset_id: str, http: Request) -> None:
+        """For good, and only from the trash."""
+        library.delete(own(asset_id, http).id)
+
+    @routes.post("/uploads", status_code=201)
+    def upload(file: UploadFile, http: Request) -> dict[str, Any]:
+        """Bring a picture, sound, video or text (multipart, field `file`); its id can be used in requests."""
+        with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
+            target = Path(folder) / "upload"
+            with target.open("wb") as spool:
+                while block := file.file.read(BLOCK):
+                    spool.write(block)
+            return asset_body(library.add_upload(target, file.filename or "upload", owner_of(http)))
+
+    return routes
+
+
+def asset_body(asset: Asset) -> dict[str, Any]:
+    """An asset as plain JSON, with where its file and thumbnail are."""
+    body = dataclasses.asdict(asset)
+    del body["file"], body["owner"]
+    return {
+        **body,
+        "tags": list(asset.tags),
+        "url": f"/api/assets/{asset.id}/file",
+        "thumbnail_url": f"/api/assets/{asset.id}/thumbnail",
+    }
+
+
+def _moment(text: str | None, field: str) -> float | None:
+    """Seconds since 1970 from those, or from an ISO date or time (local when it names no zone)."""
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise InvalidRequest(
+            f"{text!r} is not a date.", field=field, hint="Write 2026-03-01, or seconds since 1970."
+        ) from None

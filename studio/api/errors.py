@@ -1,0 +1,111 @@
+"""Errors as OpenAI's clients expect them: a status code and {error: {message, type, param, code}}.
+
+The `type` and `code` words are OpenAI's where it has one; message, detail and hint of our own errors are joined, so that a client
+that only shows the message still tells what to do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from pipelines.errors import InvalidRequest, ModelUnavailable, Problem, StudioError
+from studio.checks import explained
+from studio.jobs import UnknownJob
+
+log = logging.getLogger(__name__)
+
+STATUS = {
+    "invalid_request": 400,
+    "not_found": 404,
+    "model_unavailable": 409,
+    "cancelled": 499,
+    "out_of_memory": 507,
+    "out_of_disk": 507,
+    "worker_lost": 503,
+    "internal": 500,
+}
+
+
+class UnknownModel(ModelUnavailable):
+    """No model of that name is on offer."""
+
+
+class JobFailed(StudioError):
+    """A job ended without what was asked for; carries its problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message, detail=problem.detail, hint=problem.hint)
+        self.kind = problem.kind
+
+
+class ErrorRoute(APIRoute):
+    """A route whose errors become OpenAI's error bodies, whatever application it is part of."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except HTTPException as error:
+                return respond(error.status_code, str(error.detail))
+            except Exception as error:
+                return error_response(error)
+
+        return answer
+
+
+def error_response(error: Exception) -> JSONResponse:
+    """The response for any exception; what nobody foresaw is logged with its traceback."""
+    if isinstance(error, RequestValidationError | ValidationError):
+        message, param = first_fault(error)
+        return respond(400, message, param=param, code="invalid_value")
+    problem = explained(error)
+    if problem.kind == "internal":
+        log.error("an API route failed", exc_info=error)
+    if isinstance(error, UnknownModel):
+        return respond(404, str(problem), param="model", code="model_not_found")
+    if isinstance(error, UnknownJob):
+        return respond(404, str(problem), param=error.field, code="not_found")
+    field = error.field if isinstance(error, InvalidRequest) else ""
+    return respond(STATUS.get(problem.kind, 500), str(problem), param=field or None, code=problem.kind)
+
+
+def respond(status: int, message: str, *, param: str | None = None, code: str | None = None) -> JSONResponse:
+    return JSONResponse(error_body(status, message, param, code), status)
+
+
+def error_body(
+    status: int, message: str, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
+    kind = "invalid_request_error" if status < 500 and status != 499 else "server_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def problem_body(problem: Problem) -> dict[str, Any]:
+    """The error of a job that failed after its answer had begun."""
+    return error_body(STATUS.get(problem.kind, 500), str(problem), None, problem.kind)
+
+
+def first_fault(error: RequestValidationError | ValidationError) -> tuple[str, str]:
+    """Message and field of the first thing that does not fit, and how many more there are."""
+    faults = error.errors()
+    place = [str(part) for part in faults[0]["loc"] if part not in ("body", "query", "path")]
+    if place and place[0] in ("text", "code", "image", "audio", "video") and len(place) > 1:
+        place = place[1:]  # which kind of request it was, which the client knows
+    reason = str(faults[0]["msg"]).removeprefix("Value error, ")
+    message = f"{'.'.join(place)}: {reason}" if place else reason
+    return message + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""), ".".join(place)
+
+
+def unsupported(field: str, what: str, hint: str = "Leave it out.") -> InvalidRequest:
+    return InvalidRequest(f"{what} is not supported here.", field=field, hint=hint)

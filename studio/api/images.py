@@ -1,0 +1,91 @@
+"""OpenAI's image route: /v1/images/generations."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.errors import InvalidRequest
+from studio.api.errors import ErrorRoute, unsupported
+from studio.api.running import build, finish, knobs, submit
+
+if TYPE_CHECKING:
+    from studio.studio import Studio
+
+ALIASES = {"steps": "num_inference_steps", "cfg_scale": "guidance_scale", "sampler": "scheduler"}
+
+
+class Images(BaseModel):
+    """OpenAI's fields; every knob of an image request may be added by its own name."""
+
+    model_config = ConfigDict(extra="allow")
+    prompt: str
+    model: str = ""
+    n: int | None = Field(None, ge=1, le=10)
+    size: str | None = None
+    quality: str | None = None
+    response_format: Literal["b64_json", "url"] | None = None
+    output_format: Literal["png", "jpeg", "webp"] | None = None
+    output_compression: int | None = None
+    background: str | None = None
+    stream: bool = False
+
+    def values(self) -> dict[str, Any]:
+        """Fields of an ImageRequest; raises InvalidRequest for what would change the picture and cannot be honoured."""
+        if self.stream:
+            raise unsupported("stream", "Streaming pictures", "Watch /api/jobs/{id}/events for previews.")
+        if self.background == "transparent":
+            raise unsupported("background", "A transparent background")
+        if self.quality not in (None, "auto", "standard", "medium"):
+            raise unsupported(
+                "quality", f"quality {self.quality!r}", "Set `num_inference_steps` for more or less care."
+            )
+        if self.output_compression not in (None, 100):
+            raise unsupported("output_compression", "output_compression")
+        extra = {ALIASES.get(name, name): value for name, value in (self.model_extra or {}).items()}
+        return {
+            **knobs("image", extra),
+            **_size(self.size),
+            "prompt": self.prompt,
+            "num_images": self.n,
+            "format": self.output_format,
+        }
+
+
+def router(studio: Studio) -> APIRouter:
+    routes = APIRouter(route_class=ErrorRoute)
+
+    @routes.post("/v1/images/generations")
+    async def generate(body: Images, http: Request) -> Any:
+        job = await submit(studio, build(studio, "image", body.model, body.values()), http)
+        done, assets = await finish(studio, job, http)
+        data: list[dict[str, Any]] = []
+        for asset in assets:
+            entry: dict[str, Any] = {"asset_id": asset.id, "seed": asset.seed, "revised_prompt": asset.prompt}
+            if (
+                body.response_format != "url"
+            ):  # without a word about it, both: clients differ in what they expect
+                entry["b64_json"] = base64.b64encode(studio.library.path(asset).read_bytes()).decode()
+            if body.response_format != "b64_json":
+                entry["url"] = f"{http.base_url}api/assets/{asset.id}/file"
+            data.append(entry)
+        request = done.request
+        size = f"{request.width}x{request.height}"
+        return {"created": int(done.created_at), "data": data, "output_format": request.format, "size": size}
+
+    return routes
+
+
+def _size(size: str | None) -> dict[str, int]:
+    if size in (None, "", "auto"):
+        return {}
+    match = re.fullmatch(r"(\d{2,5})x(\d{2,5})", str(size))
+    if not match:
+        raise InvalidRequest(
+            f"{size!r} is not a size.", field="size", hint="Write width x height, such as 512x512, or auto."
+        )
+    return {"width": int(match[1]), "height": int(match[2])}

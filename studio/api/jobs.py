@@ -1,0 +1,120 @@
+"""Our own job routes: submit any request, look, watch as server-sent events, cancel. A job belongs to who submitted it."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from pipelines.errors import InvalidRequest
+from pipelines.messages import MODALITIES, parse_request
+from studio.api.errors import ErrorRoute
+from studio.api.running import check_model, event, event_stream, json_object, submit
+from studio.auth import owner_of
+from studio.jobs import Job, UnknownJob
+
+if TYPE_CHECKING:
+    from studio.studio import Studio
+
+
+def router(studio: Studio) -> APIRouter:
+    routes = APIRouter(prefix="/api/jobs", route_class=ErrorRoute)
+
+    def own(job_id: str, http: Request) -> Job:
+        job = studio.job(job_id)
+        if job.owner != owner_of(http):
+            raise UnknownJob(job_id)
+        return job
+
+    @routes.post("", status_code=202)
+    async def create(http: Request) -> dict[str, Any]:
+        """Queue a request: its fields as JSON, with `modality` to tell which kind it is."""
+        given = await json_object(http)
+        if given.get("modality") not in MODALITIES:
+            raise InvalidRequest(
+                "The request does not say what to make.",
+                field="modality",
+                hint=f"Send a JSON object with a modality: {', '.join(MODALITIES)}.",
+            )
+        request = parse_request(given)
+        check_model(studio, given["modality"], request.model)
+        return job_body(studio, await submit(studio, request, http))
+
+    @routes.get("")
+    def listed(
+        http: Request, active: bool = False, limit: Annotated[int, Query(ge=1, le=500)] = 50
+    ) -> dict[str, Any]:
+        """Newest first."""
+        found = studio.jobs(owner_of(http), active_only=active, limit=limit)
+        return {"jobs": [job_body(studio, job) for job in found]}
+
+    @routes.get("/{job_id}")
+    def look(job_id: str, http: Request) -> dict[str, Any]:
+        return job_body(studio, own(job_id, http))
+
+    @routes.delete("/{job_id}")
+    @routes.post("/{job_id}/cancel")
+    def cancel(job_id: str, http: Request) -> dict[str, Any]:
+        """Ask it to stop; does nothing when it is over."""
+        own(job_id, http)
+        studio.cancel(job_id)
+        return job_body(studio, studio.job(job_id))
+
+    @routes.get("/{job_id}/events")
+    async def events(job_id: str, http: Request) -> Response:
+        """Server-sent events: first where the job stands, then every change, `done` last. Leaving does not cancel it."""
+        await run_in_threadpool(own, job_id, http)
+        return event_stream(_events(studio, job_id))
+
+    return routes
+
+
+async def _events(studio: Studio, job_id: str) -> AsyncIterator[str]:
+    """`status`, `progress`, `text`, `asset` as they change, then `done` with the whole job."""
+    status: dict[str, Any] = {}
+    progress: Any = None
+    sent, assets = 0, 0
+    async for update in studio.watch(job_id):
+        now = {"status": update.job.status, "position": update.position, "eta_seconds": update.eta_seconds}
+        if now != status:
+            status = now
+            yield event(status, "status")
+        if update.progress is not None and update.progress != progress:
+            progress = update.progress
+            told = {"stage": progress.stage, "step": progress.step, "total": progress.total}
+            if progress.preview:
+                told["preview"] = _data_url(progress.preview)
+            yield event(told, "progress")
+        if len(update.text) > sent:
+            yield event({"delta": update.text[sent:]}, "text")
+            sent = len(update.text)
+        for asset_id in update.assets[assets:]:
+            yield event({"id": asset_id, "url": f"/api/assets/{asset_id}/file"}, "asset")
+        assets = len(update.assets)
+        if update.job.is_over:
+            yield event(job_body(studio, update.job), "done")
+
+
+def job_body(studio: Studio, job: Job) -> dict[str, Any]:
+    """A job as plain JSON."""
+    return {
+        "id": job.id,
+        "status": job.status,
+        "position": studio.position(job.id) if job.status == "queued" else 0,
+        "request": job.request.model_dump(mode="json"),
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "text": job.text,
+        "assets": list(job.asset_ids),
+        "problem": dataclasses.asdict(job.problem) if job.problem else None,
+    }
+
+
+def _data_url(picture: bytes) -> str:
+    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
