@@ -183,7 +183,7 @@ class AudioRequest(BaseRequest):
         1.0, "1 is normal, 2 is twice as fast.", simple=True, widget="slider", ge=0.25, le=4.0
     )
     pitch: float = knob(
-        0.0, "Higher or lower voice, in semitones (eSpeak only).", widget="slider", ge=-12.0, le=12.0
+        0.0, "Higher or lower, in semitones.", widget="slider", ge=-12.0, le=12.0
     )
     pause_seconds: float = knob(
         0.25, "Silence between sentences.", label="Pause", widget="slider", ge=0.0, le=3.0

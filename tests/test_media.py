@@ -7,6 +7,7 @@ import os
 import re
 import struct
 import subprocess
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 from pipelines import media
 from pipelines.errors import InvalidRequest, OutOfDisk, StudioError
 from pipelines.media import VideoWriter, change_tempo, encode_audio, ffmpeg, recipe_tags, wav_bytes
+from pipelines.media.process import Ffmpeg
 
 RECIPE = {"prompt": "Schöne; Welt = 1\nline two # \\ 🌊", "seed": 5, "modality": "video"}
 
@@ -147,6 +149,19 @@ def test_sound_is_exactly_as_long_as_the_picture(tmp_path: Path, format: str, so
     )  # Opus: 20 ms packets
 
 
+def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:
+    frame = np.zeros((240, 320, 3), np.uint8)
+    peaks = []
+    for count in (5, 200):
+        tracemalloc.start()
+        with VideoWriter(tmp_path / "clip.mp4", 320, 240, Fraction(24)) as writer:
+            for level in range(count):
+                writer.write(frame + np.uint8(level))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 4 * frame.nbytes
+
+
 def test_after_an_error_nothing_is_left_behind(tmp_path: Path) -> None:
     def broken() -> None:
         with VideoWriter(tmp_path / "clip.mp4", 64, 48, Fraction(24)) as writer:
@@ -185,7 +200,7 @@ def test_odd_sizes_are_refused_before_anything_is_written(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, which only Linux has")
 def test_a_full_disk_is_called_a_full_disk(tmp_path: Path) -> None:
-    child = media._Ffmpeg(["-f", "lavfi", "-i", "testsrc=d=3", "-f", "rawvideo"], Path("/dev/full"))
+    child = Ffmpeg(["-f", "lavfi", "-i", "testsrc=d=3", "-f", "rawvideo"], Path("/dev/full"))
     with pytest.raises(OutOfDisk, match="disk is full"):
         child.finish()
 

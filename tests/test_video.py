@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 from collections.abc import Iterator
 from fractions import Fraction
@@ -322,7 +323,7 @@ def test_a_clip_larger_than_the_disk_is_refused_before_any_work(
     manager: MemoryManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[Any] = []
-    usage = media.shutil.disk_usage(tmp_path)
+    usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(video.shutil, "disk_usage", lambda path: usage._replace(free=50_000))
     with pytest.raises(OutOfDisk, match="more room than the disk has") as caught:
         list(VideoPipeline().generate(request(seconds=5.0), context(manager, tmp_path, emit=events.append)))

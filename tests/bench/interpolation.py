@@ -21,6 +21,7 @@ import numpy as np
 from pipelines.interpolation import CUT, Frame, cut_score, interpolate, positions
 from pipelines.media import ffmpeg
 from tests.bench.clips import CLIPS, render
+from tests.bench.report import machine
 
 Method = Callable[[Sequence[Frame], int], list[Frame]]
 INTERVALS = {2: 7, 4: 6}  # key intervals compared a clip
@@ -151,7 +152,11 @@ def main(argv: list[str]) -> int:
     quality, seam = loop_evenness()
     result["guard"] = {"found": found, "cuts": cuts, "false_alarms": alarms, "pairs": pairs}
     result["loop"] = {"psnr": quality, "seam_step": seam}
-    print(json.dumps(result) if options.json else _as_text(result, list(clips)))
+    print(
+        json.dumps(result)
+        if options.json
+        else f"{machine()}; {options.size}\n{_as_text(result, list(clips))}"
+    )
     return 0
 
 
