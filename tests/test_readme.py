@@ -14,7 +14,7 @@ import pytest
 
 from tests.bench.startup import fetch, free_port
 from tests.catalog.hub import running
-from tests.checkpoints_language import build_tiny_chat
+from tests.checkpoints_language import tiny_chat
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -30,7 +30,7 @@ COMMANDS = [
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A new user's machine, with a hub on this machine that serves one small model under the README's name."""
     home = tmp_path_factory.mktemp("home")
-    folder = build_tiny_chat(home / "tiny")
+    folder = tiny_chat()
     with running() as (hub, address):
         hub.repos["Qwen/Qwen3-0.6B"] = {
             file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()

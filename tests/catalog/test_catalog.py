@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from pipelines.catalog import Catalog, ModelSpec, Source
 from pipelines.catalog import catalog as catalog_module
 from pipelines.errors import InvalidRequest, ModelUnavailable
 from pipelines.messages import AudioRequest, ImageRequest, TextRequest
+from tests.checkpoints_language import tiny_chat
 
 PAINTER = ModelSpec(
     id="test/painter",
@@ -20,7 +22,9 @@ PAINTER = ModelSpec(
     defaults={"width": 256, "height": 256, "num_inference_steps": 12, "voice": "not a field of an image"},
     limits={"width": 512},
 )
-REMOTE = ModelSpec("test/remote", "Remote", ("image",), "diffusers", Source(repo="test/remote"), state="remote")
+REMOTE = ModelSpec(
+    "test/remote", "Remote", ("image",), "diffusers", Source(repo="test/remote"), state="remote"
+)
 
 
 @pytest.fixture
@@ -74,7 +78,9 @@ def test_the_embedded_voice_needs_nothing_and_is_the_audio_default() -> None:
 
 def test_every_modality_has_a_model_that_ships_ready() -> None:
     catalog = Catalog(hub=False)
-    assert {modality: catalog.default(modality).id for modality in ("text", "code", "image", "audio", "video")} == {
+    assert {
+        modality: catalog.default(modality).id for modality in ("text", "code", "image", "audio", "video")
+    } == {
         "text": "starter/text",
         "code": "starter/code",
         "image": "starter/image",
@@ -94,9 +100,8 @@ def test_recommended_models_say_what_they_cost_and_allow() -> None:
 
 
 def test_an_added_folder_stays_listed_and_can_be_forgotten(tmp_path: Path) -> None:
-    from tests.checkpoints_language import build_tiny_chat
-
-    folder = build_tiny_chat(tmp_path / "models" / "writer")
+    folder = tmp_path / "models" / "writer"
+    shutil.copytree(tiny_chat(), folder)
     catalog = Catalog(registry=tmp_path / "models.json", hub=False)
     (added,) = catalog.add(folder)
     again = Catalog(registry=tmp_path / "models.json", hub=False)

@@ -1,0 +1,187 @@
+"""What our pipelines cost over plain library calls: the same picture, text and speech from the same seed, in one run.
+
+`python3 launch.py bench overhead [--runs N]`. Outputs must be identical, pixel for pixel, token for token, sample for sample;
+then the times are compared, taken in turn. Model loading is outside: it is done once on both sides.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pipelines.audio import AudioPipeline
+from pipelines.catalog import Catalog, ModelSpec, Source
+from pipelines.context import Context
+from pipelines.device import TorchDevice
+from pipelines.image import ImagePipeline
+from pipelines.memory import MemoryManager
+from pipelines.messages import AudioRequest, ImageRequest, TextRequest
+from pipelines.text import TextPipeline
+from tests.bench.report import HEADER, in_turn, machine, parser, row
+from tests.checkpoints_audio import vits as tiny_vits
+
+Task = Callable[[], np.ndarray]
+PROMPT = "a red house on green hills at sunset"
+SENTENCE = "Every picture, text and clip you make here stays on your machine."
+
+
+def main(argv: list[str]) -> int:
+    runs = parser(__doc__ or "").parse_args(argv).runs
+    memory = MemoryManager(TorchDevice("cpu"))
+    catalog = Catalog(hub=False)
+    with tempfile.TemporaryDirectory() as folder:
+        comparisons = [image(catalog, memory), text(catalog, memory), speech(Path(folder), memory)]
+        print(machine(), f"; {runs} runs each, in turn, models loaded\n")
+        print(HEADER)
+        ratios = [compare(*comparison, runs) for comparison in comparisons]
+    print(f"\nThe largest ratio is {max(ratios):.3f}; the aim is 1.03.")
+    return 0
+
+
+def compare(name: str, ours: Task, plain: Task, runs: int) -> float:
+    """Print two rows and return ours over plain, medians. Raises AssertionError when the outputs differ."""
+    assert np.array_equal(ours(), plain()), f"{name}: the outputs differ"
+    our_times: list[float] = []
+    plain_times: list[float] = []
+    in_turn(runs, lambda: plain_times.append(seconds(plain)), lambda: our_times.append(seconds(ours)))
+    print(row(f"{name}, plain library call", plain_times))
+    print(row(f"{name}, our pipeline, same output", our_times, plain_times))
+    return statistics.median(our_times) / statistics.median(plain_times)
+
+
+def seconds(task: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    task()
+    return time.perf_counter() - started
+
+
+def context(spec: ModelSpec, memory: MemoryManager) -> Context:
+    return Context("bench", spec, memory, lambda event: None, lambda: False, Path(tempfile.gettempdir()))
+
+
+Comparison = tuple[str, Task, Task]
+
+
+def image(catalog: Catalog, memory: MemoryManager) -> Comparison:
+    """Pixels (H, W, 3) uint8 of one picture by `starter/image` at its defaults."""
+    from diffusers import StableDiffusionPipeline
+
+    request = catalog.complete(ImageRequest(prompt=PROMPT, seed=7))
+    spec = catalog.get(request.model)
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        spec.source.path, dtype=torch.float32, use_safetensors=True, local_files_only=True
+    )
+    pipeline.set_progress_bar_config(disable=True)
+
+    def ours() -> np.ndarray:
+        (artifact,) = ImagePipeline().generate(request, context(spec, memory))
+        assert artifact.data is not None
+        return np.asarray(Image.open(io.BytesIO(artifact.data)))
+
+    def plain() -> np.ndarray:
+        made = pipeline(
+            prompt=request.prompt,
+            width=request.width,
+            height=request.height,
+            num_inference_steps=request.num_inference_steps,
+            guidance_scale=request.guidance_scale,
+            generator=torch.Generator("cpu").manual_seed(request.seed),
+        ).images[0]
+        file = io.BytesIO()
+        made.save(file, "PNG")
+        return np.asarray(Image.open(file))
+
+    return "picture", ours, plain
+
+
+def text(catalog: Catalog, memory: MemoryManager) -> Comparison:
+    """The answer of `starter/text`, the likeliest word each time, as its characters."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    request = catalog.complete(
+        TextRequest(
+            prompt="Write an email to Anna about the delay of the brochure",
+            temperature=0,
+            max_tokens=100,
+            seed=1,
+        )
+    )
+    spec = catalog.get(request.model)
+    tokenizer = AutoTokenizer.from_pretrained(spec.source.path)
+    model = AutoModelForCausalLM.from_pretrained(spec.source.path, dtype=torch.float32)
+
+    def ours() -> np.ndarray:
+        (artifact,) = TextPipeline().generate(request, context(spec, memory))
+        assert artifact.data is not None
+        return np.array(list(artifact.data.decode().strip()))
+
+    def plain() -> np.ndarray:
+        inputs = tokenizer.apply_chat_template(
+            [{"role": "user", "content": request.prompt}],
+            add_generation_prompt=True,
+            return_dict=True,
+            return_tensors="pt",
+        )
+        made = model.generate(
+            **inputs,
+            max_new_tokens=request.max_tokens,
+            do_sample=False,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            repetition_penalty=request.repetition_penalty,
+        )
+        written = tokenizer.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        return np.array(list(written.strip()))
+
+    return "text", ours, plain
+
+
+def speech(folder: Path, memory: MemoryManager) -> Comparison:
+    """16-bit samples of one sentence by a VITS voice of full size and random weights."""
+    from transformers import AutoTokenizer, VitsConfig, VitsModel
+
+    shutil.copytree(tiny_vits(), folder, dirs_exist_ok=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    torch.manual_seed(0)
+    VitsModel(VitsConfig(vocab_size=len(tokenizer), sampling_rate=16_000)).save_pretrained(folder)
+    model = VitsModel.from_pretrained(folder, dtype=torch.float32).eval()
+    spec = ModelSpec("bench/vits", "VITS", ("audio",), "vits", Source(path=str(folder)))
+    request = AudioRequest(prompt=SENTENCE, model=spec.id, seed=3)
+
+    def ours() -> np.ndarray:
+        (artifact,) = AudioPipeline().generate(request, context(spec, memory))
+        assert artifact.data is not None
+        with wave.open(io.BytesIO(artifact.data)) as file:
+            return np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+    def plain() -> np.ndarray:
+        words = tokenizer(SENTENCE, return_tensors="pt")
+        torch.manual_seed(request.seed)
+        with torch.no_grad():
+            made = model(**words).waveform[0].numpy()
+        samples = np.round(np.clip(made, -1, 1) * 32767).astype(np.int16)
+        with wave.open(io.BytesIO(), "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(2)
+            out.setframerate(16_000)
+            out.writeframes(samples.tobytes())
+        return samples
+
+    return "speech", ours, plain
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
