@@ -39,12 +39,13 @@ def create_app(studio: Any) -> FastAPI:
     from fastapi import FastAPI
     from fastapi.staticfiles import StaticFiles
 
-    from studio import api, theme
+    from studio import api, auth, theme
     from studio.tabs import routes
 
     app = FastAPI(title=theme.TITLE, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(api.router(studio))
     app.include_router(routes.router(studio))
+    auth.install(app, studio.settings)
     app.mount("/theme", StaticFiles(directory=THEME), name="theme")
     return gr.mount_gradio_app(
         app,
@@ -52,6 +53,8 @@ def create_app(studio: Any) -> FastAPI:
         path="/",
         theme=theme.theme(),
         head=theme.head(),
+        auth_dependency=auth.gradio_auth(studio.settings),
+        root_path=studio.settings.root_path or None,
         footer_links=[],
         run_history=False,
         ssr_mode=False,

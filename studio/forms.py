@@ -308,17 +308,23 @@ def _line(choices: Any = None, **options: Any) -> Any:
     """A line of text; with choices, one that can be picked or typed."""
     if choices is None:
         return gr.Textbox(**options)
-    return gr.Dropdown(choices=choices, allow_custom_value=True, **options)
+    return _pick(choices=choices, allow_custom_value=True, **options)
+
+
+def _pick(**options: Any) -> Any:
+    return gr.Dropdown(**({"elem_classes": ["pick"]} | options))
 
 
 _COMPONENTS: dict[Widget, Callable[..., Any]] = {
-    "model": gr.Dropdown,
+    "model": _pick,
     "line": _line,
     "lines": lambda **options: gr.Textbox(**({"lines": 2, "max_lines": 12, "min_width": 320} | options)),
-    "code": lambda **options: gr.Code(**({"lines": 6, "max_lines": 16} | options)),
+    "code": lambda **options: gr.Code(
+        **({"lines": 6, "max_lines": 16, "elem_classes": ["code-field"]} | options)
+    ),
     "number": gr.Number,
     "slider": gr.Slider,
-    "choice": gr.Dropdown,
+    "choice": _pick,
     "check": gr.Checkbox,
     "asset": asset_field,
     "texts": lambda **options: gr.Textbox(

@@ -147,7 +147,7 @@
     tell([error.message || "The file could not be read.", error.detail, error.hint].filter(Boolean).join(" "));
     return null;
   };
-  const upload = async (file) => (await post("page/uploads", file))?.id;
+  const upload = async (file) => (await post("api/uploads", file))?.id;
   const restore = async (file) => {
     const told = await post("page/recipe", file);
     if (!told) return;
@@ -234,8 +234,7 @@
   const drawn = new MutationObserver(() => {
     if (document.querySelector("[data-nav]")) { drawn.disconnect(); paint(); show(wanted()); status(); }
   });
-  document.addEventListener("DOMContentLoaded", () => {
-    begin();
-    drawn.observe(document.body, { childList: true, subtree: true });
-  });
+  const start = () => { begin(); drawn.observe(document.body, { childList: true, subtree: true }); };
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
 })();

@@ -92,7 +92,7 @@ class CodeView:
         self.blank = frame.html(EMPTY, elem_classes=["sheet"])
         self.code = gr.Code(
             elem_id="code-result",
-            elem_classes=["code-result"],
+            elem_classes=["code-field", "code-result"],
             show_label=False,
             interactive=False,
             visible=False,

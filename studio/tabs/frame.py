@@ -16,6 +16,7 @@ import gradio as gr
 
 from pipelines.errors import Problem, StudioError
 from pipelines.messages import parse_request
+from studio.auth import LOCAL_OWNER
 from studio.forms import FieldErrors, Form
 from studio.tabs import pieces
 
@@ -65,8 +66,8 @@ def bridge(name: str) -> Any:
 
 
 def owner_of(request: gr.Request | None) -> str:
-    """Whose jobs and files these are: who logged in, or "local" where no login is needed."""
-    return (getattr(request, "username", None) if request else None) or "local"
+    """Whose jobs and files these are: who logged in, or the one owner of a studio without login."""
+    return (getattr(request, "username", None) if request else None) or LOCAL_OWNER
 
 
 def asset(studio: Any, asset_id: str) -> Any:
@@ -150,8 +151,7 @@ class Desk:
         with gr.Column(elem_classes=["inputs"]):
             if prompt.pop("prompt_first", True):
                 self.form.build("prompt", **({"lines": 3, "max_lines": 10, "info": None} | prompt))
-            with gr.Column(elem_classes=["before-button"]):
-                yield
+            yield
             self.generate = gr.Button(
                 action,
                 variant="primary",
@@ -159,7 +159,9 @@ class Desk:
                 elem_id=f"generate-{self.modality}",
                 elem_classes=["generate"],
             )
-            self.examples = html(pieces.examples(self._spec(self.form.default_model())))
+            self.examples = html(
+                pieces.examples(self._spec(self.form.default_model())), elem_classes=["maybe"]
+            )
             self.form.build("model", info=None)
             self.note = html(pieces.model_note(self._spec(self.form.default_model())))
             with gr.Row(elem_classes=["knobs"]):
@@ -222,7 +224,7 @@ class Desk:
 
     # ---- sending --------------------------------------------------------------------------------------------------
 
-    def submit(self, jobs: list[str], *values: Any, request: gr.Request) -> list[Any]:
+    def submit(self, request: gr.Request, jobs: list[str], *values: Any) -> list[Any]:
         """Send what the form asks for. The validator has looked at it before, so what fails here is not the form's."""
         try:
             asked = self.form.request(values)

@@ -49,7 +49,7 @@ def picture(asset: Any, prompt: str) -> str:
     width, height = facts.get("width", 1), facts.get("height", 1)
     url = pieces.content_url(asset.id)
     return (
-        f'<figure class="picture"><img src="{url}" alt="{escape(prompt)}" width="{width}" height="{height}"'
+        f'<figure class="picture" style="--ratio:{width / height:.4f}"><img src="{url}" alt="{escape(prompt)}" width="{width}" height="{height}"'
         f' data-act="zoom" data-asset="{asset.id}" draggable="true" tabindex="0"></figure>'
     )
 
@@ -57,7 +57,8 @@ def picture(asset: Any, prompt: str) -> str:
 def developing(update: Any, request: Any) -> str:
     """The picture being made: its preview, or paper still white."""
     source = pieces.preview(update.progress.preview if update.progress else None)
-    shape = f'style="aspect-ratio:{request.width}/{request.height}"'
+    ratio = request.width / request.height
+    shape = f'style="--ratio:{ratio:.4f};aspect-ratio:{ratio:.4f}"'
     if not source:
         return f'<figure class="picture blank" {shape}></figure>'
     return f'<figure class="picture live" {shape}><img src="{source}" alt="Preview"></figure>'

@@ -25,16 +25,22 @@ def build(studio: Any) -> None:
     with frame.pane("library", "Library"):
         with gr.Row(elem_classes=["filters"]):
             text = gr.Textbox(
-                label="Search", placeholder="Words of the prompt, a tag, a seed", elem_id="library-search"
+                label="Search",
+                placeholder="Words of the prompt, a tag, a seed",
+                elem_id="library-search",
+                min_width=280,
             )
             kind = gr.Dropdown(
-                [("All kinds", ""), *[(name.capitalize(), name) for name in MODALITIES]],
+                elem_classes=["pick"],
+                choices=[("All kinds", ""), *[(name.capitalize(), name) for name in MODALITIES]],
                 value="",
                 label="Kind",
             )
-            model = gr.Dropdown([("All models", "")], value="", label="Model")
-            when = gr.Dropdown(list(TIMES), value="Any time", label="Made")
-            place = gr.Dropdown(list(PLACES), value=PLACES[0], label="Show", elem_id="library-place")
+            model = gr.Dropdown(elem_classes=["pick"], choices=[("All models", "")], value="", label="Model")
+            when = gr.Dropdown(list(TIMES), elem_classes=["pick"], value="Any time", label="Made")
+            place = gr.Dropdown(
+                list(PLACES), elem_classes=["pick"], value=PLACES[0], label="Show", elem_id="library-place"
+            )
         with gr.Row(elem_classes=["shelf"]):
             grid = frame.html(elem_id="library-grid")
             detail = frame.html(elem_classes=["detail"], elem_id="library-detail")
@@ -60,22 +66,22 @@ class Shelf:
     def __init__(self, studio: Any) -> None:
         self.studio, self.library = studio, studio.library
 
-    def refresh(self, opened: str, shown: int, *filters: Any, request: gr.Request) -> list[Any]:
+    def refresh(self, request: gr.Request, opened: str, shown: int, *filters: Any) -> list[Any]:
         return self._screen(opened, shown, filters, request)
 
-    def filter(self, opened: str, shown: int, *filters: Any, request: gr.Request) -> list[Any]:
+    def filter(self, request: gr.Request, opened: str, shown: int, *filters: Any) -> list[Any]:
         return self._screen(opened, PAGE, filters, request)
 
-    def more(self, opened: str, shown: int, *filters: Any, request: gr.Request) -> list[Any]:
+    def more(self, request: gr.Request, opened: str, shown: int, *filters: Any) -> list[Any]:
         return self._screen(opened, shown + PAGE, filters, request)
 
     def open(
-        self, opened: str, shown: int, *filters: Any, event: gr.EventData, request: gr.Request
+        self, event: gr.EventData, request: gr.Request, opened: str, shown: int, *filters: Any
     ) -> list[Any]:
         return self._screen(str(event._data.get("asset", "")), shown, filters, request)
 
     def change(
-        self, opened: str, shown: int, *filters: Any, event: gr.EventData, request: gr.Request
+        self, event: gr.EventData, request: gr.Request, opened: str, shown: int, *filters: Any
     ) -> list[Any]:
         """Star, tag, trash, restore or delete one asset, as the button says."""
         asset_id, do = str(event._data.get("asset", "")), event._data.get("do")

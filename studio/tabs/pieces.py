@@ -105,7 +105,7 @@ def examples(spec: ModelSpec | None) -> str:
     if spec is None or not spec.examples:
         return ""
     chips = "".join(
-        button(text, "fill", "chip example", text, fill={"prompt": text}) for text in spec.examples[:4]
+        button(text, "fill", "chip example", text, fill={"prompt": text}) for text in spec.examples[:3]
     )
     return f'<div class="examples"><span class="lead">Try</span>{chips}</div>'
 

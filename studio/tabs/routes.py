@@ -1,14 +1,12 @@
-"""What only the page's own script asks: the engine's state, and files dropped onto the page."""
+"""What only the page's own script asks: the engine's state, and the settings inside a dropped file."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, UploadFile
+from fastapi import APIRouter, UploadFile
 from fastapi.responses import JSONResponse
 
-from studio.library import LibraryError
-from studio.tabs.frame import owner_of
 from studio.tabs.library import restored
 
 MAX_DROP = 200 << 20  # bytes of a file dropped for its settings
@@ -29,25 +27,15 @@ def router(studio: Any) -> APIRouter:
             text = f"{running} running" + (f", {waiting} waiting" if waiting else "")
         return {"state": state, "text": text, "detail": str(told.get("device") or "")}
 
-    @routes.post("/uploads")
-    def upload(file: UploadFile, request: Request) -> Any:
-        try:
-            asset = studio.library.add_upload(file.file.read(), file.filename or "upload", owner_of(request))
-        except LibraryError as error:
-            return refused(400, error.message, error.detail, error.hint)
-        return {"id": asset.id, "kind": asset.kind}
-
     @routes.post("/recipe")
     def recipe(file: UploadFile) -> Any:
         found = restored(studio, file.file.read(MAX_DROP), file.filename or "")
         if found is None:
-            return refused(
-                404, f"No settings were found in {file.filename}.", "", "Drop a file a studio has made."
-            )
+            told = {
+                "message": f"No settings were found in {file.filename}.",
+                "hint": "Drop a file a studio has made.",
+            }
+            return JSONResponse({"error": told}, status_code=404)
         return found
 
     return routes
-
-
-def refused(status: int, message: str, detail: str, hint: str) -> JSONResponse:
-    return JSONResponse({"error": {"message": message, "detail": detail, "hint": hint}}, status_code=status)

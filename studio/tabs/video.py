@@ -46,7 +46,9 @@ class VideoView:
         else:
             shown = f'<img src="{url}" alt="{alt}">'
         told = frame.about(self.studio, job, [asset])
-        return [f'<div class="screen">{shown}</div>{told}{actions(update) if job.is_over else ""}']
+        return [
+            f'<div class="screen" style="--ratio:{job.request.width / job.request.height:.4f}">{shown}</div>{told}{actions(update) if job.is_over else ""}'
+        ]
 
 
 def actions(update: Any) -> str:
