@@ -225,7 +225,7 @@ class VideoRequest(DiffusionRequest):
         le=60.0,
     )
     transition: Literal["travel", "cut"] = knob(
-        "travel", "Between two lines: travel smoothly, or cut.", simple=True
+        "travel", "Between two lines: travel smoothly, or cut."
     )
     camera: Literal["still", "zoom_in", "zoom_out", "pan_left", "pan_right"] = knob(
         "still", "Camera move.", simple=True
