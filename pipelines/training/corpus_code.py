@@ -36,31 +36,19 @@ ARGUMENTS = {
 }
 SECOND = ("other", "b", "second", "target", "y", "count", "base", "wanted")
 SKIPPED = (
-    "test",
-    "tests",
-    "idlelib",
-    "lib2to3",
-    "turtledemo",
-    "encodings",
-    "pydoc_data",
-    "site-packages",
+    "test", "tests", "idlelib", "lib2to3", "turtledemo", "encodings", "pydoc_data", "site-packages",
     "ensurepip",
-)
+)  # fmt: skip
 HELD_OUT_MODULES = (
-    "textwrap.py",
-    "shlex.py",
-    "statistics.py",
-    "calendar.py",
-    "fractions.py",
-    "csv.py",
-    "bisect.py",
+    "textwrap.py", "shlex.py", "statistics.py", "calendar.py", "fractions.py", "csv.py", "bisect.py",
     "queue.py",
-)
+)  # fmt: skip
 LARGEST_MODULE = 90_000  # characters; the tables above that teach little
 
 ASKING = (
-    "Write a Python function that {wish}", "Write a Python function {f} that {wish}", "write a python function that {wish}",
-    "Write a function that {wish}", "Create a Python function that {wish}", "I need a Python function that {wish}",
+    "Write a Python function that {wish}", "Write a Python function {f} that {wish}",
+    "write a python function that {wish}", "Write a function that {wish}",
+    "Create a Python function that {wish}", "I need a Python function that {wish}",
     "Write a Python function called {f} that {wish}", "Implement a Python function that {wish}",
     "Please write a Python function that {wish}.", "Write a Python function that {wish}.",
 )  # fmt: skip

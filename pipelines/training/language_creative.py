@@ -5,7 +5,10 @@ from pipelines.training.language_words import HOBBIES, Pen, listed, with_article
 from pipelines.training.world import COLOURED, OBJECT_COLOURS, OBJECT_PLACES, SEASONAL, WORDS
 
 _SCENES = ["{a_animal} {doing} [in/near] {place}", "{a_animal} {doing}", "our {noun} [in/from] {place}", "the {noun} at {time}", "{time} in {place}", "{name} {doing}", "{name} and {other} [at/near] the {noun}", "my {adjective} {noun}", "{hobby} [with/and] {name}", "{adjective} {noun} in {place}", "{a_noun} on the table", "the first {noun} of the year"]  # fmt: skip
-_ANIMALS = ["cat", "dog", "fox", "robot", "dragon", "bear", "owl", "penguin", "rabbit", "hedgehog", "whale", "tiger", "duck", "horse", "mouse", "squirrel", "turtle", "wolf", "frog", "bee"]
+_ANIMALS = [
+    "cat", "dog", "fox", "robot", "dragon", "bear", "owl", "penguin", "rabbit", "hedgehog", "whale", "tiger",
+    "duck", "horse", "mouse", "squirrel", "turtle", "wolf", "frog", "bee",
+]  # fmt: skip
 _DOING = ["sleeping in the sun", "drinking tea", "reading a book", "playing the piano", "riding a bicycle", "dancing in the rain", "eating cake", "watching the stars", "jumping over a fence", "learning to swim", "baking bread", "looking at the sea", "playing chess", "wearing a red hat"]  # fmt: skip
 _TIMES = ["sunset", "sunrise", "midnight", "noon", "breakfast", "dawn"]
 _MOODS = {
@@ -45,7 +48,10 @@ def caption(pen: Pen) -> Made:
     return asked, answer + "\n" + " ".join(f"#{tag}" for tag in tags), (scene,)
 
 
-_ADJECTIVES = ["old", "new", "little", "favourite", "secret", "red", "golden", "quiet", "cosy", "wild", "tiny", "bright", "happy", "sleepy", "brave", "lost", "lonely", "curious"]
+_ADJECTIVES = [
+    "old", "new", "little", "favourite", "secret", "red", "golden", "quiet", "cosy", "wild", "tiny",
+    "bright", "happy", "sleepy", "brave", "lost", "lonely", "curious",
+]  # fmt: skip
 _TRADES = {
     "bakery": "bread:warm:bake", "café": "coffee:cosy:brew", "coffee shop": "coffee:fresh:roast", "florist": "flowers:bright:bloom",
     "bookshop": "stories:quiet:read", "gym": "energy:strong:move", "hotel": "sleep:soft:rest", "pizzeria": "pizza:hot:share",
@@ -88,7 +94,11 @@ def slogan(pen: Pen) -> Made:
 
 
 _ROLES = ["clockmaker", "sailor", "baker", "detective", "gardener", "painter", "astronaut", "teacher", "thief", "inventor", "librarian", "musician", "doctor", "king", "queen", "witch", "knight", "shepherd", "fisherman", "postman", "pilot", "diver", "student", "cook", "beekeeper", "tailor", "lighthouse keeper", "train driver", "magician", "robot", "dragon", "fox", "cat"]  # fmt: skip
-_WHO = ["who {v} [a/the] {n}", "who learns to {v2}", "who is afraid of {n}", "who cannot sleep", "who talks to {n}", "who dreams of {n}", "who lost [a/the] {n}", "who lives in a {n}", "who collects [old/strange] things", "who wants to see {p}"]
+_WHO = [
+    "who {v} [a/the] {n}", "who learns to {v2}", "who is afraid of {n}", "who cannot sleep",
+    "who talks to {n}", "who dreams of {n}", "who lost [a/the] {n}", "who lives in a {n}",
+    "who collects [old/strange] things", "who wants to see {p}",
+]  # fmt: skip
 _STORY = {
     "mystery": (
         "Nobody in {p} spoke about it, but everyone knew.|The letter arrived without a stamp and without a name.|It was the third night that the lights went out.",

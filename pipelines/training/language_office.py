@@ -290,8 +290,19 @@ def report(pen: Pen) -> Made:
     return asked, "\n".join(lines), (s, f"{count}. Conclusion", *([reader] if with_reader else []))
 
 
-_PRODUCTS = ["mug", "bottle", "vase", "lamp", "chair", "backpack", "notebook", "sneaker", "watch", "candle", "kettle", "teapot", "blanket", "pillow", "umbrella", "desk", "pen", "headphones", "speaker", "bicycle", "tent", "jacket", "scarf", "wallet", "sofa", "knife", "pan", "toaster", "camera", "drone", "keyboard", "soap", "chocolate", "jam", "coffee"]
-_FEATURES = ["light", "waterproof", "made of cork", "made of glass", "made by hand", "easy to clean", "foldable", "very quiet", "made from recycled paper", "full of colour", "ready in seconds", "small enough for every bag", "made in {p}", "available in {n} colours", "warm and soft", "rechargeable", "strong as steel", "made of oak", "good for the planet", "made to last", "easy to repair", "safe for children", "fast", "simple to use", "scratch-proof"]
+_PRODUCTS = [
+    "mug", "bottle", "vase", "lamp", "chair", "backpack", "notebook", "sneaker", "watch", "candle", "kettle",
+    "teapot", "blanket", "pillow", "umbrella", "desk", "pen", "headphones", "speaker", "bicycle", "tent",
+    "jacket", "scarf", "wallet", "sofa", "knife", "pan", "toaster", "camera", "drone", "keyboard", "soap",
+    "chocolate", "jam", "coffee",
+]  # fmt: skip
+_FEATURES = [
+    "light", "waterproof", "made of cork", "made of glass", "made by hand", "easy to clean", "foldable",
+    "very quiet", "made from recycled paper", "full of colour", "ready in seconds",
+    "small enough for every bag", "made in {p}", "available in {n} colours", "warm and soft", "rechargeable",
+    "strong as steel", "made of oak", "good for the planet", "made to last", "easy to repair",
+    "safe for children", "fast", "simple to use", "scratch-proof",
+]  # fmt: skip
 
 
 def product(pen: Pen) -> Made:
@@ -322,16 +333,23 @@ def product(pen: Pen) -> Made:
     )  # fmt: skip
     title = name or f"The {thing}"
     lead = pen.say(
-        ["Meet {name}, the {thing} for {who}.", "{name} is a {thing} made for {who}.", "Say hello to {name}, your new {thing} for {who}."][pen.rng.randrange(3)],
+        [
+            "Meet {name}, the {thing} for {who}.",
+            "{name} is a {thing} made for {who}.",
+            "Say hello to {name}, your new {thing} for {who}.",
+        ][pen.rng.randrange(3)],
         name=name or "our favourite",
         thing=thing,
         who=who
         or pen.say("every day", "home and travel", "people who love good things", "the small joys of life"),
     )
     close = pen.say(
-        ["Try it once and you will not want to be without it.", "Made with care, from the first idea to the last detail.", "A little luxury that you will use every day.", "Simple, honest and a pleasure to use."][
-            pen.rng.randrange(4)
-        ]
+        [
+            "Try it once and you will not want to be without it.",
+            "Made with care, from the first idea to the last detail.",
+            "A little luxury that you will use every day.",
+            "Simple, honest and a pleasure to use.",
+        ][pen.rng.randrange(4)]
     )
     bullets = [f"- {f}" for f in features]
     answer = "\n".join([title, "", lead, "", *bullets, "", close, *([f"Now for {price}."] if price else [])])
@@ -345,7 +363,10 @@ def product(pen: Pen) -> Made:
     return asked, answer, tuple(facts)
 
 
-_AUDIENCE = ["students", "families", "travellers", "small offices", "tea lovers", "gardeners", "beginners", "children", "night owls", "runners", "artists", "cooks"]
+_AUDIENCE = [
+    "students", "families", "travellers", "small offices", "tea lovers", "gardeners", "beginners",
+    "children", "night owls", "runners", "artists", "cooks",
+]  # fmt: skip
 
 
 def summary(pen: Pen) -> Made:
@@ -466,14 +487,25 @@ def _change(pen: Pen) -> tuple[str, str, tuple[str, ...]]:
     return passage, short, (topic, reason, when, who)
 
 
-_KINDS = ["flower", "book", "bread", "wine", "music", "dance", "bicycle", "cheese", "film", "garden", "tea", "toy", "kite", "pottery", "chess", "fish", "apple", "jazz", "cooking", "craft"]
+_KINDS = [
+    "flower", "book", "bread", "wine", "music", "dance", "bicycle", "cheese", "film", "garden", "tea", "toy",
+    "kite", "pottery", "chess", "fish", "apple", "jazz", "cooking", "craft",
+]  # fmt: skip
 _FILLERS = (
     "The weather was fine.", "Many people were surprised.", "The local paper wrote about it.", "It had taken years to prepare.",
     "Nobody had expected this.", "There was music and cake.", "Some neighbours were not happy at first.", "The mayor was pleased.",
     "It was a long discussion.", "Everyone is curious about what comes next.",
 )  # fmt: skip
 
-_TITLES = ["A short guide to {s}", "The quiet joy of {s}", "Everything we learned from {s}", "Beyond {s}", "Inside the world of {s}", "In praise of {s}", "Ten small lessons about {s}", "How to get started with {s}", "Five myths about {s}", "The future of {s}", "The hidden side of {s}", "Life with {s}", "A love letter to {s}", "What nobody tells you about {s}", "First steps with {s}", "Rethinking {s}", "The secrets of {s}", "One year of {s}", "Small steps, big changes: {s}", "Stories about {s}", "A fresh look at {s}", "Questions and answers about {s}", "The art of {s}", "Why we need {s}", "Falling in love with {s}", "Mistakes to avoid with {s}"]
+_TITLES = [
+    "A short guide to {s}", "The quiet joy of {s}", "Everything we learned from {s}", "Beyond {s}",
+    "Inside the world of {s}", "In praise of {s}", "Ten small lessons about {s}",
+    "How to get started with {s}", "Five myths about {s}", "The future of {s}", "The hidden side of {s}",
+    "Life with {s}", "A love letter to {s}", "What nobody tells you about {s}", "First steps with {s}",
+    "Rethinking {s}", "The secrets of {s}", "One year of {s}", "Small steps, big changes: {s}",
+    "Stories about {s}", "A fresh look at {s}", "Questions and answers about {s}", "The art of {s}",
+    "Why we need {s}", "Falling in love with {s}", "Mistakes to avoid with {s}",
+]  # fmt: skip
 
 
 def titles(pen: Pen) -> Made:
@@ -483,12 +515,12 @@ def titles(pen: Pen) -> Made:
     n = pen.rng.choice((str(count), NUMBER_WORDS[count])) if named else "some"
     form = pen.say("blog post", "book", "talk", "article", "video", "podcast", "magazine story", "newsletter")
     asked = pen.ask(
-        "[Give me/Suggest/Find/Write] {n} title ideas for a {form} [about/on] {s}{dot}",
-        "{n} [titles/title ideas] for a {form} [about/on] {s}",
-        "[I need/Think of/Please suggest] {n} titles for [a/my] {form} about {s}{dot}",
+        "[Give me/Suggest/Find/Write] {n} title ideas for {af} [about/on] {s}{dot}",
+        "{n} [titles/title ideas] for {af} [about/on] {s}",
+        "[I need/Think of/Please suggest] {n} titles for my {form} about {s}{dot}",
         "[What could I call/How could I name] my {form} about {s}? Give me {n} ideas.",
-        "[Come up with/Invent] {n} [titles/headlines] for a {form} about {s}{dot}",
-        n=n, form=form, s=s, dot=pen.rng.choice((".", "")),
+        "[Come up with/Invent] {n} [titles/headlines] for {af} about {s}{dot}",
+        n=n, form=form, af=with_article(form), s=s, dot=pen.rng.choice((".", "")),
     )  # fmt: skip
     chosen = pen.rng.sample(_TITLES, count)
     answer = "\n".join(f"{i}. {pen.say(t, s=s)}" for i, t in enumerate(chosen, 1))

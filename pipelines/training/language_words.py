@@ -10,20 +10,93 @@ from collections.abc import Sequence
 
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 
-FIRST_NAMES = ["Anna", "Ben", "Clara", "David", "Elena", "Felix", "Grace", "Hugo", "Ines", "Jonas", "Karin", "Leo", "Maria", "Nils", "Olga", "Paul", "Rosa", "Samir", "Tara", "Umar", "Vera", "Walter", "Yuki", "Zoe", "Aisha", "Boris", "Carmen", "Daniel", "Emma", "Farid", "Gina", "Hana", "Ivan", "Julia", "Kofi", "Lena", "Marco", "Nadia", "Oscar", "Priya", "Rafael", "Sofia", "Tom", "Ulla", "Victor", "Wanda", "Xenia", "Yusuf", "Amir", "Bella", "Chen", "Dora", "Erik", "Fatima", "Georg", "Helen", "Igor", "Jana", "Kenji", "Laura", "Mateo", "Nora", "Omar", "Petra", "Quinn", "Ruth", "Stefan", "Tina", "Uwe", "Viola", "Will", "Yara", "Adam", "Bianca", "Carl", "Diana", "Elias", "Fiona", "Greta", "Henry", "Isabel", "Jack", "Kira", "Lucas", "Mona", "Noah", "Otto", "Pia", "Robin", "Sara", "Theo", "Alice", "Bruno", "Cora", "Dmitri", "Esther", "Frank", "Gloria", "Hassan", "Iris", "James", "Kate", "Liam", "Mira", "Nina", "Oliver", "Philip", "Rita", "Simon", "Teresa", "Sam", "Mark", "Lisa", "John", "Peter", "Max", "Eva", "Jane", "Mary", "Alex"]
-LAST_NAMES = ["Okoro", "Berg", "Tanaka", "Rossi", "Novak", "Silva", "Weber", "Haddad", "Moreau", "Larsen", "Kaya", "Ortiz", "Brandt", "Fischer", "Costa", "Lind", "Patel", "Nguyen", "Keller", "Murphy", "Santos", "Young", "Varga", "Meyer", "Dubois", "Petrov", "Adams", "Clarke", "Hughes", "Sato", "Lopez", "Winter", "Stone", "Baker", "Miller"]
-PLACES = ["Berlin", "Leeds", "Porto", "Oslo", "Kyoto", "Lima", "Ghent", "Turin", "Cork", "Graz", "Lyon", "Malmo", "Split", "Bristol", "Boston", "Denver", "Perth", "Nairobi", "Cairo", "Lagos", "Delhi", "Seoul", "Hanoi", "Quito", "Madrid", "Vienna", "Prague", "Riga", "Basel", "Bergen", "Hamburg", "Dublin", "Austin", "Toronto", "Paris", "London", "Rome", "Athens", "Lisbon", "Chicago", "Sydney", "Dakar", "Tunis", "Bath", "York", "Zurich", "Geneva", "Milan", "Seville", "Krakow"]
-NOUNS = ["delivery", "invoice", "budget", "meeting", "report", "website", "contract", "printer", "project", "schedule", "order", "workshop", "training", "presentation", "newsletter", "garden", "kitchen", "heater", "bicycle", "laptop", "survey", "audit", "parking", "office", "warehouse", "catalogue", "conference", "brochure", "elevator", "server", "backup", "password", "roof", "window", "contest", "festival", "concert", "exhibition", "library", "museum", "playground", "fence", "bridge", "river", "harbour", "market", "bakery", "coffee", "tea", "bread", "soup", "honey", "cheese", "recipe", "menu", "camera", "lamp", "chair", "table", "sofa", "carpet", "curtain", "mirror", "clock", "piano", "guitar", "violin", "choir", "theatre", "film", "podcast", "novel", "poem", "diary", "map", "journey", "holiday", "hike", "camping", "train", "bus", "ferry", "airport", "hotel", "ticket", "passport", "luggage", "insurance", "tax", "salary", "holiday", "calendar", "deadline", "launch", "prototype", "design", "logo", "poster", "banner", "app", "database", "network", "robot", "sensor", "battery", "engine", "solar-panel", "windmill", "forest", "lake", "mountain", "island", "beach", "desert", "storm", "snow", "winter", "summer", "spring", "autumn", "puppy", "kitten", "parrot", "horse", "goat", "turtle", "owl", "fox", "rabbit", "beehive", "greenhouse", "compost", "tomato", "pumpkin", "apple", "cherry", "football", "tennis", "chess", "running", "yoga", "swimming", "climbing", "sailing", "painting", "pottery", "knitting", "drawing", "photography", "school", "exam", "lesson", "homework", "teacher", "class", "language", "history", "science", "mathematics", "music", "dance", "neighbour", "family", "birthday", "wedding", "anniversary", "reunion", "picnic", "barbecue", "breakfast", "dinner", "party", "surprise", "gift", "letter", "parcel", "key", "door", "stairs", "cellar", "attic", "balcony", "lawn", "hedge", "pond", "fountain", "statue", "lighthouse", "castle", "tower", "tunnel", "road", "traffic"]
-ADJECTIVES = ["new", "old", "late", "early", "broken", "missing", "urgent", "small", "big", "annual", "weekly", "monthly", "final", "first", "second", "next", "last", "shared", "local", "summer", "winter", "green", "blue", "red", "quiet", "noisy", "digital", "wooden", "free", "cheap", "expensive", "simple", "secret", "lost", "open", "yearly", "daily", "revised", "updated", "planned", "cancelled", "delayed", "improved", "unpaid", "damaged", "extra", "special", "public", "private"]
-GERUNDS = ["moving", "cleaning", "repairing", "planning", "painting", "buying", "selling", "testing", "changing", "closing", "opening", "renting", "sharing", "saving", "organising", "learning", "improving", "ordering", "checking", "protecting", "measuring"]
-GROUPS = ["the team", "the customers", "new colleagues", "the whole family", "beginners", "children", "students", "visitors", "the neighbours", "our partners", "the board", "volunteers", "parents", "small companies", "the club", "travellers", "seniors"]
-STATES = ["broken", "late", "sold out", "too small", "closed", "damaged", "not ready", "fully booked", "too expensive", "missing", "overloaded"]
-HOBBIES = ["hiking", "baking", "chess", "jazz", "old maps", "gardening", "cycling", "football", "knitting", "photography", "sailing", "board games", "cats", "dogs", "astronomy", "pottery", "tea", "crime novels", "running", "swimming", "painting", "birds", "trains", "cooking", "dancing", "puzzles", "surfing", "yoga", "skiing", "climbing", "classical music", "fishing", "coffee", "travelling", "science fiction", "drawing", "tennis", "camping"]
+FIRST_NAMES = [
+    "Anna", "Ben", "Clara", "David", "Elena", "Felix", "Grace", "Hugo", "Ines", "Jonas", "Karin", "Leo",
+    "Maria", "Nils", "Olga", "Paul", "Rosa", "Samir", "Tara", "Umar", "Vera", "Walter", "Yuki", "Zoe",
+    "Aisha", "Boris", "Carmen", "Daniel", "Emma", "Farid", "Gina", "Hana", "Ivan", "Julia", "Kofi", "Lena",
+    "Marco", "Nadia", "Oscar", "Priya", "Rafael", "Sofia", "Tom", "Ulla", "Victor", "Wanda", "Xenia",
+    "Yusuf", "Amir", "Bella", "Chen", "Dora", "Erik", "Fatima", "Georg", "Helen", "Igor", "Jana", "Kenji",
+    "Laura", "Mateo", "Nora", "Omar", "Petra", "Quinn", "Ruth", "Stefan", "Tina", "Uwe", "Viola", "Will",
+    "Yara", "Adam", "Bianca", "Carl", "Diana", "Elias", "Fiona", "Greta", "Henry", "Isabel", "Jack", "Kira",
+    "Lucas", "Mona", "Noah", "Otto", "Pia", "Robin", "Sara", "Theo", "Alice", "Bruno", "Cora", "Dmitri",
+    "Esther", "Frank", "Gloria", "Hassan", "Iris", "James", "Kate", "Liam", "Mira", "Nina", "Oliver",
+    "Philip", "Rita", "Simon", "Teresa", "Sam", "Mark", "Lisa", "John", "Peter", "Max", "Eva", "Jane",
+    "Mary", "Alex",
+]  # fmt: skip
+LAST_NAMES = [
+    "Okoro", "Berg", "Tanaka", "Rossi", "Novak", "Silva", "Weber", "Haddad", "Moreau", "Larsen", "Kaya",
+    "Ortiz", "Brandt", "Fischer", "Costa", "Lind", "Patel", "Nguyen", "Keller", "Murphy", "Santos", "Young",
+    "Varga", "Meyer", "Dubois", "Petrov", "Adams", "Clarke", "Hughes", "Sato", "Lopez", "Winter", "Stone",
+    "Baker", "Miller",
+]  # fmt: skip
+PLACES = [
+    "Berlin", "Leeds", "Porto", "Oslo", "Kyoto", "Lima", "Ghent", "Turin", "Cork", "Graz", "Lyon", "Malmo",
+    "Split", "Bristol", "Boston", "Denver", "Perth", "Nairobi", "Cairo", "Lagos", "Delhi", "Seoul", "Hanoi",
+    "Quito", "Madrid", "Vienna", "Prague", "Riga", "Basel", "Bergen", "Hamburg", "Dublin", "Austin",
+    "Toronto", "Paris", "London", "Rome", "Athens", "Lisbon", "Chicago", "Sydney", "Dakar", "Tunis", "Bath",
+    "York", "Zurich", "Geneva", "Milan", "Seville", "Krakow",
+]  # fmt: skip
+NOUNS = [
+    "delivery", "invoice", "budget", "meeting", "report", "website", "contract", "printer", "project",
+    "schedule", "order", "workshop", "training", "presentation", "newsletter", "garden", "kitchen", "heater",
+    "bicycle", "laptop", "survey", "audit", "parking", "office", "warehouse", "catalogue", "conference",
+    "brochure", "elevator", "server", "backup", "password", "roof", "window", "contest", "festival",
+    "concert", "exhibition", "library", "museum", "playground", "fence", "bridge", "river", "harbour",
+    "market", "bakery", "coffee", "tea", "bread", "soup", "honey", "cheese", "recipe", "menu", "camera",
+    "lamp", "chair", "table", "sofa", "carpet", "curtain", "mirror", "clock", "piano", "guitar", "violin",
+    "choir", "theatre", "film", "podcast", "novel", "poem", "diary", "map", "journey", "holiday", "hike",
+    "camping", "train", "bus", "ferry", "airport", "hotel", "ticket", "passport", "luggage", "insurance",
+    "tax", "salary", "holiday", "calendar", "deadline", "launch", "prototype", "design", "logo", "poster",
+    "banner", "app", "database", "network", "robot", "sensor", "battery", "engine", "solar-panel",
+    "windmill", "forest", "lake", "mountain", "island", "beach", "desert", "storm", "snow", "winter",
+    "summer", "spring", "autumn", "puppy", "kitten", "parrot", "horse", "goat", "turtle", "owl", "fox",
+    "rabbit", "beehive", "greenhouse", "compost", "tomato", "pumpkin", "apple", "cherry", "football",
+    "tennis", "chess", "running", "yoga", "swimming", "climbing", "sailing", "painting", "pottery",
+    "knitting", "drawing", "photography", "school", "exam", "lesson", "homework", "teacher", "class",
+    "language", "history", "science", "mathematics", "music", "dance", "neighbour", "family", "birthday",
+    "wedding", "anniversary", "reunion", "picnic", "barbecue", "breakfast", "dinner", "party", "surprise",
+    "gift", "letter", "parcel", "key", "door", "stairs", "cellar", "attic", "balcony", "lawn", "hedge",
+    "pond", "fountain", "statue", "lighthouse", "castle", "tower", "tunnel", "road", "traffic",
+]  # fmt: skip
+ADJECTIVES = [
+    "new", "old", "late", "early", "broken", "missing", "urgent", "small", "big", "annual", "weekly",
+    "monthly", "final", "first", "second", "next", "last", "shared", "local", "summer", "winter", "green",
+    "blue", "red", "quiet", "noisy", "digital", "wooden", "free", "cheap", "expensive", "simple", "secret",
+    "lost", "open", "yearly", "daily", "revised", "updated", "planned", "cancelled", "delayed", "improved",
+    "unpaid", "damaged", "extra", "special", "public", "private",
+]  # fmt: skip
+GERUNDS = [
+    "moving", "cleaning", "repairing", "planning", "painting", "buying", "selling", "testing", "changing",
+    "closing", "opening", "renting", "sharing", "saving", "organising", "learning", "improving", "ordering",
+    "checking", "protecting", "measuring",
+]  # fmt: skip
+GROUPS = [
+    "the team", "the customers", "new colleagues", "the whole family", "beginners", "children", "students",
+    "visitors", "the neighbours", "our partners", "the board", "volunteers", "parents", "small companies",
+    "the club", "travellers", "seniors",
+]  # fmt: skip
+STATES = [
+    "broken", "late", "sold out", "too small", "closed", "damaged", "not ready", "fully booked",
+    "too expensive", "missing", "overloaded",
+]  # fmt: skip
+HOBBIES = [
+    "hiking", "baking", "chess", "jazz", "old maps", "gardening", "cycling", "football", "knitting",
+    "photography", "sailing", "board games", "cats", "dogs", "astronomy", "pottery", "tea", "crime novels",
+    "running", "swimming", "painting", "birds", "trains", "cooking", "dancing", "puzzles", "surfing", "yoga",
+    "skiing", "climbing", "classical music", "fishing", "coffee", "travelling", "science fiction", "drawing",
+    "tennis", "camping",
+]  # fmt: skip
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+MONTHS = [
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
+]  # fmt: skip
 NUMBER_WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
 
-_ONSETS = ["b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pr", "qu", "r", "s", "st", "t", "tr", "v", "w", "z", "th", "sh"]
+_ONSETS = [
+    "b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pr",
+    "qu", "r", "s", "st", "t", "tr", "v", "w", "z", "th", "sh",
+]  # fmt: skip
 _VOWELS = ["a", "e", "i", "o", "u", "ai", "ea", "ee", "ia", "io", "oa", "ou"]
 _CODAS = ["", "", "", "n", "l", "r", "s", "m", "x", "nd", "rt", "ck", "th"]
 
@@ -173,13 +246,8 @@ class Pen:
         )  # fmt: skip
 
     def several(self, options: Sequence[str], count: int) -> list[str]:
-        """Different entries of one list."""
-        found: list[str] = []
-        while len(found) < count:
-            option = self.pick(options)
-            if option not in found:
-                found.append(option)
-        return found
+        """Different entries of one list, in any order."""
+        return self.rng.sample(list(options), count)
 
 
 def listed(items: Sequence[str]) -> str:

@@ -1,0 +1,132 @@
+"""The starter language models: their data vary, their tokens lose nothing, and their folders open like any other model's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+
+from pipelines.training import corpus_code, corpus_text, language
+from pipelines.training.evaluate_language import loops, parses, solved, well_formed
+from pipelines.training.language import END, FIM, Shape
+from pipelines.training.ngram import NGram
+
+STRANGE = "Füße 北京 🙂\tdef f(x):\n    return x[1:]\n\n12345 naïve"
+SHAPE = Shape(vocabulary=600, hidden=64, layers=2, heads=4, intermediate=96, row=128)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    texts = (m["content"] for n in range(200) for m in corpus_text.conversation(n))
+    return language.train_tokenizer(texts, SHAPE.vocabulary)
+
+
+def test_an_example_is_the_same_every_time_and_others_differ() -> None:
+    assert corpus_text.example(5) == corpus_text.example(5)
+    assert len({corpus_text.example(n).instruction for n in range(400)}) > 385
+
+
+@pytest.mark.parametrize("kind", corpus_text.MAKERS)
+@pytest.mark.parametrize("held_out", [False, True])
+def test_a_good_answer_carries_every_fact_in_the_right_form(kind: str, held_out: bool) -> None:
+    for number in range(40):
+        example = corpus_text.example(number, held_out=held_out, kind=kind)
+        assert all(fact.lower() in example.answer.lower() for fact in example.facts), example
+        assert well_formed(example, example.answer), example
+        assert not loops(example.answer)
+
+
+def test_names_kept_for_evaluation_are_not_in_training() -> None:
+    from pipelines.training.language_words import FIRST_NAMES
+
+    kept = {name for place, name in enumerate(FIRST_NAMES) if place % 8 == 5}
+    trained = (
+        " ".join(corpus_text.example(n, kind="message").instruction for n in range(500))
+        .replace(".", "")
+        .replace(",", "")
+        .split()
+    )
+    assert not kept & set(trained)
+
+
+def test_the_benchmark_accepts_every_answer_of_the_code_corpus() -> None:
+    for kind in ("write", "fix", "find_bugs", "explain", "tests", "translate"):
+        for number in range(25):
+            task = corpus_code.task(number, kind=kind)
+            assert solved(task, task.answer), task
+    assert not parses("```python\ndef f(:\n```")
+
+
+def test_the_benchmark_sees_a_bug_that_was_left_in() -> None:
+    task = corpus_code.task(3, kind="fix")
+    assert not solved(task, task.instruction.removeprefix("Fix this code:\n"))
+
+
+def test_any_text_survives_the_tokenizer(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert tokenizer.decode(tokenizer.encode(STRANGE)) == STRANGE
+    assert tokenizer.encode("2026") == [tokenizer.convert_tokens_to_ids(digit) for digit in "2026"]
+
+
+def test_training_rows_hold_the_words_of_the_chat_template(tokenizer: PreTrainedTokenizerFast) -> None:
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Hello!"},
+    ]
+    ids, learn = language.chat_piece(tokenizer, messages)
+    assert tokenizer.decode(ids) == tokenizer.apply_chat_template(messages, tokenize=False)
+    assert tokenizer.decode([i for i, wanted in zip(ids, learn, strict=True) if wanted]) == "Hello!<|im_end|>"
+
+
+def test_fill_in_the_middle_asks_with_both_sides_and_answers_with_the_gap(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    ids, learn = language.fim_piece(tokenizer, "a = ", "1", "\nb = 2")
+    text = tokenizer.decode(ids)
+    assert text == f"{FIM['prefix']}a = {FIM['suffix']}\nb = 2{FIM['middle']}1{END}"
+    assert len(learn) == len(ids)
+
+
+def test_a_row_is_full_and_learns_nothing_from_filling(tokenizer: PreTrainedTokenizerFast) -> None:
+    filler = tokenizer.convert_tokens_to_ids(END)
+    ids, learn = language.packed(
+        iter([([7] * 50, [1] * 50), ([8] * 60, [1] * 60), ([9] * 60, [1] * 60)]), 128, filler
+    )
+    assert len(ids) == len(learn) == 128
+    assert sum(learn) == 110
+    assert ids[50] == ids[111] == ids[127] == filler
+
+
+def test_an_untrained_model_continues_a_word_that_it_has_seen(tokenizer: PreTrainedTokenizerFast) -> None:
+    """The start that `_teach_copying` gives: on repeated nonsense, the second time is easier than the first."""
+    model = language.build_model(Shape(vocabulary=600, hidden=256, layers=2), tokenizer)
+    nonsense = torch.randint(20, 600, (4, 30), generator=torch.Generator().manual_seed(0))
+    ids = torch.cat([nonsense, nonsense], dim=1)
+    with torch.no_grad():
+        ranks = model(ids).logits[:, 30:-1].argsort(-1, descending=True).argsort(-1)
+    seen = ranks.gather(-1, ids[:, 31:, None]).float().median()
+    assert seen < 60  # chance is 300
+
+
+def test_the_folder_opens_with_the_auto_classes_and_writes(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    made = language.build_model(SHAPE, tokenizer)
+    language.save_folder(
+        made, tokenizer, tmp_path, {"temperature": 0.5, "top_p": 0.9}, {"licence": "CC0-1.0"}
+    )
+    model = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    opened = AutoTokenizer.from_pretrained(tmp_path)
+    assert opened.encode(STRANGE) == tokenizer.encode(STRANGE)
+    assert torch.allclose(model.lm_head.weight, made.lm_head.weight, atol=1e-3)
+    assert model.generation_config.temperature == 0.5
+    assert len(language.write(model, opened, [language.as_prompt(opened, "Hello"), "x"], 4)) == 2
+
+
+def test_the_n_gram_baseline_says_what_came_most_often() -> None:
+    baseline = NGram([[1, 2, 3, 4, 5, 1, 2, 3, 4, 6, 1, 2, 3, 4, 6, 9, 9, 9, 9]], order=5)
+    assert baseline.next([1, 2, 3, 4]) == 6
+    assert baseline.next([7, 7, 3]) == 4
+    assert baseline.next([8]) == 9
