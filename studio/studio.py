@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class Studio:
         self.engine = open_database(data / "studio.db")
         self.store = JobStore(self.engine, clock)
         self.catalog: Catalog = settings.catalog()
-        self.library = Library(data / "library", self.engine)
+        self.library = Library(data / "library", self.engine, sidecars=not settings.disable_metadata)
         self.folder_lock = FolderLock(data / ".lock")
         self.watchers = Watchers()
         self.feeder = Feeder(
@@ -114,6 +115,7 @@ class Studio:
         if not self.folder_lock.acquire(**(note or about)):
             return False
         self.feeder.start()
+        threading.Thread(target=self.library.adopt, name="adopt", daemon=True).start()
         return True
 
     def close(self) -> None:

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 KINDS = ("text", "code", "image", "audio", "video")
 MAX_UPLOAD = 2 << 30
+SETTLED_SECONDS = 60  # a file that old is not being written any more
 MAX_SETTINGS = 256 << 20  # bytes of a file that is read whole to look for settings in it
 
 
@@ -274,16 +275,20 @@ class Library:
         with self.engine.connect() as connection:
             known = set(connection.execute(sa.select(assets.c.file)).scalars())
         found: list[Asset] = []
-        for path in sorted(
-            path for kind in KINDS for path in (self.folder / kind).glob("*/*") if path.is_file()
-        ):
+        for path in sorted(path for kind in KINDS for path in (self.folder / kind).glob("*/*")):
             file = path.relative_to(self.folder).as_posix()
-            old = path.stat().st_mtime < self.clock() - 3600
-            if path.name.endswith(PART) or path.stat().st_size == 0:
-                if old:
+            if file in known or is_sidecar(path):
+                continue
+            try:
+                facts = path.stat()
+                if max(facts.st_mtime, facts.st_ctime) > self.clock() - SETTLED_SECONDS:
+                    continue  # someone may be writing it right now
+                if path.name.endswith(PART) or facts.st_size == 0:
                     path.unlink(missing_ok=True)
-            elif file not in known and not is_sidecar(path) and old:
-                found.append(self._adopt(path, file))
+                else:
+                    found.append(self._adopt(path, file))
+            except (LibraryError, OSError) as error:
+                log.warning("%s lies in the library and cannot be listed: %s", file, error)
         return found
 
     # ---- behind the scenes ----

@@ -302,12 +302,15 @@ def test_a_file_without_a_row_is_listed_again(library: Library) -> None:
         connection.execute(assets.delete())
     half = library.path(asset).with_name(".abc.part")
     half.write_bytes(b"half")
-    for path in (library.path(asset), half):
-        os.utime(path, (1, 1))
+    foreign = library.path(asset).with_name("Thumbs.db")
+    foreign.write_bytes(b"\0\xff\xfe")
+    assert library.adopt() == []  # it may still be being written
+    library.clock = lambda: time.time() + 61
     assert [found.id for found in library.adopt()] == [asset.id]
     found = library.get(asset.id)
     assert (found.recipe, found.owner, found.sha256) == (asset.recipe, "ada", asset.sha256)
     assert not half.exists()
+    assert foreign.exists()
     assert library.adopt() == []
 
 
