@@ -1,6 +1,6 @@
 """The text corpus: endless instruction–answer pairs for `starter/text`, each a pure function of its number.
 
-The grammars live in `language_office` and `language_creative`; here they are mixed and wrapped into conversations.
+The grammars live in `language_email`, `language_office`, `language_summary` and `language_creative`; here they are mixed and wrapped into conversations.
 """
 
 import random
@@ -9,15 +9,17 @@ from dataclasses import dataclass
 
 from pipelines.training import language_creative as creative
 from pipelines.training import language_office as office
-from pipelines.training.language_words import Pen
+from pipelines.training.language_email import email
+from pipelines.training.language_summary import summary
+from pipelines.training.language_words import Made, Pen
 
 Message = dict[str, str]  # {"role": …, "content": …}
 
-MAKERS: dict[str, tuple[Callable[[Pen], office.Made], float]] = {  # kind → maker, weight
-    "email": (office.email, 3.0),
+MAKERS: dict[str, tuple[Callable[[Pen], Made], float]] = {  # kind → maker, weight
+    "email": (email, 3.0),
     "report": (office.report, 1.2),
     "product": (office.product, 1.4),
-    "summary": (office.summary, 1.2),
+    "summary": (summary, 1.2),
     "titles": (office.titles, 1.2),
     "caption": (creative.caption, 1.0),
     "slogan": (creative.slogan, 1.0),

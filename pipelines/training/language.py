@@ -203,12 +203,16 @@ def rows_of(
 def next_token_loss(model: Qwen2ForCausalLM, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
     """Mean cross-entropy in nats over the tokens to be learned; matrices in bfloat16, which this CPU generation is fast at."""
     ids, learn = batch
+    places = learn[:, 1:].flatten().nonzero()[:, 0]
+    targets = ids[:, 1:].flatten()[places]
+    # matrices of few different sizes: oneDNN builds and keeps a kernel for each (measured: 1.3 GB after 600 steps)
+    missing = -len(places) % 256
+    places, targets = F.pad(places, (0, missing)), F.pad(targets, (0, missing), value=-100)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         states = model.model(input_ids=ids[:, :-1]).last_hidden_state  # (B, L - 1, D)
-        chosen = learn[:, 1:]
-        logits = model.lm_head(states[chosen])  # (N, V)
-    loss = F.cross_entropy(logits.float(), ids[:, 1:][chosen])
-    return loss, {"tokens": float(chosen.sum())}
+        logits = model.lm_head(states.flatten(0, 1)[places])  # (N, V)
+    loss = F.cross_entropy(logits.float(), targets)
+    return loss, {"tokens": float(len(places) - missing)}
 
 
 # --- the folder people load --------------------------------------------------------------------------------------------

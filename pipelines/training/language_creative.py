@@ -1,7 +1,6 @@
 """Creative writing for the text corpus: captions, slogans, stories, messages, poems, image prompts, and saying no honestly."""
 
-from pipelines.training.language_office import Made
-from pipelines.training.language_words import HOBBIES, Pen, listed, with_article
+from pipelines.training.language_words import HOBBIES, Made, Pen, with_article
 from pipelines.training.world import COLOURED, OBJECT_COLOURS, OBJECT_PLACES, SEASONAL, WORDS
 
 _SCENES = ["{a_animal} {doing} [in/near] {place}", "{a_animal} {doing}", "our {noun} [in/from] {place}", "the {noun} at {time}", "{time} in {place}", "{name} {doing}", "{name} and {other} [at/near] the {noun}", "my {adjective} {noun}", "{hobby} [with/and] {name}", "{adjective} {noun} in {place}", "{a_noun} on the table", "the first {noun} of the year"]  # fmt: skip
@@ -327,6 +326,3 @@ def out_of_reach(pen: Pen) -> Made:
         f"That is beyond me: I am only the small Atelier starter model. I can write {_REACH}.",
         ("starter model",),
     )
-
-
-__all__ = ["caption", "image_prompt", "listed", "message", "out_of_reach", "poem", "slogan", "story"]

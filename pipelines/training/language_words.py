@@ -8,6 +8,8 @@ import random
 import re
 from collections.abc import Sequence
 
+Made = tuple[str, str, tuple[str, ...]]  # instruction, answer, facts the answer must carry
+
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 
 FIRST_NAMES = [

@@ -130,3 +130,14 @@ def test_the_n_gram_baseline_says_what_came_most_often() -> None:
     assert baseline.next([1, 2, 3, 4]) == 6
     assert baseline.next([7, 7, 3]) == 4
     assert baseline.next([8]) == 9
+
+
+def test_the_loss_counts_only_what_is_to_be_learned(tokenizer: PreTrainedTokenizerFast) -> None:
+    model = language.build_model(SHAPE, tokenizer)
+    ids = torch.randint(20, 600, (2, 40), generator=torch.Generator().manual_seed(1))
+    learn = torch.zeros(2, 40, dtype=torch.bool)
+    learn[1, 5:9] = True
+    loss, told = language.next_token_loss(model, (ids, learn))
+    expected = torch.nn.functional.cross_entropy(model(ids).logits[1, 4:8], ids[1, 5:9])
+    assert told == {"tokens": 4.0}
+    assert torch.isclose(loss, expected, rtol=0.02)
