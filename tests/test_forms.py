@@ -1,0 +1,218 @@
+"""A request class and its controls: what a form shows, what it sends, and how it says what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from pipelines.catalog import Catalog, ModelSpec, Source
+from pipelines.messages import MODALITIES, REQUESTS, AudioRequest, ImageRequest, Modality, VideoRequest
+from studio.forms import Control, FieldErrors, Form, describe, model_label, size, voices_of
+
+SMALL = ModelSpec(
+    id="house/small",
+    title="Small",
+    modalities=("image", "video"),
+    loader="diffusers",
+    source=Source(path="/nowhere"),
+    licence="CC0-1.0",
+    weight_bytes=25_000_000,
+    defaults={"width": 256, "height": 256, "num_inference_steps": 8},
+    limits={"width": 256, "num_inference_steps": 20},
+)
+LARGE = dataclasses.replace(
+    SMALL, id="house/large", title="Large", defaults={"width": 1024, "height": 1024}, limits={}
+)
+VOICE = dataclasses.replace(
+    SMALL,
+    id="house/voice",
+    modalities=("audio",),
+    loader="espeak",
+    defaults={},
+    limits={},
+    facts={"voices": ["en", "de"]},
+)
+
+
+@pytest.fixture
+def catalog(monkeypatch: pytest.MonkeyPatch) -> Catalog:
+    catalog = Catalog(hub=False)
+    specs = {spec.id: spec for spec in (SMALL, LARGE, VOICE)}
+    monkeypatch.setattr(catalog, "_load", lambda: specs)
+    return catalog
+
+
+def built(catalog: Catalog, modality: Modality) -> Form:
+    form = Form(catalog, modality)
+    with gr.Blocks(analytics_enabled=False):
+        form.build_rest(simple=True)
+        form.build_rest(simple=False)
+    return form
+
+
+def values(form: Form, **typed: Any) -> list[Any]:
+    """What the page would send: every control's own value, and what was typed."""
+    return [typed.get(name, component.value) for name, component in form.components.items()]
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_simple_has_at_most_six_controls(modality: Modality) -> None:
+    simple = [control.name for control in describe(REQUESTS[modality]) if control.simple]
+    assert len(simple) <= 6
+    assert "prompt" in simple
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_every_control_has_a_name_and_a_sentence_of_help(modality: Modality) -> None:
+    assert [
+        control.name for control in describe(REQUESTS[modality]) if not (control.label and control.hint)
+    ] == []
+
+
+def test_a_control_is_read_from_the_field_alone() -> None:
+    by_name = {control.name: control for control in describe(ImageRequest)}
+    assert by_name["width"] == Control(
+        name="width",
+        label="Width",
+        hint="Pixels across.",
+        simple=True,
+        widget="number",
+        default=512,
+        minimum=64,
+        maximum=4096,
+        step=8,
+        whole=True,
+    )
+    assert by_name["num_inference_steps"].widget == "slider"
+    assert by_name["format"].choices == ("png", "jpeg", "webp")
+    assert by_name["init_image"].widget == "asset"
+
+
+def test_a_wide_range_is_typed_and_a_narrow_one_slid() -> None:
+    by_name = {control.name: control.widget for control in describe(VideoRequest)}
+    assert (by_name["seconds"], by_name["strength"]) == ("number", "slider")
+    assert {control.name: control.widget for control in describe(AudioRequest)}["pitch"] == "slider"
+
+
+@pytest.mark.parametrize("modality", ["image", "video", "audio"])
+def test_an_untouched_form_sends_the_models_own_defaults(catalog: Catalog, modality: Modality) -> None:
+    form = built(catalog, modality)
+    spec = catalog.default(modality)
+    wanted = catalog.complete(REQUESTS[modality](prompt="a star", model=spec.id))
+    assert form.request(values(form, prompt="a star")) == wanted
+
+
+def test_every_wrong_field_is_named_with_what_would_be_right(catalog: Catalog) -> None:
+    form = built(catalog, "image")
+    wrong = values(form, prompt="a star", width=100, num_images=40, seed=None, num_inference_steps=2.5)
+    with pytest.raises(FieldErrors) as caught:
+        form.request(wrong)
+    assert caught.value.messages == {
+        "width": "100 is not a multiple of 8: use 96 or 104.",
+        "num_images": "40 is too large: at most 16.",
+        "seed": "A number is missing here.",
+        "num_inference_steps": "2.5 is not a whole number.",
+    }
+
+
+def test_a_models_limit_is_told_beside_the_field(catalog: Catalog) -> None:
+    form = built(catalog, "image")
+    with pytest.raises(FieldErrors) as caught:
+        form.request(values(form, prompt="a star", width=512))
+    assert caught.value.messages == {
+        "width": "width is 512, more than house/small can take. Its largest width is 256. "
+        "Use 256 or less, or pick another model."
+    }
+
+
+def test_an_empty_prompt_is_told_beside_the_prompt(catalog: Catalog) -> None:
+    form = built(catalog, "image")
+    told = dict(zip(form.names, form.validate(*values(form, prompt="  ")), strict=True))
+    assert [name for name, one in told.items() if not one["is_valid"]] == ["prompt"]
+    assert told["prompt"]["message"] == "The prompt is empty. Write what to make."
+
+
+def test_a_frame_rate_says_what_can_be_written(catalog: Catalog) -> None:
+    form = built(catalog, "video")
+    with pytest.raises(FieldErrors) as caught:
+        form.request(values(form, prompt="a star", fps="fast"))
+    assert caught.value.messages == {"fps": "'fast' is not a frame rate; write 24, 29.97 or 30000/1001."}
+
+
+def test_another_model_changes_only_what_nobody_touched(catalog: Catalog) -> None:
+    form = built(catalog, "image")
+    typed = values(form, prompt="a star", height=128, model="house/large")
+    updates = dict(zip(form.names, form.switch_model("house/small", "house/large", typed), strict=True))
+    assert updates["width"]["value"] == 1024
+    assert updates["height"]["value"] == 128
+    assert updates["num_inference_steps"]["value"] == 30
+    assert updates["num_inference_steps"]["maximum"] == 200
+    assert "value" not in updates["prompt"]
+
+
+def test_a_recipe_fills_the_form_that_made_it(catalog: Catalog) -> None:
+    form = built(catalog, "image")
+    made = ImageRequest(
+        prompt="a star", model="house/small", seed=7, width=128, height=64, num_inference_steps=20
+    )
+    updates = dict(zip(form.names, form.fill(made.model_dump()), strict=True))
+    again = form.request([updates[name].get("value", form.components[name].value) for name in form.names])
+    assert again == made
+
+
+def test_a_part_of_a_recipe_leaves_the_rest_alone(catalog: Catalog) -> None:
+    form = built(catalog, "image")
+    updates = dict(zip(form.names, form.fill({"prompt": "a moon"}), strict=True))
+    assert [name for name, update in updates.items() if "value" in update] == ["prompt"]
+
+
+def test_a_recipe_of_a_model_not_here_keeps_the_chosen_model(catalog: Catalog) -> None:
+    form = built(catalog, "image")
+    updates = dict(zip(form.names, form.fill({"prompt": "a moon", "model": "house/gone"}), strict=True))
+    assert [name for name, update in updates.items() if "value" in update] == ["prompt"]
+
+
+def test_a_draft_comes_back_without_a_model_that_went_away(catalog: Catalog) -> None:
+    form = built(catalog, "image")
+    draft = {"prompt": "half a thou", "model": "house/gone", "seed": None, "width": 128}
+    updates = dict(zip(form.names, form.restore(draft), strict=True))
+    assert {name: update["value"] for name, update in updates.items() if "value" in update} == {
+        "prompt": "half a thou",
+        "width": 128,
+    }
+    assert all("value" not in update for update in form.restore(None))
+
+
+def test_the_picker_offers_what_can_run_with_size_and_licence(catalog: Catalog) -> None:
+    assert Form(catalog, "image").models() == [
+        ("Small · 25 MB · CC0-1.0", "house/small"),
+        ("Large · 25 MB · CC0-1.0", "house/large"),
+    ]
+
+
+def test_voices_are_those_the_model_says_it_has(catalog: Catalog) -> None:
+    voice = built(catalog, "audio").components["voice"]
+    assert voice.choices == [("The model's own voice", ""), ("en", "en"), ("de", "de")]
+
+
+def test_voices_are_understood_however_a_model_lists_them() -> None:
+    for voices in ({"en": "English"}, [{"id": "en", "title": "English"}], [("en", "English")]):
+        assert voices_of(dataclasses.replace(VOICE, facts={"voices": voices})) == [("English", "en")]
+    assert voices_of(None) == []
+
+
+def test_sizes_read_as_people_say_them() -> None:
+    assert [size(0), size(900), size(25_000_000), size(8_140_000_000), size(140_000_000_000)] == [
+        "",
+        "900 B",
+        "25 MB",
+        "8.1 GB",
+        "140 GB",
+    ]
+    assert (
+        model_label(dataclasses.replace(SMALL, weight_bytes=0, licence="GPL-3.0 (own process)"))
+        == "Small · GPL-3.0"
+    )
