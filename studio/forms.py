@@ -23,6 +23,8 @@ from studio.checks import check_has_something_to_do
 NOT_ON_THE_FORM = ("modality", "history")
 WIDE = 20  # a range this many times its default is typed, not slid: a slider would have no useful middle
 
+NARROW = 140  # pixels a small control needs; two stand side by side on a phone
+
 Widget = Literal["model", "line", "lines", "code", "number", "slider", "choice", "check", "asset", "texts"]
 Choices = Sequence[tuple[str, Any]]
 
@@ -312,7 +314,7 @@ def _line(choices: Any = None, **options: Any) -> Any:
 
 
 def _pick(**options: Any) -> Any:
-    return gr.Dropdown(**({"elem_classes": ["pick"]} | options))
+    return gr.Dropdown(**({"elem_classes": ["pick"], "min_width": NARROW} | options))
 
 
 _COMPONENTS: dict[Widget, Callable[..., Any]] = {
@@ -322,8 +324,8 @@ _COMPONENTS: dict[Widget, Callable[..., Any]] = {
     "code": lambda **options: gr.Code(
         **({"lines": 6, "max_lines": 16, "elem_classes": ["code-field"]} | options)
     ),
-    "number": gr.Number,
-    "slider": gr.Slider,
+    "number": lambda **options: gr.Number(**({"min_width": NARROW} | options)),
+    "slider": lambda **options: gr.Slider(**({"min_width": NARROW} | options)),
     "choice": _pick,
     "check": gr.Checkbox,
     "asset": asset_field,

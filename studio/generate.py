@@ -49,6 +49,9 @@ def main(argv: Sequence[str]) -> int:
     except (StudioError, LibraryError) as error:
         _report_problem(error, told.json)
         return 1
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _make(studio: Studio, told: argparse.Namespace) -> int:

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 KINDS = ("text", "code", "image", "audio", "video")
 MAX_UPLOAD = 2 << 30
+SEARCHED_BYTES = 8000  # of a text
 SETTLED_SECONDS = 60  # a file that old is not being written any more
 MAX_SETTINGS = 256 << 20  # bytes of a file that is read whole to look for settings in it
 
@@ -157,7 +158,7 @@ class Library:
     def search(
         self, text: str = "", *, limit: int = 60, offset: int = 0, **filters: Unpack[Filters]
     ) -> list[Asset]:
-        """Newest first. text: every word (or "quoted phrase") must occur in prompt, title, model, seed or tags, in any case."""
+        """Newest first. text: every word (or "quoted phrase") must occur in prompt, title, model, seed, tags or text, in any case."""
         query = sa.select(assets).where(*conditions(text, **filters))
         query = query.order_by(assets.c.created_at.desc(), assets.c.number.desc())
         with self.engine.connect() as connection:
@@ -317,7 +318,7 @@ class Library:
 
     def _insert(self, asset: Asset, edges: Sequence[tuple[str, str]]) -> None:
         row = {column.name: getattr(asset, column.name) for column in assets.c if hasattr(asset, column.name)}
-        row |= {"search_text": search_text(asset)}
+        row |= {"search_text": search_text(asset, self._written(asset))}
         try:
             with self.engine.begin() as connection:
                 connection.execute(assets.insert().values(row))
@@ -332,6 +333,13 @@ class Library:
                 detail=f"{self.folder / asset.file}: {type(error).__name__}: {str(error)[:200]}",
                 hint="Check the free space of the disk; the studio lists the file the next time it starts.",
             ) from error
+
+    def _written(self, asset: Asset) -> str:
+        """The start of what a text says, to be found by its words; "" for other kinds."""
+        if asset.kind not in ("text", "code"):
+            return ""
+        with self.path(asset).open("rb") as file:
+            return file.read(SEARCHED_BYTES).decode("utf-8", "replace")
 
     def _same_upload(self, file: Path, owner: str) -> Asset | None:
         with file.open("rb") as content:

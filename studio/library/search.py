@@ -85,7 +85,9 @@ def title_of(recipe: Mapping[str, Any]) -> str:
     return ""
 
 
-def search_text(asset: Asset) -> str:
+def search_text(asset: Asset, written: str = "") -> str:
+    """The words of an asset that a search looks in; written: what a text says."""
     words = [asset.title, asset.model]
     words += [str(asset.recipe.get(name, "")) for name in ("prompt", "negative_prompt", "seed", "voice")]
+    words += [written]
     return "\n".join(dict.fromkeys(filter(None, words))).casefold()[:20_000]

@@ -101,8 +101,9 @@ def _waveform(peaks: list[float]) -> Any:
     width, height = SIZE, SIZE * 9 // 16
     canvas, pen = _canvas(width, height)
     step = (width - 32) / len(peaks)
+    loudest = max(*peaks, 0.05)  # a quiet voice has a shape too; silence stays a line
     for place, peak in enumerate(peaks):
-        half = max(1.5, peak * (height / 2 - 20))
+        half = max(1.5, peak / loudest * (height / 2 - 20))
         left = 16 + place * step
         pen.rounded_rectangle(
             (left, height / 2 - half, left + max(1.0, step * 0.6), height / 2 + half), 1, fill=ACCENT

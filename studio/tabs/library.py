@@ -32,14 +32,24 @@ def build(studio: Any) -> None:
             )
             kind = gr.Dropdown(
                 elem_classes=["pick"],
+                min_width=140,
                 choices=[("All kinds", ""), *[(name.capitalize(), name) for name in MODALITIES]],
                 value="",
                 label="Kind",
             )
-            model = gr.Dropdown(elem_classes=["pick"], choices=[("All models", "")], value="", label="Model")
-            when = gr.Dropdown(list(TIMES), elem_classes=["pick"], value="Any time", label="Made")
+            model = gr.Dropdown(
+                elem_classes=["pick"], min_width=140, choices=[("All models", "")], value="", label="Model"
+            )
+            when = gr.Dropdown(
+                list(TIMES), elem_classes=["pick"], min_width=140, value="Any time", label="Made"
+            )
             place = gr.Dropdown(
-                list(PLACES), elem_classes=["pick"], value=PLACES[0], label="Show", elem_id="library-place"
+                list(PLACES),
+                elem_classes=["pick"],
+                min_width=140,
+                value=PLACES[0],
+                label="Show",
+                elem_id="library-place",
             )
         with gr.Row(elem_classes=["shelf"]):
             grid = frame.html(elem_id="library-grid")
