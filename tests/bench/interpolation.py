@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations
@@ -177,3 +178,7 @@ def _as_text(result: dict[str, dict], names: list[str]) -> str:
     lines += [f"Loop (circular pan, 8 keys to 32 frames): {loop['psnr']:.1f} dB, "]
     lines[-1] += f"last-to-first step {loop['seam_step']:.2f} of the median step."
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
