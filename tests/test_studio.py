@@ -329,17 +329,24 @@ def test_closing_leaves_the_queue_and_closes_the_running_job(make: Callable[...,
 
 
 SERVER = """
-import os, signal, sys, threading
+import asyncio, os, signal, sys, threading
 from pathlib import Path
 from pipelines.messages import AudioRequest
 from studio.settings import Settings
 from studio.studio import Studio
+
+async def until(job_id, status):
+    async for update in studio.watch(job_id):
+        if update.job.status == status:
+            return
+
 studio = Studio(Settings(data_dir=Path(sys.argv[1]), device="cpu"), warm_up=False)
 studio.start()
+first = studio.submit(AudioRequest(prompt="The worker is up.", model="espeak"))
+asyncio.run(until(first.id, "completed"))
 os.kill(studio.feeder.worker.pid, signal.SIGSTOP)
 ids = [studio.submit(AudioRequest(prompt=f"Number {n}.", model="espeak")).id for n in range(2)]
-while not studio.feeder._live:
-    threading.Event().wait(0.01)
+asyncio.run(until(ids[0], "in_progress"))
 print(*ids, flush=True)
 threading.Event().wait()
 """
