@@ -47,7 +47,7 @@ def create_app(studio: Any) -> FastAPI:
     app.include_router(routes.router(studio))
     auth.install(app, studio.settings)
     app.mount("/theme", StaticFiles(directory=THEME), name="theme")
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app,
         build_page(studio),
         path="/",
@@ -63,6 +63,7 @@ def create_app(studio: Any) -> FastAPI:
         show_error=True,
         max_file_size="1gb",
     )
+    return app
 
 
 def build_page(studio: Any) -> Any:

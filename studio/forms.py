@@ -85,6 +85,8 @@ class Form:
         control = self.controls[name]
         options = self._options(control, self._spec(self.default_model()))
         options |= {"label": control.label, "elem_id": f"{self.modality}-{name.replace('_', '-')}"} | changes
+        if control.widget == "asset":
+            options = {"info": control.hint} | options
         self.components[name] = _COMPONENTS[control.widget](**options)
         return self.components[name]
 
@@ -200,7 +202,7 @@ class Form:
     def _options(self, control: Control, spec: ModelSpec | None) -> dict[str, Any]:
         """What the component needs to know, for that model."""
         options: dict[str, Any] = {"value": self._default(control, spec)}
-        if control.widget != "code":
+        if control.widget not in ("asset", "code"):
             options["info"] = control.hint
         if control.widget == "slider":
             limit = (spec.limits if spec else {}).get(control.name)

@@ -58,15 +58,13 @@ def build(studio: Any) -> None:
     shelf = Shelf(studio)
     bridge = frame.bridge("library")
     filters = [text, kind, model, when, place]
-    state, screen = [opened, shown, *filters], [grid, detail, opened, shown, model]
+    state, tiles_only = [opened, shown, *filters], [grid, shown, model]
+    screen = [*tiles_only, detail, opened]
     for control in filters:
-        control.change(shelf.filter, state, screen, trigger_mode="always_last", **frame.DIRECT)
-    for event, handler in (
-        (bridge.refresh, shelf.refresh),
-        (bridge.more, shelf.more),
-        (bridge.change, shelf.change),
-    ):
-        event(handler, state, screen, **frame.DIRECT)
+        control.change(shelf.filter, state, tiles_only, trigger_mode="always_last", **frame.DIRECT)
+    bridge.refresh(shelf.refresh, state, tiles_only, **frame.DIRECT)
+    bridge.more(shelf.more, state, tiles_only, **frame.DIRECT)
+    bridge.change(shelf.change, state, screen, **frame.DIRECT)
     bridge.open(shelf.open, state, screen, **frame.DIRECT)
 
 
@@ -77,13 +75,13 @@ class Shelf:
         self.studio, self.library = studio, studio.library
 
     def refresh(self, request: gr.Request, opened: str, shown: int, *filters: Any) -> list[Any]:
-        return self._screen(opened, shown, filters, request)
+        return self._grid(opened, shown, filters, request)
 
     def filter(self, request: gr.Request, opened: str, shown: int, *filters: Any) -> list[Any]:
-        return self._screen(opened, PAGE, filters, request)
+        return self._grid(opened, PAGE, filters, request)
 
     def more(self, request: gr.Request, opened: str, shown: int, *filters: Any) -> list[Any]:
-        return self._screen(opened, shown + PAGE, filters, request)
+        return self._grid(opened, shown + PAGE, filters, request)
 
     def open(
         self, event: gr.EventData, request: gr.Request, opened: str, shown: int, *filters: Any
@@ -117,7 +115,8 @@ class Shelf:
             gr.Warning(str(error), duration=8)
         return self._screen(opened, shown, filters, request)
 
-    def _screen(self, opened: str, shown: int, filters: Any, request: gr.Request) -> list[Any]:
+    def _grid(self, opened: str, shown: int, filters: Any, request: gr.Request) -> list[Any]:
+        """The tiles that fit the filters. What lies open is left alone: it may change while this is looked up."""
         text, kind, model, when, place = filters
         owner = frame.owner_of(request)
         reach = TIMES.get(when)
@@ -130,19 +129,16 @@ class Shelf:
             "trashed": place == "Trash",
             "owner": owner,
         }
-        found = self.library.search(**query, limit=shown)
-        total = self.library.count(**query)
-        asset = self._own(opened, request)
-        card = self._detail(asset) if asset else ""
+        found, total = self.library.search(**query, limit=shown), self.library.count(**query)
         names = [("All models", ""), *[(name, name) for name in self.library.models(owner)]]
-        searching = bool(text or kind or model or reach or place != "Everything")
-        return [
-            tiles(found, total, opened, searching),
-            card,
-            opened if asset else "",
-            shown,
-            gr.update(choices=names),
-        ]
+        searching = bool(text or kind or model or reach or place != PLACES[0])
+        return [tiles(found, total, opened, searching), shown, gr.update(choices=names)]
+
+    def _screen(self, opened: str, shown: int, filters: Any, request: gr.Request) -> list[Any]:
+        """The tiles, and beside them the one asset that is open."""
+        asset = self._own(opened, request)
+        is_open = asset.id if asset else ""
+        return [*self._grid(is_open, shown, filters, request), self._detail(asset) if asset else "", is_open]
 
     def _own(self, asset_id: str, request: gr.Request) -> Any:
         asset = frame.asset(self.studio, asset_id) if asset_id else None
