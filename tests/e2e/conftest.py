@@ -1,0 +1,101 @@
+"""A real studio on a free port and a real headless Chromium to look at it."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+def find_browser(playwright: Any) -> str:
+    """The path of an installed Chromium, or of the one Playwright downloaded; "" when there is neither."""
+    installed = next((path for name in BROWSERS if (path := shutil.which(name))), "")
+    own = str(playwright.chromium.executable_path)
+    return installed or (own if Path(own).is_file() else "")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=60_000)
+    with sync_playwright() as playwright:
+        path = find_browser(playwright)
+        if not path:
+            pytest.fail(
+                f"No browser for the end-to-end tests: looked for {', '.join(BROWSERS)} and Playwright's own Chromium. "
+                "`python3 launch.py test` installs one."
+            )
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """What ships, and a tiny language model for the tabs whose starter model is not there."""
+    from studio.settings import Settings
+    from studio.studio import Studio
+    from tests.checkpoints_language import tiny_chat
+
+    data = tmp_path_factory.mktemp("data")
+    studio = Studio(Settings(data_dir=data, device="cpu", models_dirs=(tiny_chat(),)))
+    studio.start()
+    yield studio
+    studio.close()
+
+
+@pytest.fixture(scope="session")
+def address(studio: Any) -> Iterator[str]:
+    """Where the page is."""
+    import uvicorn
+
+    from studio.app import create_app
+
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(studio), log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the server did not start"
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """A fresh browser profile at 1366 × 768. Fails when the page asks another host for something or a script breaks."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768}, base_url=address)
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    foreign: list[str] = []
+    broken: list[str] = []
+    page.on("request", lambda asked: foreign.append(asked.url) if not is_local(asked.url, address) else None)
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    yield page
+    context.close()
+    assert foreign == []
+    assert broken == []
+
+
+def is_local(url: str, address: str) -> bool:
+    return url.startswith((address, "data:", "blob:"))

@@ -1,0 +1,188 @@
+"""Each tab as a person uses it: type, generate, reload in the middle, see the result, find it in the library."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.goto(f"/#{name}")
+    expect(page.locator(f"#generate-{name}, #{name}-grid, #{name}-list").first).to_be_visible()
+
+
+def prompt_of(page: Page, name: str) -> Any:
+    return page.locator(f"#{name}-prompt textarea")
+
+
+def generate(page: Page, name: str) -> None:
+    """Press Ctrl+Enter, and wait until the job bar says that something is under way or over."""
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(f"#bar-{name} .bar.running, #bar-{name} .bar.over").first).to_be_visible()
+
+
+def find_in_library(page: Page, words: str) -> None:
+    """Search for the prompt; its tile shows a thumbnail, and opening it shows the recipe."""
+    page.locator("[data-nav=library]").click()
+    page.locator("#library-search input, #library-search textarea").fill(words)
+    tile = page.locator("#library-grid .tile").first
+    expect(tile.locator("img")).to_have_attribute("alt", re.compile(re.escape(words.split()[0])))
+    expect(page.locator("#library-grid .tile")).to_have_count(1)
+    tile.click()
+    expect(page.locator("#library-detail .prompt")).to_contain_text(words.split()[0])
+    expect(page.locator("#library-detail .recipe")).to_contain_text("seed")
+
+
+def test_a_picture_is_made_though_the_page_is_reloaded_midway(page: Page) -> None:
+    words = "mountains in winter at night"
+    open_tab(page, "image")
+    prompt_of(page, "image").fill(words)
+    generate(page, "image")
+    page.reload()
+    expect(prompt_of(page, "image")).to_have_value(words)
+    picture = page.locator("#pane-image .picture img[data-asset]")
+    expect(picture).to_be_visible()
+    expect(picture).to_have_attribute("alt", words)
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 256
+    expect(page.locator("#pane-image .facts")).to_contain_text("seed")
+    find_in_library(page, words)
+
+
+def test_a_script_is_spoken_with_its_words_in_time(page: Page) -> None:
+    words = "Harbour lights tonight."
+    open_tab(page, "audio")
+    prompt_of(page, "audio").fill(words)
+    generate(page, "audio")
+    page.reload()
+    sound = page.locator("#pane-audio audio")
+    expect(sound).to_be_visible()
+    expect(page.locator("#pane-audio .word")).to_have_text(["Harbour", "lights", "tonight."])
+    assert sound.evaluate(
+        "sound => new Promise(go => { const look = () => sound.duration > 0.5 ? go(true) : setTimeout(look, 50); look(); })"
+    )
+    find_in_library(page, words.rstrip("."))
+
+
+def test_a_clip_is_made_and_plays(page: Page) -> None:
+    words = "a pine forest in autumn"
+    open_tab(page, "video")
+    prompt_of(page, "video").fill(words)
+    page.locator("#video-seconds input").fill("0.5")
+    generate(page, "video")
+    page.reload()
+    expect(page.locator("#video-seconds input")).to_have_value("0.5")
+    clip = page.locator("#pane-video .screen video")
+    expect(clip).to_be_visible(timeout=120_000)
+    find_in_library(page, words)
+
+
+def test_an_answer_is_written_and_the_chat_goes_on(page: Page) -> None:
+    words = "Write a slogan for a bakery called Larkspur"
+    open_tab(page, "text")
+    prompt_of(page, "text").fill(words)
+    page.locator("#text-max-tokens input").fill("24")
+    generate(page, "text")
+    page.reload()
+    expect(page.locator("#chat")).to_contain_text(words)
+    expect(page.locator("#pane-text [data-act=again]")).to_be_visible()
+    expect(prompt_of(page, "text")).to_have_value("")
+    prompt_of(page, "text").fill("And a shorter one")
+    generate(page, "text")
+    expect(page.locator("#chat")).to_contain_text("And a shorter one")
+    expect(page.locator("#chat")).to_contain_text(words)
+    find_in_library(page, words)
+
+
+def test_code_is_written(page: Page) -> None:
+    words = "A function that reverses a list"
+    open_tab(page, "code")
+    prompt_of(page, "code").fill(words)
+    page.locator("#code-max-tokens input").fill("24")
+    generate(page, "code")
+    page.reload()
+    expect(page.locator("#code-result")).to_be_visible()
+    expect(page.locator("#pane-code [data-act=again]")).to_be_visible()
+    find_in_library(page, words)
+
+
+def test_escape_stops_the_job_and_the_recipe_can_be_tried_again(page: Page) -> None:
+    open_tab(page, "video")
+    prompt_of(page, "video").fill("a city skyline at night")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#bar-video [data-act=cancel]")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#bar-video")).to_contain_text("Cancelled.")
+    expect(page.locator("#bar-video [data-act=retry]")).to_be_visible()
+
+
+def test_what_is_wrong_is_said_beside_the_field(page: Page, studio: Any) -> None:
+    before = len(studio.jobs())
+    open_tab(page, "image")
+    page.locator("#generate-image").click()
+    expect(page.locator("#image-prompt")).to_contain_text("The prompt is empty.")
+    prompt_of(page, "image").fill("a star")
+    page.locator("#image-width input").fill("100")
+    page.locator("#generate-image").click()
+    expect(page.locator("#image-width")).to_contain_text("100 is not a multiple of 8: use 96 or 104.")
+    assert len(studio.jobs()) == before
+
+
+def test_prompt_result_and_button_are_in_view_without_scrolling(page: Page) -> None:
+    for name in ("text", "code", "image", "audio", "video"):
+        open_tab(page, name)
+        for part in (f"#{name}-prompt", f"#generate-{name}", f"#pane-{name} .result"):
+            box = page.locator(part).bounding_box()
+            assert box is not None
+            assert box["y"] >= 0, part
+            assert box["y"] + min(box["height"], 200) <= 768, part
+
+
+def test_on_a_phone_the_result_comes_first_and_nothing_is_wider_than_the_screen(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_tab(page, "image")
+    result, prompt = (page.locator(part).bounding_box() for part in ("#pane-image .result", "#image-prompt"))
+    assert result is not None
+    assert prompt is not None
+    assert result["y"] < prompt["y"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_theme_follows_the_system_until_someone_chooses(page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    open_tab(page, "image")
+    expect(page.locator("body")).to_have_class(re.compile(r"\bdark\b"))
+    page.locator("[data-toggle-theme]").click()
+    page.reload()
+    expect(page.locator("body")).not_to_have_class(re.compile(r"\bdark\b"))
+
+
+def test_settings_return_from_a_file_made_here(page: Page, studio: Any) -> None:
+    """Whatever the page forgets, the file still knows."""
+    asset = next(iter(studio.library.search(kind="image", limit=1)), None)
+    assert asset, "the picture of the first test is missing"
+    page.goto("/#library")
+    page.locator("#library-grid input[data-restore]").set_input_files(studio.library.path(asset))
+    expect(page.locator("body")).to_have_attribute("data-tab", "image")
+    expect(prompt_of(page, "image")).to_have_value(asset.prompt)
+    page.locator("#pane-image .advanced button").first.click()
+    expect(page.locator("#image-seed input")).to_have_value(str(asset.recipe["seed"]))
+
+
+def test_a_star_a_tag_and_the_trash_keep_the_shelf_in_order(page: Page, studio: Any) -> None:
+    asset = studio.library.search(kind="audio", limit=1)[0]
+    page.goto("/#library")
+    page.locator(f"#library-grid .tile[data-asset='{asset.id}']").click()
+    detail = page.locator("#library-detail")
+    detail.get_by_role("button", name="Star", exact=True).click()
+    expect(detail.get_by_role("button", name="Starred")).to_be_visible()
+    detail.get_by_label("Tags").fill("harbour, draft")
+    detail.get_by_label("Tags").press("Enter")
+    detail.get_by_role("button", name="Trash").click()
+    expect(page.locator(f"#library-grid .tile[data-asset='{asset.id}']")).to_have_count(0)
+    kept = studio.library.get(asset.id)
+    assert (kept.starred, kept.tags, kept.trashed_at is not None) == (True, ("draft", "harbour"), True)
