@@ -229,11 +229,18 @@ def save_folder(
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: p.detach().half().contiguous() for name, p in model.named_parameters()}
     save_file(weights, folder / "model.safetensors.new", metadata={"format": "pt"})
+    (folder / "model.safetensors.new").chmod(0o644)
     (folder / "model.safetensors.new").rename(folder / "model.safetensors")
     model.config.dtype = "float16"
     model.config.architectures = ["Qwen2ForCausalLM"]
     model.config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    told = json.loads((folder / "tokenizer_config.json").read_text())
+    told = {
+        key: value for key, value in told.items() if key not in ("backend", "is_local", "local_files_only")
+    }
+    told["tokenizer_class"] = "PreTrainedTokenizerFast"  # the name that other versions and programs know
+    (folder / "tokenizer_config.json").write_text(json.dumps(told, indent=2) + "\n")
     ends = [tokenizer.convert_tokens_to_ids(TURN_END), tokenizer.convert_tokens_to_ids(END)]
     GenerationConfig(do_sample=True, eos_token_id=ends, pad_token_id=ends[1], **sampling).save_pretrained(
         folder
