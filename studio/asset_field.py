@@ -6,16 +6,17 @@ A function and not a subclass: Gradio writes a stub file beside every subclass's
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import gradio as gr
 
 TEMPLATE = """
 <div class="asset-field">
-  <span class="asset-label">${title}</span><span class="asset-hint">${hint}</span>
+  <span class="asset-label">$TITLE</span><span class="asset-hint">$HINT</span>
   ${value
-    ? `<span class="asset-held"><img src="api/assets/${value}/thumbnail" alt="${title}"><button type="button" class="chip" data-clear>Remove</button></span>`
-    : `<label class="asset-drop"><input type="file" accept="image/*" aria-label="${title}"><span>Drop a picture here, or <u>choose one</u></span></label>`}
+    ? `<span class="asset-held"><img src="api/assets/${value}/thumbnail" alt="$TITLE"><button type="button" class="chip" data-clear>Remove</button></span>`
+    : `<label class="asset-drop"><input type="file" accept="image/*" aria-label="$TITLE"><span>Drop a picture here, or <u>choose one</u></span></label>`}
 </div>
 """
 
@@ -41,13 +42,8 @@ element.addEventListener('drop', (event) => {
 
 def asset_field(*, label: str, info: str = "", value: str = "", **options: Any) -> Any:
     """The control; its value is an asset id, or "" for none."""
+    # written into the template: an update of the value drops a component's own template variables
+    template = TEMPLATE.replace("$TITLE", escape(label)).replace("$HINT", escape(info))
     return gr.HTML(
-        value,
-        html_template=TEMPLATE,
-        js_on_load=SCRIPT,
-        apply_default_css=False,
-        title=label,
-        hint=info,
-        label=label,
-        **options,
+        value, html_template=template, js_on_load=SCRIPT, apply_default_css=False, label=label, **options
     )

@@ -291,6 +291,11 @@ class Desk:
             if self._watchers.get(str(request.session_hash)) is ticket:
                 del self._watchers[str(request.session_hash)]
 
+    @staticmethod
+    def forget() -> list[Any]:
+        """[no jobs, nothing below the result]: the next one starts afresh. The library keeps what was made."""
+        return [[], ""]
+
     def last(self, jobs: list[str], request: gr.Request) -> Any:
         """The newest job of this browser on this tab, or None."""
         return self._own(jobs[-1], request) if jobs else None

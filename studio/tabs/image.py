@@ -41,7 +41,9 @@ class ImageView:
         if not update.job.is_over:
             tiles.append(developing(update, request))
         told = frame.about(self.studio, update.job, assets)
-        return [f'<div class="pictures n{min(len(tiles), 9)}">{"".join(tiles)}</div>{told}{actions(update)}']
+        return [
+            f'<div class="pictures n{min(len(tiles), 9)}" style="--ratio:{request.width / request.height:.4f}">{"".join(tiles)}</div>{told}{actions(update)}'
+        ]
 
 
 def picture(asset: Any, prompt: str) -> str:
@@ -49,7 +51,7 @@ def picture(asset: Any, prompt: str) -> str:
     width, height = facts.get("width", 1), facts.get("height", 1)
     url = pieces.content_url(asset.id)
     return (
-        f'<figure class="picture" style="--ratio:{width / height:.4f}"><img src="{url}" alt="{escape(prompt)}" width="{width}" height="{height}"'
+        f'<figure class="picture"><img src="{url}" alt="{escape(prompt)}" width="{width}" height="{height}"'
         f' data-act="zoom" data-asset="{asset.id}" draggable="true" tabindex="0"></figure>'
     )
 
@@ -58,7 +60,7 @@ def developing(update: Any, request: Any) -> str:
     """The picture being made: its preview, or paper still white."""
     source = pieces.preview(update.progress.preview if update.progress else None)
     ratio = request.width / request.height
-    shape = f'style="--ratio:{ratio:.4f};aspect-ratio:{ratio:.4f}"'
+    shape = f'style="aspect-ratio:{ratio:.4f}"'
     if not source:
         return f'<figure class="picture blank" {shape}></figure>'
     return f'<figure class="picture live" {shape}><img src="{source}" alt="Preview"></figure>'

@@ -32,6 +32,7 @@ def build(studio: Any) -> None:
             with desk.result():
                 view = TextView(studio)
     desk.wire(view)
+    view.chat.clear(desk.forget, None, [desk.jobs, view.facts], **frame.DIRECT)
 
 
 def with_history(request: Any, last: Any) -> Any:

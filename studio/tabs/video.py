@@ -37,7 +37,9 @@ class VideoView:
         if job is None or (job.is_over and not update.assets):
             return [EMPTY]
         if not update.assets:
-            return [f'<div class="pictures n1">{image.developing(update, job.request)}</div>']
+            return [
+                f'<div class="pictures n1" style="--ratio:{job.request.width / job.request.height:.4f}">{image.developing(update, job.request)}</div>'
+            ]
         asset = frame.asset(self.studio, update.assets[0])
         url, kind = pieces.content_url(update.assets[0]), asset.media_type if asset else ""
         alt = escape(job.request.prompt)

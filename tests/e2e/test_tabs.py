@@ -173,6 +173,23 @@ def test_settings_return_from_a_file_made_here(page: Page, studio: Any) -> None:
     expect(page.locator("#image-seed input")).to_have_value(str(asset.recipe["seed"]))
 
 
+def test_a_picture_goes_on_as_the_start_of_another_tab(page: Page, studio: Any) -> None:
+    asset = studio.library.search(kind="image", limit=1)[0]
+    page.goto("/#library")
+    page.locator(f"#library-grid .tile[data-asset='{asset.id}']").click()
+    page.locator("#library-detail").get_by_role("button", name="To Video").click()
+    expect(page.locator("body")).to_have_attribute("data-tab", "video")
+    expect(prompt_of(page, "video")).to_have_value(asset.prompt)
+    page.locator("#pane-video .advanced button").first.click()
+    start = page.locator("#video-init-image")
+    expect(start.locator("img")).to_have_attribute("src", re.compile(asset.id))
+    page.reload()
+    page.locator("#pane-video .advanced button").first.click()
+    expect(start.locator("img")).to_have_attribute("src", re.compile(asset.id))
+    start.get_by_role("button", name="Remove").click()
+    expect(start).to_contain_text("Drop a picture here")
+
+
 def test_a_star_a_tag_and_the_trash_keep_the_shelf_in_order(page: Page, studio: Any) -> None:
     asset = studio.library.search(kind="audio", limit=1)[0]
     page.goto("/#library")
