@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipelines.training.image_model import (
@@ -250,7 +251,8 @@ def velocity_error(
     """Squared error of the predicted velocity, (B,), for fresh noise. signal, noise: (1000,) from the schedule."""
     a, s, fresh = signal[t].view(-1, 1, 1, 1), noise[t].view(-1, 1, 1, 1), torch.randn_like(latents)
     noisy = (a * latents + s * fresh).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
+    # plain attention: on a CPU the fused one costs 0.1 s of a 0.45 s step in its backward pass (torch 2.13)
+    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
         words = model.text_encoder(tokens).last_hidden_state
         velocity = model.unet(noisy, t, words).sample.float()
     return (velocity - (a * fresh - s * latents)).pow(2).mean((1, 2, 3))
