@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from pipelines.errors import as_problem
+from pipelines.errors import StudioError
 
 USAGE = """\
 python3 launch.py [flags]                       start the studio at http://127.0.0.1:7860
@@ -40,11 +40,8 @@ def main(argv: list[str]) -> int:
         return 130
     except SystemExit as stop:  # argparse: 0 after --help, 2 for a wrong flag
         return 0 if stop.code in (0, None) else 1
-    except Exception as error:
-        problem = as_problem(error)
-        if problem.kind == "internal":
-            raise
-        print(problem, file=sys.stderr)
+    except StudioError as error:
+        print(error.problem(), file=sys.stderr)
         return 1
 
 

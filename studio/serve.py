@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import socket
 import threading
 import webbrowser
@@ -28,6 +29,7 @@ def main(settings: Settings) -> int:
     listener = bind(settings)
     from studio.studio import Studio
 
+    signal.signal(signal.SIGTERM, _stop)  # uvicorn hands it on once the connections are closed
     studio = Studio(settings)
     studio.start()
     try:
@@ -53,6 +55,10 @@ def main(settings: Settings) -> int:
     return 0
 
 
+def _stop(signum: int, frame: object) -> None:
+    raise SystemExit(0)
+
+
 def bind(settings: Settings) -> socket.socket:
     """A listening socket, made before anything slow, so that a taken port is told at once."""
     host = settings.bind_host
@@ -60,6 +66,7 @@ def bind(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, settings.port))
+        listener.listen()  # a browser that comes early waits instead of being refused
     except OSError as error:
         listener.close()
         raise StudioError(

@@ -33,7 +33,9 @@ class Routine:
     bugs: tuple[Bug, ...] = ()
 
 
-def _r(names: str, kind: str, wishes: str, python: str, javascript: str, says: str, checks: str, *bugs: Bug) -> Routine:
+def _r(
+    names: str, kind: str, wishes: str, python: str, javascript: str, says: str, checks: str, *bugs: Bug
+) -> Routine:
     return Routine(
         tuple(names.split()),
         kind,
