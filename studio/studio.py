@@ -21,6 +21,7 @@ from pipelines.errors import OutOfDisk, StudioError
 from pipelines.messages import MAX_SEED, BaseRequest, Pin, Plan, Planned, Progress, Unload
 from studio.checks import check_has_something_to_do, find_inputs
 from studio.database import open_database
+from studio.downloads import Downloads
 from studio.feeder import TICK_SECONDS, Feeder, WorkerState
 from studio.jobs import Job, JobStore
 from studio.library import Library
@@ -80,6 +81,7 @@ class Studio:
         self.engine = open_database(data / "studio.db")
         self.store = JobStore(self.engine, clock)
         self.catalog: Catalog = settings.catalog()
+        self.downloads = Downloads(self.catalog)
         self.library = Library(data / "library", self.engine, sidecars=not settings.disable_metadata)
         self.folder_lock = FolderLock(data / ".lock")
         self.watchers = Watchers()
