@@ -68,9 +68,11 @@ ADJECTIVES = [
     "unpaid", "damaged", "extra", "special", "public", "private",
 ]  # fmt: skip
 GERUNDS = [
-    "moving", "cleaning", "repairing", "planning", "painting", "buying", "selling", "testing", "changing",
-    "closing", "opening", "renting", "sharing", "saving", "organising", "learning", "improving", "ordering",
-    "checking", "protecting", "measuring",
+    "writing", "reading", "watching", "building", "cooking", "leaving", "finding", "choosing", "comparing",
+    "using", "making", "training", "keeping", "fixing", "losing", "growing", "wearing", "collecting",
+    "booking", "preparing", "finishing", "moving", "cleaning", "repairing", "planning", "painting", "buying",
+    "selling", "testing", "changing", "closing", "opening", "renting", "sharing", "saving", "organising",
+    "learning", "improving", "ordering", "checking", "protecting", "measuring",
 ]  # fmt: skip
 GROUPS = [
     "the team", "the customers", "new colleagues", "the whole family", "beginners", "children", "students",
@@ -94,6 +96,68 @@ MONTHS = [
     "November", "December",
 ]  # fmt: skip
 NUMBER_WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
+
+# Common words that stand in no list above: what people really write about, so their letters must be copied too.
+MORE_WORDS = [
+    "access", "account", "advice", "agency", "album", "alarm", "answer", "area", "argument", "army",
+    "arrival", "article", "artist", "aspect", "attempt", "author", "average", "award", "baby", "background",
+    "balance", "band", "basket", "bath", "battle", "beauty", "beer", "benefit", "bill", "block", "board",
+    "body", "bone", "border", "boss", "bottle", "bowl", "box", "brain", "branch", "brand", "breath", "brick",
+    "brother", "brush", "building", "burger", "button", "cabin", "cable", "cake", "campaign", "candle",
+    "capital", "career", "cargo", "cartoon", "cash", "cause", "ceiling", "century", "chain", "challenge",
+    "channel", "chapter", "charity", "chicken", "childhood", "choice", "church", "circus", "citizen",
+    "client", "climate", "cloth", "coach", "coast", "code", "collection", "college", "comedy", "comfort",
+    "comment", "community", "company", "complaint", "computer", "concept", "condition", "copy", "corner",
+    "cost", "cotton", "country", "couple", "courage", "course", "cousin", "cover", "cream", "creature",
+    "crew", "crisis", "crowd", "culture", "cup", "customer", "cycle", "damage", "danger", "data", "dealer",
+    "debate", "decision", "degree", "dentist", "department", "deposit", "detail", "device", "diet",
+    "dinosaur", "direction", "disaster", "discount", "discovery", "disk", "distance", "doctor", "document",
+    "donation", "doubt", "dragon", "dream", "dress", "drink", "driver", "drum", "duty", "ear", "earth",
+    "economy", "edge", "education", "effect", "effort", "egg", "electricity", "emotion", "energy",
+    "entrance", "error", "essay", "event", "evidence", "example", "exchange", "excuse", "exercise",
+    "experience", "expert", "extension", "face", "factory", "failure", "farm", "fashion", "father", "fear",
+    "feature", "fee", "feedback", "festival", "fever", "fiction", "field", "figure", "fire", "fish", "flag",
+    "flight", "flower", "food", "forecast", "formula", "friend", "fruit", "fuel", "fun", "function",
+    "funeral", "furniture", "future", "galaxy", "game", "gang", "gate", "ghost", "girl", "glass", "goal",
+    "gold", "government", "grandmother", "grass", "group", "growth", "guess", "guest", "guide", "gun",
+    "habit", "hair", "hand", "happiness", "hat", "health", "heart", "heat", "height", "help", "hero",
+    "hobby", "home", "honour", "hope", "hospital", "host", "hour", "house", "humour", "hunger", "ice",
+    "idea", "identity", "illness", "image", "income", "industry", "injury", "insect", "inspection",
+    "interview", "invention", "iron", "item", "jacket", "jam", "job", "joke", "journal", "judge", "juice",
+    "jungle", "jury", "justice", "kingdom", "kiss", "knee", "knife", "knowledge", "label", "labour", "lady",
+    "landscape", "law", "leader", "leaf", "leather", "lecture", "leg", "lemon", "level", "licence", "life",
+    "light", "line", "lion", "liquid", "list", "load", "loan", "lock", "loss", "love", "luck", "lunch",
+    "machine", "magazine", "magic", "mail", "maintenance", "manager", "manual", "marriage", "mask", "match",
+    "material", "meal", "measure", "meat", "medicine", "member", "memory", "metal", "method", "middle",
+    "milk", "mind", "mineral", "minute", "mission", "mistake", "mixture", "model", "moment", "money",
+    "monster", "mood", "moon", "mother", "motor", "mouth", "movement", "movie", "mud", "murder", "muscle",
+    "mystery", "nail", "nation", "nature", "needle", "nerve", "newspaper", "night", "noise", "nose", "note",
+    "nurse", "ocean", "offer", "oil", "onion", "opera", "opinion", "orange", "orchestra", "outcome", "owner",
+    "oxygen", "package", "page", "pain", "pair", "panel", "paper", "parade", "parent", "park", "partner",
+    "passenger", "patient", "payment", "peace", "pepper", "period", "permit", "person", "phone", "photo",
+    "phrase", "pie", "pilot", "pipe", "pirate", "planet", "plant", "plastic", "plate", "player", "pleasure",
+    "pocket", "police", "policy", "pollution", "pool", "position", "potato", "power", "practice", "present",
+    "pressure", "price", "pride", "prince", "prison", "prize", "problem", "process", "product", "profit",
+    "promise", "proof", "proposal", "protest", "public", "pump", "purpose", "quality", "quarter", "question",
+    "race", "radio", "rain", "reason", "refund", "region", "relationship", "rent", "reply", "request",
+    "rescue", "research", "resource", "response", "result", "reward", "rhythm", "rice", "ring", "risk",
+    "ritual", "rock", "role", "room", "rope", "rose", "rule", "sand", "sauce", "scale", "scene", "screen",
+    "sea", "season", "seat", "section", "security", "service", "shadow", "shape", "share", "shelf", "shell",
+    "ship", "shirt", "shock", "shoe", "shop", "shower", "sign", "signal", "silence", "silver", "singer",
+    "sister", "site", "skill", "skin", "sky", "sleep", "smell", "smile", "smoke", "snack", "soap", "society",
+    "software", "soil", "soldier", "solution", "song", "soul", "sound", "space", "speech", "speed", "spirit",
+    "sport", "square", "stadium", "staff", "stage", "station", "steak", "steel", "stomach", "stone", "store",
+    "story", "strategy", "stream", "street", "stress", "strike", "student", "studio", "style", "success",
+    "sugar", "suit", "sun", "supply", "support", "surgery", "system", "tail", "talent", "target", "taste",
+    "teaching", "team", "technology", "temperature", "temple", "test", "text", "thing", "thought", "thread",
+    "throat", "thumb", "tiger", "tile", "title", "toilet", "tongue", "tooth", "topic", "tourist", "toy",
+    "trade", "tradition", "translation", "travel", "treatment", "tree", "trial", "trip", "trouble", "truck",
+    "trust", "truth", "twin", "uncle", "uniform", "union", "unit", "universe", "update", "vacation",
+    "valley", "value", "vegetable", "vehicle", "version", "village", "virus", "vision", "visitor", "voice",
+    "volume", "vote", "wall", "war", "warning", "watch", "water", "wave", "weather", "week", "weight",
+    "wheel", "wife", "wind", "wine", "wing", "winner", "wire", "witness", "woman", "wood", "word", "work",
+    "worker", "writer", "yard", "year", "youth", "zone",
+]  # fmt: skip
 
 _ONSETS = [
     "b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pr",
@@ -166,7 +230,10 @@ class Pen:
         return self.made_up().capitalize() if self.chance(0.35) else self.pick(PLACES)
 
     def noun(self) -> str:
-        return self.made_up(2) if self.chance(0.15) else self.pick(NOUNS).replace("-", " ")
+        roll = self.rng.random()
+        if roll < 0.15:
+            return self.made_up(2)
+        return self.pick(MORE_WORDS if roll < 0.55 else NOUNS).replace("-", " ")
 
     def topic(self) -> str:
         """What a text is about: "the late delivery", "moving the office to Leeds", "invoice 4821"."""
