@@ -28,7 +28,7 @@
       if (item.dataset.nav === name) item.setAttribute("aria-current", "page");
       else item.removeAttribute("aria-current");
     });
-    if (name === "library" || name === "models") send(name, "refresh", {});
+    send(name, "refresh", {});
   };
   const go = (name) => {
     if (location.hash.slice(1) !== name) history.pushState(null, "", "#" + name);

@@ -207,13 +207,15 @@ class Desk:
         for event, handler in ((self.bridge.again, self.again), (self.bridge.retry, self.retry)):
             event(handler, [self.jobs], [self.jobs, self.bar], **DIRECT).success(**watching, **DIRECT)
         self.bridge.cancel(self.cancel, None, None, **DIRECT)
+        model = form.components["model"]
+        self.bridge.refresh(self.offer_models, [model], [model], preprocess=False, **DIRECT)
         self.bridge.clear(list, None, [self.jobs], **DIRECT).success(**watching, **DIRECT)
 
         about = [self.shown_model, self.note, self.examples]
         self.bridge.fill(self.fill, None, [*controls, *about], **DIRECT).then(
             None, controls, self.draft, js=self._capture(), **QUIET
         )
-        form.components["model"].input(
+        model.input(
             self.switch_model, [self.shown_model, *controls], [*controls, *about], preprocess=False, **DIRECT
         ).then(None, controls, self.draft, js=self._capture(), **QUIET)
         for component in controls:
@@ -321,6 +323,10 @@ class Desk:
     def restore(self, draft: Mapping[str, Any] | None) -> list[Any]:
         """What was typed before the page was closed."""
         return [*self.form.restore(draft), *self._about((draft or {}).get("model"))]
+
+    def offer_models(self, chosen: str | None) -> Any:
+        """The models that can run by now: one may have been downloaded since the page was drawn."""
+        return gr.update(choices=self.form.models(), value=chosen or self.form.default_model() or None)
 
     def switch_model(self, previous: str, *values: Any) -> list[Any]:
         chosen = values[self.form.names.index("model")]
