@@ -30,6 +30,14 @@ TEST_REQUIREMENTS = ROOT / "tests" / "requirements.txt"
 WHEELS = "https://download.pytorch.org/whl"
 PIP_RELEASES = "https://pypi.org/pypi/pip/json"
 MINIMUM = (3, 11)
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
 
 
 class SetupError(Exception):
@@ -93,8 +101,6 @@ def prepare(testing: bool) -> None:
         wanted["tests"] = fingerprint(TEST_REQUIREMENTS)
     done = read_stamp()
     missing = {part for part, value in wanted.items() if done.get(part) != value}
-    if not missing:
-        return
     if "runtime" in missing:
         make_venv()
         install_runtime()
@@ -105,6 +111,8 @@ def prepare(testing: bool) -> None:
         pip("install", "-r", str(TEST_REQUIREMENTS))
         done["tests"] = wanted["tests"]
         write_stamp(done)
+    if testing and not find_browser():
+        install_browser()
 
 
 def fingerprint(file: Path, *more: str) -> str:
@@ -179,6 +187,35 @@ def install_runtime() -> None:
     )
     pip("install", "-r", str(REQUIREMENTS))
     say("Ready.")
+
+
+def find_browser() -> str:
+    """The path of an installed Chromium or Chrome, or of the one Playwright downloaded; "" when there is neither."""
+    for name in BROWSERS:
+        if path := shutil.which(name):
+            return path
+    code = "from playwright.sync_api import sync_playwright as s\nwith s() as p: print(p.chromium.executable_path)"
+    python = str(PYTHON) if PYTHON.exists() else sys.executable
+    path = subprocess.run([python, "-c", code], capture_output=True, text=True).stdout.strip()
+    return path if path and Path(path).is_file() else ""
+
+
+def install_browser() -> None:
+    """Debian's Chromium when this machine lets us, else Playwright's own. Raises SetupError when neither can be had."""
+    say("Installing a browser for the tests of the page (about 400 MB)")
+    may_install = os.name != "nt" and os.geteuid() == 0 and shutil.which("apt-get")
+    if may_install:
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", "chromium"]):
+            subprocess.run(["apt-get", *command], env=environment)
+        if find_browser():
+            return
+    subprocess.run([str(PYTHON), "-m", "playwright", "install", "chromium"])
+    if not find_browser():
+        raise SetupError(
+            "The tests of the page need Chromium or Chrome, and none could be installed.\n"
+            "Install one yourself (Debian: sudo apt install chromium), then run this again."
+        )
 
 
 class TorchCommand:

@@ -34,6 +34,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(launch, "pip", pip)
     monkeypatch.setattr(launch, "make_venv", make_venv)
+    monkeypatch.setattr(launch, "find_browser", lambda: "/usr/bin/chromium")
     return calls
 
 
@@ -81,6 +82,26 @@ def test_tests_add_only_their_own_packages(sandbox: list[list[str]]) -> None:
     sandbox.clear()
     launch.prepare(testing=True)
     assert sandbox == [["install", "-r", str(launch.TEST_REQUIREMENTS)]]
+
+
+def test_the_tests_bring_a_browser_where_there_is_none(
+    sandbox: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed: list[str] = []
+    monkeypatch.setattr(launch, "find_browser", lambda: "".join(installed))
+    monkeypatch.setattr(launch, "install_browser", lambda: installed.append("/usr/bin/chromium"))
+    launch.prepare(testing=False)
+    assert installed == []
+    launch.prepare(testing=True)
+    launch.prepare(testing=True)
+    assert installed == ["/usr/bin/chromium"]
+
+
+def test_a_browser_that_cannot_be_had_is_a_failure_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "find_browser", lambda: "")
+    monkeypatch.setattr(launch.subprocess, "run", lambda *arguments, **options: None)
+    with pytest.raises(launch.SetupError, match="Chromium or Chrome"):
+        launch.install_browser()
 
 
 def test_torch_command_replaces_the_torch_installation(monkeypatch: pytest.MonkeyPatch) -> None:

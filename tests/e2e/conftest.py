@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+
+import launch
 
 FLAGS = [
     "--no-sandbox",
@@ -20,14 +20,6 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-
-
-def find_browser(playwright: Any) -> str:
-    """The path of an installed Chromium, or of the one Playwright downloaded; "" when there is neither."""
-    installed = next((path for name in BROWSERS if (path := shutil.which(name))), "")
-    own = str(playwright.chromium.executable_path)
-    return installed or (own if Path(own).is_file() else "")
 
 
 @pytest.fixture(scope="session")
@@ -35,13 +27,13 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=60_000)
+    path = launch.find_browser()
+    if not path:
+        pytest.fail(
+            f"No browser for the end-to-end tests: looked for {', '.join(launch.BROWSERS)} and Playwright's own "
+            "Chromium. `python3 launch.py test` installs one."
+        )
     with sync_playwright() as playwright:
-        path = find_browser(playwright)
-        if not path:
-            pytest.fail(
-                f"No browser for the end-to-end tests: looked for {', '.join(BROWSERS)} and Playwright's own Chromium. "
-                "`python3 launch.py test` installs one."
-            )
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
