@@ -439,14 +439,14 @@ def _landscape_parts(scene: Scene, rng: Rng, complete: bool) -> tuple[str, dict[
 
 
 EXAMPLES = [
-    "a red sailboat on the sea at sunset",
-    "a white star on a blue background in a ring",
-    "mountains in winter at night, clear sky",
-    "an orange cat face logo on a teal background",
-    "a yellow hot air balloon over green hills",
-    "a pine forest in autumn, cloudy",
-    "a city skyline at night with lightning",
-    "a pink heart on a white background",
+    "a city skyline at night",
+    "the sea by day, clear sky",
+    "a white logo on a blue background in a ring",
+    "a city at sunset",
+    "mountains in summer by day",
+    "a green logo on a yellow background in a square frame",
+    "a desert at noon",
+    "the sea at sunset, with clouds",
 ]
 
 
