@@ -6,11 +6,13 @@ latents, velocity objective). `export` writes what they have learned so far as a
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from diffusers import StableDiffusionPipeline
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -338,9 +340,21 @@ def export(run_dir: Path, folder: Path) -> None:
         if (run_dir / name / "latest").exists():
             load_weights(part, run_dir / name)
     assemble(tokenizer, model.text_encoder, model.unet, vae).to(torch.float16).save_pretrained(folder)
+    shutil.copy(run_dir / "basis.safetensors", folder)  # so that training can go on from this folder alone
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary(), indent=1) + "\n")
     studio = {"defaults": DEFAULTS, "limits": LIMITS, "licence": "CC0-1.0", "examples": EXAMPLES}
     (folder / "studio.json").write_text(json.dumps(studio, indent=1) + "\n")
+
+
+def adopt(folder: Path, run_dir: Path) -> None:
+    """Begin a run from an exported folder: its words, latent space and weights, as a checkpoint at step 0."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder / "basis.safetensors", run_dir)
+    shutil.copytree(folder / "tokenizer", run_dir / "tokenizer")
+    pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+    parts = {"diffusion": TextToLatents(pipe.text_encoder, pipe.unet), "vae": pipe.vae}
+    for name, part in parts.items():
+        train(part, lambda step: None, lambda model, batch: 0, Plan(steps=0), run_dir / name)
 
 
 def contact_sheet(pictures: list[Image.Image], path: Path, *, across: int, size: int) -> None:

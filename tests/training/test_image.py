@@ -8,6 +8,7 @@ import pytest
 import torch
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image, StableDiffusionPipeline
 from PIL import Image
+from safetensors.torch import load_file
 
 from pipelines.training import image
 from pipelines.training.evaluate_image import VALUES, Looker, asked, labels, score, truth
@@ -41,8 +42,20 @@ def test_a_trained_run_opens_as_a_stable_diffusion_pipeline(exported: Path) -> N
     )
     assert made.images[0].size == (256, 256)
     files = list(exported.rglob("*.safetensors"))
-    assert len(files) == 3
+    assert len(files) == 4  # three models, and the latent space that training goes on in
     assert all(file.stat().st_size <= 16 << 20 for file in files)
+
+
+def test_training_goes_on_from_an_exported_folder_alone(exported: Path, tmp_path: Path) -> None:
+    """A fresh checkout has the shipped weights and no checkpoints."""
+    image.adopt(exported, tmp_path / "run")
+    result = image.train_diffusion(tmp_path / "run", resume=True, plan=ONE_STEP, batch_size=2)
+    assert result.step == 1
+    image.export(tmp_path / "run", tmp_path / "again")
+    before, after = (
+        load_file(f / "vae" / "diffusion_pytorch_model.safetensors") for f in (exported, tmp_path / "again")
+    )
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_the_same_folder_serves_a_start_image(exported: Path) -> None:
