@@ -3,7 +3,7 @@
 from pipelines.training.language_words import HOBBIES, Made, Pen, with_article
 from pipelines.training.world import COLOURED, OBJECT_COLOURS, OBJECT_PLACES, SEASONAL, WORDS
 
-_SCENES = ["{a_animal} {doing} [in/near] {place}", "{a_animal} {doing}", "our {noun} [in/from] {place}", "the {noun} at {time}", "{time} in {place}", "{name} {doing}", "{name} and {other} [at/near] the {noun}", "my {adjective} {noun}", "{hobby} [with/and] {name}", "{adjective} {noun} in {place}", "{a_noun} on the table", "the first {noun} of the year"]  # fmt: skip
+_SCENES = ["{a_animal} {doing} [in/near] {place}", "{a_animal} {doing}", "our {noun} [in/from] {place}", "the {noun} at {time}", "{time} in {place}", "{name} {doing}", "{name} and {other} [at/near] the {noun}", "my {adjective} {noun}", "{hobby} [with/and] {name}", "{adjective} {noun} in {place}", "{a_noun} on the table", "{a_noun}", "{a_noun} {doing}", "our {noun}", "the first {noun} of the year"]  # fmt: skip
 _ANIMALS = [
     "cat", "dog", "fox", "robot", "dragon", "bear", "owl", "penguin", "rabbit", "hedgehog", "whale", "tiger",
     "duck", "horse", "mouse", "squirrel", "turtle", "wolf", "frog", "bee",
@@ -128,7 +128,7 @@ _STORY = {
 
 
 def story(pen: Pen) -> Made:
-    role = pen.pick(_ROLES)
+    role = pen.noun() if pen.chance(0.3) else pen.pick(_ROLES)
     adjective = f"{pen.pick(_ADJECTIVES)} " if pen.chance(0.4) else ""
     hero = with_article(adjective + role)
     name = pen.first_name() if pen.chance(0.6) else ""

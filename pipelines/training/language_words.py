@@ -263,6 +263,10 @@ class Pen:
         """A broad theme for titles, reports and poems: "winter gardening", "old clocks", "tea"."""
         return self.say(
             "{noun}",
+            "{noun}s",
+            "{adjective} {noun}s",
+            "the {adjective} {noun}",
+            "a {noun}",
             "{adjective} {noun}",
             "{hobby}",
             "{gerund} [a/the] {noun}",
