@@ -301,9 +301,9 @@ def _sign_in_page(root: str, there: str, user: str = "", status: int = 200) -> A
 SIGN_IN = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Log in · Atelier</title><style>
-:root {{ color-scheme: light dark; --paper: light-dark(#f6f5f2, #17181b); --card: light-dark(#fff, #212327);
-  --ink: light-dark(#1d1f23, #eceef2); --faint: light-dark(#686c75, #9aa0ac); --line: light-dark(#d5d6da, #3a3e46);
-  --accent: light-dark(#3355cc, #8fa8ff); --on-accent: light-dark(#fff, #14161a); --wrong: light-dark(#b3261e, #ffb4ab); }}
+:root {{ color-scheme: light dark; --paper: light-dark(#f6f4ef, #151311); --card: light-dark(#fff, #1d1b18);
+  --ink: light-dark(#211e1a, #ece8e1); --faint: light-dark(#6a645b, #a8a196); --line: light-dark(#d3cdc2, #3d3934);
+  --accent: #c23d1a; --on-accent: #fff; --wrong: light-dark(#a03215, #f09d82); }}
 body {{ margin: 0; min-height: 100vh; display: grid; place-items: center; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif; }}
 form {{ width: min(22rem, calc(100vw - 4rem)); padding: 2rem; background: var(--card); border: 1px solid var(--line);
