@@ -26,7 +26,7 @@ GB = 1e9
 ASK_TORCH = """
 import json, sys
 from pipelines.device import TorchDevice
-device = TorchDevice(sys.argv[1], int(sys.argv[2]) or None, int(sys.argv[3]) or None)
+device = TorchDevice(*json.loads(sys.argv[1]))
 import torch
 print(json.dumps({"torch": torch.__version__, "name": device.name, "title": device.describe(),
     "total": device.total_bytes(), "budget": device.budget_bytes(), "most": device.most_bytes(),
@@ -151,14 +151,8 @@ def port(settings: Settings) -> Iterator[Finding]:
 
 def ask_torch(settings: Settings) -> dict[str, Any]:
     """What torch says of the device, or {"error": …}."""
-    command = [
-        sys.executable,
-        "-c",
-        ASK_TORCH,
-        settings.device,
-        str(settings.vram_budget_bytes),
-        str(settings.reserve_vram_bytes),
-    ]
+    told = [settings.device, settings.vram_budget_bytes, settings.reserve_vram_bytes]
+    command = [sys.executable, "-c", ASK_TORCH, json.dumps(told)]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if answer.returncode:
         return {"error": (answer.stderr.strip().splitlines() or ["torch could not be imported"])[-1]}
