@@ -94,7 +94,7 @@ def test_the_page_starts_and_answers_every_curl_of_the_readme(environment: dict[
             for curl in curls:
                 answer = run(curl, environment, port)
                 assert answer.returncode == 0, answer.stderr
-            assert (out / "hello.wav").read_bytes()[:4] == b"RIFF"
+            assert (out / "hello.mp3").read_bytes()[:3] == b"ID3"
         finally:
             server.terminate()
 
