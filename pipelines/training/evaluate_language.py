@@ -273,7 +273,9 @@ def solved(task: Task, answer: str) -> bool:
     if task.kind in ("explain", "translate"):
         return answer.strip() == task.answer.strip()
     if task.kind == "find_bugs":
-        return answer.split(":")[0].strip() == task.answer.split(":")[0].strip()
+        return (
+            answer.split("\n")[0].strip() == task.answer.split("\n")[0].strip()
+        )  # the line, and what is wrong
     if task.kind == "tests":
         name = re.search(r"def (test_\w+)", answer)
         if not name or "assert" not in answer:

@@ -14,14 +14,14 @@ from pipelines.training.loop import Plan
 
 TOKENIZER_EXAMPLES = range(10_000_000, 10_006_000)
 EXAMPLES = (
-    "Write an email to Anna about the delay of the brochure.",
-    "Write a slogan for a bakery.",
-    "Write a product description for a wooden lamp.",
-    "Write the opening of a story about a lighthouse.",
-    "Give me three title ideas for an article about bicycles.",
-    "Write a report outline about the new website.",
-    "Write a birthday message for Tom.",
-    "Write a caption for a photo of a mountain lake.",
+    "Write a friendly email to Tom inviting him to our summer party on Friday at 18:00.",
+    "Apologise to Mr Weber for the late delivery by email.",
+    "Write a birthday message for Lena, who loves hiking, from Tom.",
+    "Write a mystery story about a sailor called Nora who lost a map.",
+    "Write a slogan for a coffee shop called Luna.",
+    "Write a short poem about coffee.",
+    "Give me five title ideas for a blog post about winter gardening.",
+    "Improve this image prompt: a red house in the hills",
 )
 
 
@@ -54,19 +54,20 @@ RECIPE = Recipe(
     prompts=prompts,
     shape=Shape(vocabulary=2048),
     plan=Plan(
-        steps=2000,
-        learning_rate=2.5e-3,
+        steps=3000,
+        learning_rate=2e-3,
         warmup_steps=100,
         decay="trapezoid",
-        cooldown=0.4,
-        ema=0.995,
+        cooldown=0.5,
+        ema=0.99,
         log_every=25,
         checkpoint_every=200,
         sample_every=400,
     ),
-    sampling={"temperature": 0.4, "top_p": 0.9, "repetition_penalty": 1.0},
+    batch_size=6,  # more steps from the same tokens; two cores have few to give
+    sampling={"temperature": 0.3, "top_p": 0.9, "repetition_penalty": 1.0},
     notes={
-        "defaults": {"temperature": 0.4, "top_p": 0.9, "max_tokens": 256},
+        "defaults": {"temperature": 0.3, "top_p": 0.9, "max_tokens": 256},
         "limits": {"max_tokens": 900},
         "context": 1024,
         "licence": "CC0-1.0",
