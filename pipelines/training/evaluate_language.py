@@ -173,7 +173,10 @@ def completion_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFas
     )
 
     for what, cutter in (("identifier", identifier_gap), ("line", line_gap)):
-        cuts = [cut for text in texts if (cut := cutter(rng, text))]
+        cuts = [
+            (p.removesuffix(" "), m, s) for p, m, s in filter(None, (cutter(rng, text) for text in texts))
+        ]
+        # a word's token begins with the blank before it: left in the prefix, it would make both sides guess blindly
         prompts = [f"{FIM['prefix']}{p}{FIM['suffix']}{s}{FIM['middle']}" for p, _, s in cuts]
         told: list[str] = []
         for start in range(0, len(prompts), TOGETHER):

@@ -50,7 +50,8 @@ class Recipe:
             torch.set_num_threads(threads)
         tokenizer = self.tokenizer(run_dir)
         model = language.build_model(self.shape, tokenizer)
-        model.set_attn_implementation("eager")  # the fused kernel's backward takes a fifth longer here (torch 2.13, CPU)
+        # the fused kernel's backward takes a fifth longer here (torch 2.13, CPU)
+        model.set_attn_implementation("eager")
         print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} million parameters", flush=True)
         filler = tokenizer.convert_tokens_to_ids(language.END)
 
