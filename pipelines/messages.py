@@ -182,9 +182,7 @@ class AudioRequest(BaseRequest):
     speed: float = knob(
         1.0, "1 is normal, 2 is twice as fast.", simple=True, widget="slider", ge=0.25, le=4.0
     )
-    pitch: float = knob(
-        0.0, "Higher or lower, in semitones.", widget="slider", ge=-12.0, le=12.0
-    )
+    pitch: float = knob(0.0, "Higher or lower, in semitones.", widget="slider", ge=-12.0, le=12.0)
     pause_seconds: float = knob(
         0.25, "Silence between sentences.", label="Pause", widget="slider", ge=0.0, le=3.0
     )
@@ -224,9 +222,7 @@ class VideoRequest(DiffusionRequest):
         ge=0.1,
         le=60.0,
     )
-    transition: Literal["travel", "cut"] = knob(
-        "travel", "Between two lines: travel smoothly, or cut."
-    )
+    transition: Literal["travel", "cut"] = knob("travel", "Between two lines: travel smoothly, or cut.")
     camera: Literal["still", "zoom_in", "zoom_out", "pan_left", "pan_right"] = knob(
         "still", "Camera move.", simple=True
     )

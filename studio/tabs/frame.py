@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": True}
 DIRECT: dict[str, Any] = {**QUIET, "concurrency_limit": None}
+ASKED: dict[str, Any] = {**DIRECT, "trigger_mode": "multiple"}
+"""For what a button asks: by default Gradio drops a click that comes while the one before is still on its way."""
 BRIDGE = """
 window.atelier.connect('%s', trigger);
 // what atelier.js may ask: 'fill' 'again' 'retry' 'cancel' 'clear' 'refresh' 'more' 'open' 'change'
@@ -205,14 +207,14 @@ class Desk:
             **DIRECT,
         ).success(None, controls, self.draft, js=self._capture(), **QUIET).success(**watching, **DIRECT)
         for event, handler in ((self.bridge.again, self.again), (self.bridge.retry, self.retry)):
-            event(handler, [self.jobs], [self.jobs, self.bar], **DIRECT).success(**watching, **DIRECT)
-        self.bridge.cancel(self.cancel, None, None, **DIRECT)
+            event(handler, [self.jobs], [self.jobs, self.bar], **ASKED).success(**watching, **DIRECT)
+        self.bridge.cancel(self.cancel, None, None, **ASKED)
         model = form.components["model"]
         self.bridge.refresh(self.offer_models, [model], [model], preprocess=False, **DIRECT)
-        self.bridge.clear(list, None, [self.jobs], **DIRECT).success(**watching, **DIRECT)
+        self.bridge.clear(list, None, [self.jobs], **ASKED).success(**watching, **DIRECT)
 
         about = [self.shown_model, self.note, self.examples]
-        self.bridge.fill(self.fill, None, [*controls, *about], **DIRECT).then(
+        self.bridge.fill(self.fill, None, [*controls, *about], **ASKED).then(
             None, controls, self.draft, js=self._capture(), **QUIET
         )
         model.input(
@@ -262,13 +264,14 @@ class Desk:
             return [gr.skip(), gr.skip()]
         return self._send(jobs, job.request.model_copy(update=change), request)
 
-    def _send(self, jobs: list[str], asked: Any, request: gr.Request) -> list[Any]:
+    def _send(self, jobs: list[str] | None, asked: Any, request: gr.Request) -> list[Any]:
         """[job ids, job bar] after submitting; a refusal is told in the bar."""
         try:
             job = self.studio.submit(asked, owner=owner_of(request))
         except StudioError as error:
             return [jobs, pieces.problem(error.problem())]
-        return [[*jobs, job.id][-KEPT:], gr.skip()]
+        # a browser's own list comes with its first answer: someone quick sends before it is there
+        return [[*(jobs or []), job.id][-KEPT:], gr.skip()]
 
     # ---- watching -------------------------------------------------------------------------------------------------
 

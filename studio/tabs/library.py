@@ -63,9 +63,9 @@ def build(studio: Any) -> None:
     for control in filters:
         control.change(shelf.filter, state, tiles_only, trigger_mode="always_last", **frame.DIRECT)
     bridge.refresh(shelf.refresh, state, tiles_only, **frame.DIRECT)
-    bridge.more(shelf.more, state, tiles_only, **frame.DIRECT)
-    bridge.change(shelf.change, state, screen, **frame.DIRECT)
-    bridge.open(shelf.open, state, screen, **frame.DIRECT)
+    bridge.more(shelf.more, state, tiles_only, **frame.ASKED)
+    bridge.change(shelf.change, state, screen, **frame.ASKED)
+    bridge.open(shelf.open, state, screen, **frame.ASKED)
 
 
 class Shelf:

@@ -47,7 +47,7 @@ def build(studio: Any) -> None:
         return show()
 
     bridge.refresh(show, None, screen, **frame.DIRECT)
-    bridge.change(change, None, screen, **frame.DIRECT)
+    bridge.change(change, None, screen, **frame.ASKED)
     timer.tick(show, None, screen, **frame.DIRECT)
 
 

@@ -22,7 +22,7 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     from playwright.sync_api import expect, sync_playwright
 
@@ -39,7 +39,7 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """What ships, and a tiny language model for the tabs whose starter model is not there."""
     from studio.settings import Settings
@@ -53,7 +53,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     studio.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address(studio: Any) -> Iterator[str]:
     """Where the page is."""
     import uvicorn
