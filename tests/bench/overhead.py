@@ -42,7 +42,12 @@ def main(argv: list[str]) -> int:
     memory = MemoryManager(TorchDevice("cpu"))
     catalog = Catalog(hub=False)
     with tempfile.TemporaryDirectory() as folder:
-        comparisons = [image(catalog, memory), text(catalog, memory), speech(Path(folder), memory)]
+        comparisons = [
+            image(catalog, memory),
+            text(catalog, memory),
+            long_text(Path(folder, "text"), memory),
+            speech(Path(folder, "speech"), memory),
+        ]
         print(machine(), f"; {runs} runs each, in turn, models loaded\n")
         print(HEADER)
         ratios = [compare(*comparison, runs) for comparison in comparisons]
@@ -108,8 +113,6 @@ def image(catalog: Catalog, memory: MemoryManager) -> Comparison:
 
 def text(catalog: Catalog, memory: MemoryManager) -> Comparison:
     """The answer of `starter/text`, the likeliest word each time, as its characters."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     request = catalog.complete(
         TextRequest(
             prompt="Write an email to Anna about the delay of the brochure",
@@ -118,7 +121,37 @@ def text(catalog: Catalog, memory: MemoryManager) -> Comparison:
             seed=1,
         )
     )
-    spec = catalog.get(request.model)
+    return written("text, 4 M parameters", catalog.get(request.model), request, memory)
+
+
+def long_text(folder: Path, memory: MemoryManager) -> Comparison:
+    """Twenty tokens by a language model of everyday size (24 layers, 896 wide) and random weights."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    shutil.copytree(Catalog(hub=False).get("starter/text").source.path, folder, dirs_exist_ok=True)
+    (folder / "model.safetensors").unlink()
+    torch.manual_seed(0)
+    small = Qwen2Config.from_pretrained(folder)
+    config = Qwen2Config(
+        vocab_size=small.vocab_size,
+        eos_token_id=small.eos_token_id,
+        pad_token_id=small.pad_token_id,
+        hidden_size=896,
+        num_hidden_layers=24,
+        intermediate_size=4864,
+        num_attention_heads=14,
+        num_key_value_heads=2,
+    )
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    spec = ModelSpec("bench/text", "Text", ("text",), "causal-lm", Source(path=str(folder)))
+    request = TextRequest(prompt="Write a slogan", model=spec.id, temperature=0, max_tokens=20, seed=1)
+    return written("text, 0.4 B parameters", spec, request, memory)
+
+
+def written(name: str, spec: ModelSpec, request: TextRequest, memory: MemoryManager) -> Comparison:
+    """Our pipeline and plain `generate` on the same model, as characters."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     tokenizer = AutoTokenizer.from_pretrained(spec.source.path)
     model = AutoModelForCausalLM.from_pretrained(spec.source.path, dtype=torch.float32)
 
@@ -143,10 +176,10 @@ def text(catalog: Catalog, memory: MemoryManager) -> Comparison:
             top_k=None,
             repetition_penalty=request.repetition_penalty,
         )
-        written = tokenizer.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        return np.array(list(written.strip()))
+        answer = tokenizer.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        return np.array(list(answer.strip()))
 
-    return "text", ours, plain
+    return name, ours, plain
 
 
 def speech(folder: Path, memory: MemoryManager) -> Comparison:
