@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ import pytest
 from PIL import Image
 
 from studio.studio import Studio
+from tests.checkpoints_language import tiny_chat
 
 LONG = "The quick brown fox jumps over the lazy dog, again and again. " * 300
 
@@ -153,10 +156,20 @@ def test_a_body_that_is_no_json_is_a_400(client: httpx.Client) -> None:
         assert error_of(response)["message"]
 
 
+@pytest.fixture
+def talkative(studio: Studio, tmp_path: Path) -> str:
+    """The tiny chat model with room for thousands of tokens: greedy, it runs in a circle and never ends by itself."""
+    folder = tmp_path / "talkative"
+    shutil.copytree(tiny_chat(), folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 16_384}))
+    return studio.catalog.add(folder)[0].id
+
+
 def test_a_client_that_hangs_up_on_a_stream_cancels_its_job(
-    client: httpx.Client, studio: Studio, chat_model: str, wait_until: Callable[..., None]
+    client: httpx.Client, studio: Studio, talkative: str, wait_until: Callable[..., None]
 ) -> None:
-    body = ask(chat_model, stream=True, max_tokens=200, repetition_penalty=1.0)
+    body = ask(talkative, stream=True, max_tokens=16_000, temperature=0)
     with client.stream("POST", "/v1/chat/completions", json=body) as response:
         first = next(response.iter_lines())
     job_id = json.loads(first.removeprefix("data: "))["id"].removeprefix("chatcmpl-")
