@@ -130,7 +130,7 @@ OFFERS: tuple[Offer, ...] = (
         "Qwen3 4B Instruct",
         8.1,
         10,
-        "A good all-round writer for an 12 GB card.",
+        "A good all-round writer for a 12 GB card.",
     ),
     _text("Qwen/Qwen3-8B", "Qwen3 8B", 16.4, 20, "Stronger, for a 24 GB card."),
     _text("Qwen/Qwen3-30B-A3B-Instruct-2507", "Qwen3 30B-A3B", 61, 68, "Large and still quick, for 80 GB."),
