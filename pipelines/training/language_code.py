@@ -10,7 +10,6 @@ from transformers import PreTrainedTokenizerFast
 from pipelines.training import corpus_code, language
 from pipelines.training.language import FIM, Piece, Shape
 from pipelines.training.language_recipe import Recipe
-from pipelines.training.language_text import ask
 from pipelines.training.loop import Plan
 
 TOKENIZER_EXAMPLES = range(10_000_000, 10_002_000)
@@ -51,7 +50,10 @@ def piece(tokenizer: PreTrainedTokenizerFast, number: int) -> Piece:
 
 def prompts(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> list[str]:
     numbers = [rng.randrange(10**6) for _ in range(6)]
-    asked = [ask(tokenizer, corpus_code.task(number, held_out=True).instruction) for number in numbers]
+    asked = [
+        language.as_prompt(tokenizer, corpus_code.task(number, held_out=True).instruction)
+        for number in numbers
+    ]
     prefix, _, suffix = corpus_code.cut(numbers[0], GAP_CHARACTERS, held_out=True)
     return [*asked, f"{FIM['prefix']}{prefix}{FIM['suffix']}{suffix}{FIM['middle']}"]
 

@@ -52,7 +52,7 @@ class Recipe:
         model = language.build_model(self.shape, tokenizer)
         # the fused kernel's backward takes a fifth longer here (torch 2.13, CPU)
         model.set_attn_implementation("eager")
-        print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} million parameters", flush=True)
+        print(f"{language.parameters(model) / 1e6:.2f} million parameters", flush=True)
         filler = tokenizer.convert_tokens_to_ids(language.END)
 
         def pieces(row: int) -> Iterator[Piece]:

@@ -35,17 +35,12 @@ def piece(tokenizer: PreTrainedTokenizerFast, number: int) -> Piece:
     return language.chat_piece(tokenizer, corpus_text.conversation(number))
 
 
-def ask(tokenizer: PreTrainedTokenizerFast, instruction: str) -> str:
-    """The instruction as the chat template hands it to the model."""
-    prompt: str = tokenizer.apply_chat_template(
-        [{"role": "user", "content": instruction}], tokenize=False, add_generation_prompt=True
-    )
-    return prompt
-
-
 def prompts(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> list[str]:
     numbers = [rng.randrange(10**6) for _ in range(6)]
-    return [ask(tokenizer, corpus_text.example(number, held_out=True).instruction) for number in numbers]
+    return [
+        language.as_prompt(tokenizer, corpus_text.example(number, held_out=True).instruction)
+        for number in numbers
+    ]
 
 
 RECIPE = Recipe(

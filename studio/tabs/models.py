@@ -27,7 +27,7 @@ def build(studio: Any) -> None:
     screen = [device, cards, timer]
 
     def show() -> list[Any]:
-        moving = any(one.state == "running" for one in downloads(studio).values())
+        moving = any(one.state == "running" for one in studio.downloads.all().values())
         return [device_card(studio.telemetry()), model_list(studio), gr.Timer(active=moving)]
 
     def change(event: gr.EventData) -> list[Any]:
@@ -49,12 +49,6 @@ def build(studio: Any) -> None:
     bridge.refresh(show, None, screen, **frame.DIRECT)
     bridge.change(change, None, screen, **frame.ASKED)
     timer.tick(show, None, screen, **frame.DIRECT)
-
-
-def downloads(studio: Any) -> dict[str, Any]:
-    """Model id → its download, running or ended."""
-    running = getattr(studio, "downloads", None)
-    return dict(running.all()) if running else {}
 
 
 def device_card(told: dict[str, Any]) -> str:
@@ -92,7 +86,7 @@ def device_card(told: dict[str, Any]) -> str:
 
 def model_list(studio: Any) -> str:
     """Every model of the catalogue under the first kind it makes."""
-    going = downloads(studio)
+    going = studio.downloads.all()
     sections = []
     for modality in MODALITIES:
         specs = [spec for spec in studio.catalog.all() if spec.modalities[0] == modality]
