@@ -404,12 +404,22 @@ class Finished:
 
 @dataclass(frozen=True)
 class Planned:
+    """The answer to `Plan`.
+
+    evicts: keys that would leave. how: "full", or "streamed" when the keys in `streamed` pass through the device piece by piece.
+    way: what the pipeline does to save memory, "" for nothing. load_seconds: until everything is on the device.
+    """
+
     query_id: str
     fits: bool
     need_bytes: int
     free_bytes: int
     evicts: tuple[str, ...] = ()
     problem: Problem | None = None
+    how: str = "full"
+    streamed: tuple[str, ...] = ()
+    load_seconds: float = 0.0
+    way: str = ""
 
 
 @dataclass(frozen=True)

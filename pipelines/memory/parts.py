@@ -15,11 +15,16 @@ class Component:
 
     key: a content-ish id, `<model id>:<part>:<dtype>`. load: opens it on the CPU; an nn.Module, or any object without tensors
     (a tokenizer), which weighs nothing. nbytes: weight bytes as held; an estimate, corrected when the real thing is seen.
+    model: the model id it is borrowed for, by which people name, pin and unload it; empty: what stands before the first `:` of
+    the key. passes: how often the work runs through it (a UNet once a step, a VAE once): when not all fits, what runs most
+    often stays on the device and the rest is streamed.
     """
 
     key: str
     load: Callable[[], object]
     nbytes: int = 0
+    model: str = ""
+    passes: int = 1
 
 
 @dataclass(frozen=True)
