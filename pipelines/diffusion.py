@@ -24,6 +24,7 @@ from pipelines.calls import Embeddings, call_of, embeddings_of, picture_model
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.headers import BadFile, read_json
 from pipelines.errors import InvalidRequest, ModelUnavailable
+from pipelines.inpainting import BLIND, Repaint
 from pipelines.loading import Bundle, Task
 from pipelines.memory import Lease
 from pipelines.messages import DiffusionRequest
@@ -112,13 +113,15 @@ class Painter:
         generator: torch.Generator,
         *,
         init_image: Image.Image | None = None,
+        mask: Image.Image | None = None,
         embeddings: Embeddings | None = None,
         latents: torch.Tensor | None = None,
         on_step: OnStep = lambda step, total, preview: None,
     ) -> Painting:
         """One picture of `request.width` by `request.height`.
 
-        init_image: start from this picture, moved away by `request.strength`. embeddings: from `encode`, instead of the words.
+        init_image: start from this picture, moved away by `request.strength`. mask: mode L and of its size, only what is white in
+        it changes. embeddings: from `encode`, instead of the words.
         latents: from `noise`, instead of drawing them. on_step: called after every step with (step, steps, preview JPEG or None);
         what it raises ends the work there. Raises InvalidRequest for what this model cannot do, ModelUnavailable when it gives no
         picture.
@@ -126,10 +129,15 @@ class Painter:
         pipeline = self.pipeline("text-to-image" if init_image is None else "image-to-image")
         call, notes = call_of(pipeline, request, init_image, embeddings, latents)
         watch = _Watch(self.bundle.spec, Preview(pipeline, request.width, request.height), on_step)
+        if mask is not None and init_image is not None:
+            watch.repaint = Repaint(pipeline, init_image, mask)
         watch.attach(pipeline, call)
         with _explained(self.bundle.spec), _listening(notes):
             output = pipeline(**call, generator=generator, output_type="np")
         pixels = _pixels(self.bundle.spec, output)
+        if watch.repaint is not None:
+            pixels = watch.repaint.compose(pixels)
+            notes += [] if watch.repaint.sees_surroundings else [BLIND]
         if pixels.shape[:2] != (request.height, request.width):
             made = f"{pixels.shape[1]}×{pixels.shape[0]}"
             notes.append(
@@ -168,6 +176,7 @@ class _Watch:
         self._spec = spec
         self._preview = preview
         self.on_step = on_step
+        self.repaint: Repaint | None = None
         self.steps = 0
 
     def attach(self, pipeline: Any, call: dict[str, Any]) -> None:
@@ -181,6 +190,8 @@ class _Watch:
         total = max(step + 1, int(getattr(pipeline, "num_timesteps", 0) or 0))
         preview = None
         if latents is not None:
+            if self.repaint is not None:
+                tensors["latents"] = latents = self.repaint.keep(pipeline, step, latents)
             # not at every step: a GPU would have to wait for the answer each time
             if step + 1 in (1, total) and not torch.isfinite(latents).all():
                 raise no_numbers(self._spec)

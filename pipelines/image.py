@@ -16,7 +16,7 @@ from pipelines.encode import MEDIA_TYPES, encode_image, parameters_text, recipe_
 from pipelines.loading import diffusers_bundle
 from pipelines.memory import Component
 from pipelines.messages import MAX_SEED, Artifact, ImageRequest
-from pipelines.uploads import start_image
+from pipelines.uploads import check_has_start, mask_image, start_image
 
 
 class ImagePipeline:
@@ -33,9 +33,12 @@ class ImagePipeline:
         # 1. Check the inputs before asking for the device
         bundle = diffusers_bundle(ctx.spec, ctx.dtype)
         notes: list[str] = []
-        init_image = None
+        init_image = mask = None
         if request.init_image:
             init_image, notes = start_image(ctx, request.init_image, request.width, request.height)
+        if request.mask_image:
+            check_has_start(request)
+            mask = mask_image(ctx, request.mask_image, request.width, request.height)
         bundle.class_for("image-to-image" if init_image else "text-to-image")
         if request.scheduler:
             bundle.scheduler(request.scheduler)
@@ -52,6 +55,7 @@ class ImagePipeline:
                     item,
                     ctx.generator(item.seed),
                     init_image=init_image,
+                    mask=mask,
                     on_step=partial(_report, ctx, index, request.num_images),
                 )
 

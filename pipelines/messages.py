@@ -159,9 +159,16 @@ class DiffusionRequest(BaseRequest):
 
 
 class ImageRequest(DiffusionRequest):
-    """Text to image, or image to image when `init_image` is given."""
+    """Text to image, image to image when `init_image` is given, and only a part of it when `mask_image` is given too."""
 
     modality: Literal["image"] = "image"
+    mask_image: str = knob(
+        "",
+        "With a start image: what is white here is painted anew, what is black stays.",
+        label="Mask",
+        widget="asset:image",
+        max_length=64,
+    )
     num_images: int = knob(
         1,
         "How many pictures; each has its own seed, counted up from the first.",

@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from pipelines.context import Context
 from pipelines.errors import InvalidRequest
+from pipelines.messages import ImageRequest
 
 
 def start_image(
@@ -17,22 +18,7 @@ def start_image(
 
     Transparency becomes white. Raises InvalidRequest when the file is missing or no picture.
     """
-    data = ctx.inputs.get(asset_id)
-    if data is None:
-        raise InvalidRequest(
-            "The start image is not in the library any more.", field=field, hint="Choose another picture."
-        )
-    try:
-        image = Image.open(io.BytesIO(data))
-        image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InvalidRequest(
-            "The start image cannot be read.",
-            field=field,
-            detail=f"{len(data):,} bytes: {type(error).__name__}: {error}"[:300],
-            hint="Choose a PNG, JPEG or WebP picture.",
-        ) from None
-    image = ImageOps.exif_transpose(image)
+    image = _opened(ctx, asset_id, field, "start image")
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     image = image.convert("RGB")
@@ -40,3 +26,54 @@ def start_image(
         return image, []
     note = f"The start image of {image.width}×{image.height} was scaled and cropped to {width}×{height}."
     return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS), [note]
+
+
+def check_has_start(request: ImageRequest) -> None:
+    """Raises InvalidRequest for a mask with no picture under it."""
+    if request.mask_image and not request.init_image:
+        raise InvalidRequest(
+            "There is a mask but no start image.",
+            field="mask_image",
+            detail="A mask says which part of the start image is painted anew.",
+            hint="Add the start image, or remove the mask.",
+        )
+
+
+def mask_image(ctx: Context, asset_id: str, width: int, height: int) -> Image.Image:
+    """The mask of an asset, mode L, fitted like the start picture: 255 where to paint anew. Transparent means white.
+
+    Raises InvalidRequest when the file is missing or no picture, or when nothing in it is white.
+    """
+    image = _opened(ctx, asset_id, "mask_image", "mask")
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    image = image.convert("L")
+    if image.size != (width, height):
+        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    if not image.getbbox():
+        raise InvalidRequest(
+            "The mask is black all over, so nothing would be painted.",
+            field="mask_image",
+            detail=f"None of its {width}×{height} pixels is lighter than black.",
+            hint="Make white what should be painted anew, or remove the mask.",
+        )
+    return image
+
+
+def _opened(ctx: Context, asset_id: str, field: str, name: str) -> Image.Image:
+    data = ctx.inputs.get(asset_id)
+    if data is None:
+        raise InvalidRequest(
+            f"The {name} is not in the library any more.", field=field, hint="Choose another picture."
+        )
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InvalidRequest(
+            f"The {name} cannot be read.",
+            field=field,
+            detail=f"{len(data):,} bytes: {type(error).__name__}: {error}"[:300],
+            hint="Choose a PNG, JPEG or WebP picture.",
+        ) from None
+    return ImageOps.exif_transpose(image)
