@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +38,7 @@ from pipelines.messages import (
     TextDelta,
     WorkerConfig,
 )
+from studio.affinity import Nearness
 from studio.checks import explained, find_inputs, read_input
 from studio.jobs import Job, JobStore, Status
 from studio.library import Library, LibraryError
@@ -50,6 +52,8 @@ log = logging.getLogger(__name__)
 WorkerState = Literal["starting", "ready", "lost"]
 TICK_SECONDS = 1.0
 """How often to look for what another process wrote into the queue."""
+HINTED = 3
+"""So many jobs of each line are announced to the worker."""
 MOST_RESTART_DELAY = 30.0
 CLOSED = WorkerLost(
     "The studio was closed while this job was running.",
@@ -125,6 +129,7 @@ class Feeder:
         self._started, self._ended = 0, 0  # workers so far
         self._restarts = _Restarts()
         self._hinted: tuple[str, ...] = ()
+        self._nearness = Nearness()
         self._unwritten: dict[str, tuple[Live, Status, Problem | None]] = {}
         self._wake = threading.Event()
         self._closing = False
@@ -182,6 +187,13 @@ class Feeder:
         self.send(plan)
         return answer
 
+    def cost(self, model: str) -> float:
+        """Seconds until that model could work; nothing for one that is gone, whose jobs say so when their turn comes."""
+        try:
+            return self._nearness.seconds(self.catalog.get(model))
+        except StudioError:
+            return 0.0
+
     def tell_waiting(self) -> None:
         """Positions changed: tell whoever watches a job that does not run."""
         with self._lock:
@@ -215,7 +227,7 @@ class Feeder:
         for modality in self.store.waiting():
             if modality in busy:
                 continue
-            job = self.store.claim(modality, self.own)
+            job = self.store.claim(modality, self.own, self.cost)
             if job is not None:
                 self._begin(job, worker)
                 self.tell_waiting()
@@ -243,8 +255,9 @@ class Feeder:
         self.watchers.tell(job.id)
 
     def _hint(self) -> None:
-        """Tell the worker what comes next, when that changed, so that it does not let go of what is wanted soon."""
-        upcoming = [ids[0] for modality in self.store.waiting() if (ids := self.store.line(modality))]
+        """Tell the worker what comes next when that changed, so that it keeps what is wanted soon and fetches it early."""
+        lines = [self.store.line(modality, self.cost)[:HINTED] for modality in self.store.waiting()]
+        upcoming = [job_id for job_id in chain.from_iterable(zip_longest(*lines)) if job_id is not None]
         if (hinted := tuple(upcoming)) == self._hinted:
             return
         self._hinted = hinted
@@ -278,6 +291,7 @@ class Feeder:
             warm_up=self.warm_up,
         )
         self.state, self.ready, self.snapshot, self._hinted = "starting", None, {}, ()
+        self._nearness.tell({})
         self._started += 1
         worker = self._start_worker(
             config,
@@ -325,6 +339,9 @@ class Feeder:
                     question.set_result(event)
             case Telemetry():
                 self.snapshot = event.snapshot
+                if self._nearness.tell(event.snapshot):  # another job may be the nearest now
+                    self.tell_waiting()
+                    self._wake.set()
 
     def _on_exit(self, code: int) -> None:
         if not self._closing:

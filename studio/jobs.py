@@ -1,26 +1,26 @@
 """The queue, persisted: jobs wait here, are claimed one at a time, and stay as history.
 
-Each modality is a line of its own, so that a chat never stands behind a long video; within a line it is the oldest first,
-and fair between owners. Who runs jobs and what they make is `studio.py` and the library.
+Each modality is a line of its own, so that a chat never stands behind a long video; who comes next within a line is decided in
+`affinity.py`. Who runs jobs and what they make is `studio.py` and the library.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import heapq
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from pydantic import ValidationError
-from sqlalchemy import Engine, Row
+from sqlalchemy import Connection, Engine, Row
 
 from pipelines.errors import InvalidRequest, Problem, StudioError, WorkerLost
 from pipelines.messages import REQUESTS, BaseRequest, parse_request
+from studio.affinity import Cost, Line, Turn, Waiting, free
 
 Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
 ACTIVE: tuple[Status, ...] = ("queued", "in_progress")
@@ -37,6 +37,8 @@ jobs = sa.Table(
     sa.Column("status", sa.String),
     sa.Column("cancel_asked", sa.Boolean, default=False),
     sa.Column("turn", sa.Integer),
+    sa.Column("round", sa.Integer),
+    sa.Column("overtaken", sa.Integer, default=0),
     sa.Column("created_at", sa.Float),
     sa.Column("started_at", sa.Float),
     sa.Column("finished_at", sa.Float),
@@ -74,26 +76,6 @@ class Job:
         return self.status not in ACTIVE
 
 
-def fair_order(waiting: Iterable[tuple[str, str]], last_turn: Mapping[str, int]) -> list[str]:
-    """Job ids in the order they will start: owners take turns, each owner's own jobs oldest first.
-
-    waiting: (job id, owner), oldest first. last_turn: when an owner last had a turn; who waited longest goes first.
-    """
-    lines: dict[str, list[str]] = {}
-    for job_id, owner in waiting:
-        lines.setdefault(owner, []).append(job_id)
-    turns = [(last_turn.get(owner, 0), place, owner) for place, owner in enumerate(lines)]
-    heapq.heapify(turns)
-    now, order = max(last_turn.values(), default=0), []
-    while turns:
-        _, place, owner = heapq.heappop(turns)
-        order.append(lines[owner].pop(0))
-        now += 1
-        if lines[owner]:
-            heapq.heappush(turns, (now, place, owner))
-    return order
-
-
 class JobStore:
     """Jobs in the database. Every change is one statement, so several threads and processes may use one store each."""
 
@@ -127,23 +109,10 @@ class JobStore:
             found = Counter({row[0]: row[1] for row in connection.execute(query.group_by(jobs.c.status))})
         return {"queued": found["queued"], "running": found["in_progress"]}
 
-    def line(self, modality: str) -> list[str]:
-        """Ids of the waiting jobs of that modality, in the order they will start."""
-        mine = jobs.c.modality == modality
+    def line(self, modality: str, cost: Cost = free) -> list[str]:
+        """Ids of the waiting jobs of that modality, in the order they will start as things are."""
         with self.engine.connect() as connection:
-            waiting = connection.execute(
-                sa.select(jobs.c.id, jobs.c.owner)
-                .where(mine, jobs.c.status == "queued")
-                .order_by(jobs.c.number)
-            ).all()
-            if len({owner for _, owner in waiting}) < 2:
-                return [job_id for job_id, _ in waiting]
-            turns = connection.execute(
-                sa.select(jobs.c.owner, sa.func.max(jobs.c.turn))
-                .where(mine, jobs.c.owner.in_({owner for _, owner in waiting}), jobs.c.turn.is_not(None))
-                .group_by(jobs.c.owner)
-            ).all()
-        return fair_order([(row[0], row[1]) for row in waiting], {row[0]: row[1] for row in turns})
+            return _line(connection, modality).order(cost)
 
     def waiting(self) -> list[str]:
         """Modalities somebody waits for, the oldest job first."""
@@ -187,34 +156,43 @@ class JobStore:
             )
         return job
 
-    def claim(self, modality: str, only: Sequence[str] | None = None) -> Job | None:
+    def claim(self, modality: str, only: Sequence[str] | None = None, cost: Cost = free) -> Job | None:
         """Mark the next job of that modality as running and return it; None when nobody waits.
 
         only: leave every other job in the queue. A job whose request no longer reads as one fails here, with the reason.
         """
-        for job_id in self.line(modality):
-            if only is not None and job_id not in only:
-                continue
+        while True:
+            with self.engine.connect() as connection:
+                line = _line(connection, modality, only)
+            if not line:
+                return None
+            choice = line.next(cost)
             with self.engine.begin() as connection:
                 row = connection.execute(
                     jobs.update()
                     .where(
-                        jobs.c.id == job_id, jobs.c.status == "queued"
+                        jobs.c.id == choice.job.id, jobs.c.status == "queued"
                     )  # it may have been cancelled meanwhile
                     .values(
                         status="in_progress",
                         started_at=self.clock(),
                         turn=sa.select(sa.func.coalesce(sa.func.max(jobs.c.turn), 0) + 1).scalar_subquery(),
+                        round=choice.round,
                     )
                     .returning(*jobs.c)
                 ).one_or_none()
-            if row is None:
-                continue
+                if row is None:
+                    continue
+                if choice.overtakes:
+                    connection.execute(
+                        jobs.update()
+                        .where(jobs.c.id.in_(choice.overtakes))
+                        .values(overtaken=jobs.c.overtaken + 1)
+                    )
             try:
                 return dataclasses.replace(_job(row), request=parse_request(row.request))
             except ValidationError as error:
-                self.finish(job_id, "failed", problem=_outdated(error).problem())
-        return None
+                self.finish(choice.job.id, "failed", problem=_outdated(error).problem())
 
     def put_back(self, job_id: str) -> None:
         """Return a claimed job that was not begun to the queue."""
@@ -222,7 +200,7 @@ class JobStore:
             connection.execute(
                 jobs.update()
                 .where(jobs.c.id == job_id, jobs.c.status == "in_progress")
-                .values(status="queued", started_at=None, turn=None)
+                .values(status="queued", started_at=None, turn=None, round=None)
             )
 
     def add_asset(self, job_id: str, asset_id: str) -> None:
@@ -286,6 +264,29 @@ class JobStore:
         for job_id, text in found:
             self.finish(job_id, "failed", problem=lost.problem(), text=text)
         return [job_id for job_id, _ in found]
+
+
+def _line(connection: Connection, modality: str, only: Sequence[str] | None = None) -> Line:
+    """Who waits for that modality, and the last turn of each of them."""
+    mine = jobs.c.modality == modality
+    rows = connection.execute(
+        sa.select(jobs.c.id, jobs.c.owner, jobs.c.model, jobs.c.overtaken)
+        .where(mine, jobs.c.status == "queued")
+        .order_by(jobs.c.number)
+    ).all()
+    waiting = [Waiting(*row) for row in rows if only is None or row.id in only]
+    latest = connection.execute(
+        sa.select(jobs.c.round).where(mine, jobs.c.turn.is_not(None)).order_by(jobs.c.turn.desc()).limit(1)
+    ).scalar()
+    owners = {job.owner for job in waiting}
+    if len(owners) < 2:  # nobody to be fair to: a round of its own for each job
+        return Line(waiting, {owner: Turn(latest or 0) for owner in owners}, latest or 0)
+    turns = connection.execute(
+        sa.select(jobs.c.owner, sa.func.max(jobs.c.round), sa.func.max(jobs.c.turn))
+        .where(mine, jobs.c.owner.in_(owners), jobs.c.turn.is_not(None))
+        .group_by(jobs.c.owner)
+    ).all()
+    return Line(waiting, {owner: Turn(round or 0, turn) for owner, round, turn in turns}, latest or 0)
 
 
 def _job(row: Row[Any]) -> Job:

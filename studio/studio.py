@@ -253,5 +253,5 @@ class Studio:
     def _position(self, job: Job) -> int:
         if job.status != "queued":
             return 0
-        line = self.store.line(job.request.modality)
+        line = self.store.line(job.request.modality, self.feeder.cost)
         return line.index(job.id) + 1 if job.id in line else 0

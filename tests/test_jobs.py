@@ -7,19 +7,17 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import Engine, update
 
 from pipelines.errors import Problem
 from pipelines.messages import AudioRequest, ImageRequest, TextRequest
 from studio import database
 from studio.database import open_database
-from studio.jobs import JobStore, UnknownJob, fair_order, jobs
+from studio.jobs import JobStore, UnknownJob, jobs
 from studio.settings import ROOT
 
 
@@ -86,21 +84,37 @@ def test_a_chat_does_not_stand_behind_a_video_line(store: JobStore) -> None:
     assert claimed.id == chat.id
 
 
-@given(
-    owners=st.lists(st.sampled_from("abcd"), max_size=30),
-    turns=st.dictionaries(st.sampled_from("abcde"), st.integers(1, 50)),
-)
-def test_fair_order_serves_everyone_evenly(owners: list[str], turns: dict[str, int]) -> None:
-    waiting = [(f"{owner}{place}", owner) for place, owner in enumerate(owners)]
-    order = fair_order(waiting, turns)
-    assert sorted(order) == sorted(job for job, _ in waiting)
-    for owner in set(owners):
-        assert [job for job in order if job[0] == owner] == [job for job, who in waiting if who == owner]
-    total, served = Counter(owners), Counter[str]()
-    for job in order:
-        served[job[0]] += 1
-        still_waiting = [owner for owner in total if served[owner] < total[owner]]
-        assert all(served[job[0]] - served[owner] <= 1 for owner in still_waiting)
+def paint(model: str) -> ImageRequest:
+    return ImageRequest(prompt="x", model=model, seed=1)
+
+
+def near(there: str) -> Callable[[str], float]:
+    return lambda model: 0.0 if model == there else 9.0
+
+
+def test_a_job_is_overtaken_three_times_at_most_also_after_restarts(engine: Engine) -> None:
+    """How often it was passed is on its row, not in anybody's memory."""
+    first = JobStore(engine).add(paint("far"), "ada").id
+    for _ in range(5):
+        JobStore(engine).add(paint("near"), "ada")
+    claimed: list[str] = []
+    for _ in range(4):
+        store = JobStore(engine)
+        assert store.line("image", near("near")).index(first) == 3 - len(claimed)
+        job = store.claim("image", cost=near("near"))
+        assert job is not None
+        claimed.append(job.request.model)
+    assert claimed == ["near", "near", "near", "far"]
+
+
+def test_rounds_survive_a_restart(engine: Engine) -> None:
+    """Within a round the nearer job of two owners starts; nobody has a second turn before the other had one."""
+    for owner, model in [("ada", "x"), ("bob", "y")] * 3:
+        JobStore(engine).add(paint(model), owner)
+    models = "x"
+    while job := JobStore(engine).claim("image", cost=near(models[-1])):
+        models += job.request.model
+    assert models[1:] == "xyyxxy"
 
 
 def test_cancel_in_the_queue_takes_the_job_out(store: JobStore) -> None:

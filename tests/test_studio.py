@@ -22,13 +22,16 @@ import pytest
 from PIL import Image
 from sqlalchemy import event
 
+from pipelines.catalog import ModelSpec, Source
 from pipelines.errors import InvalidRequest, ModelUnavailable, OutOfDisk, StudioError
 from pipelines.messages import (
     AudioRequest,
     CodeRequest,
     Finished,
+    Hint,
     ImageRequest,
     Run,
+    Telemetry,
     TextDelta,
     TextRequest,
     parse_request,
@@ -466,9 +469,11 @@ class Made:
     def __init__(self, on_run: Callable[[Any, Run], None], config: Any, **link: Any) -> None:
         self.on_run, self.emit, self.exit = on_run, link["on_event"], link["on_exit"]
         self.running: set[str] = set()
+        self.heard: list[Any] = []
         Made.started += 1
 
     def send(self, command: Any) -> None:
+        self.heard.append(command)
         if isinstance(command, Run):
             threading.Thread(target=self.on_run, args=(self, command)).start()
 
@@ -584,6 +589,78 @@ def test_a_job_claimed_while_the_worker_ends_goes_back_to_the_queue(make: Callab
     worker.kill()
     studio.feeder._begin(claimed, worker)
     assert studio.job(job.id).status == "queued"
+
+
+def paint(model: str) -> ImageRequest:
+    return ImageRequest(prompt=model, model=model, seed=1, width=64, height=64)
+
+
+def test_the_worker_hears_what_comes_next_and_hears_it_again_when_that_changes(
+    make: Callable[..., Studio],
+) -> None:
+    """At most three of each line, the next of every line before the second of any."""
+    go_on = threading.Event()
+
+    def wait(worker: Made, run: Run) -> None:
+        go_on.wait(20)
+        worker.emit(Finished(run.job_id, "completed"))
+
+    studio = make(start_worker=partial(Made, wait))
+    studio.start()
+    worker: Any = studio.feeder.worker
+
+    def hints() -> list[list[str]]:
+        return [
+            [request.prompt for request, _ in heard.upcoming]
+            for heard in worker.heard
+            if isinstance(heard, Hint)
+        ]
+
+    until(studio, studio.submit(speak("said now")).id, runs)
+    until(studio, studio.submit(paint("starter/image")).id, runs)
+    waiting = [studio.submit(speak(f"said {n}")) for n in range(4)]
+    studio.submit(paint("starter/image"))
+    wait_for(lambda: hints()[-1:] == [["said 0", "starter/image", "said 1", "said 2"]])
+    studio.cancel(waiting[1].id)
+    wait_for(lambda: hints()[-1] == ["said 0", "starter/image", "said 2", "said 3"])
+    go_on.set()
+    wait_for(lambda: hints()[-1] == [])
+    assert len(hints()) == len({tuple(hint) for hint in hints()})  # nothing was said twice
+
+
+def test_what_the_worker_holds_moves_the_line(make: Callable[..., Studio]) -> None:
+    """A job whose model is there goes first, and the positions shown say so at once."""
+    go_on = threading.Event()
+
+    def wait(worker: Made, run: Run) -> None:
+        go_on.wait(20)
+        worker.emit(Finished(run.job_id, "completed"))
+
+    studio = make(start_worker=partial(Made, wait))
+    far, near = (
+        ModelSpec(name, name, ("image",), "diffusers", Source(path=name), weight_bytes=10**9)
+        for name in ("far", "near")
+    )
+    studio.catalog._load().update({"far": far, "near": near})
+    studio.start()
+    worker: Any = studio.feeder.worker
+    until(studio, studio.submit(paint("far")).id, runs)
+    jobs = [studio.submit(paint(model)).id for model in ("far", "near", "near")]
+    assert [studio.position(job) for job in jobs] == [1, 2, 3]
+    moved: list[int] = []
+    watching = threading.Thread(
+        target=lambda: moved.append(until(studio, jobs[1], lambda update: update.position == 1).position)
+    )
+    watching.start()
+    wait_for(lambda: jobs[1] in studio.watchers.watched())
+    held = {"key": "near:unet", "models": ["near"], "state": "resident", "nbytes": 10**9}
+    worker.emit(Telemetry({"components": [held]}))
+    watching.join(20)
+    assert moved == [1]
+    assert [studio.position(job) for job in jobs] == [3, 1, 2]
+    go_on.set()
+    started = sorted((over(studio, job).started_at or 0, jobs.index(job)) for job in jobs)
+    assert [place for _, place in started] == [1, 2, 0]
 
 
 # ---- with a model ------------------------------------------------------------------------------------------------------
