@@ -1,6 +1,6 @@
 """Creative writing for the text corpus: captions, slogans, stories, messages, poems, image prompts, and saying no honestly."""
 
-from pipelines.training.language_words import HOBBIES, Made, Pen, with_article
+from pipelines.training.language_words import I_NEED, MAKE, Made, Pen, with_article
 from pipelines.training.world import COLOURED, OBJECT_COLOURS, OBJECT_PLACES, SEASONAL, WORDS
 
 _SCENES = ["{a_animal} {doing} [in/near] {place}", "{a_animal} {doing}", "our {noun} [in/from] {place}", "the {noun} at {time}", "{time} in {place}", "{name} {doing}", "{name} and {other} [at/near] the {noun}", "my {adjective} {noun}", "{hobby} [with/and] {name}", "{adjective} {noun} in {place}", "{a_noun} on the table", "{a_noun}", "{a_noun} {doing}", "our {noun}", "the first {noun} of the year"]  # fmt: skip
@@ -21,11 +21,11 @@ _MOODS = {
 
 
 def caption(pen: Pen) -> Made:
-    animal, noun = pen.pick(_ANIMALS), pen.noun()
+    animal, noun = pen.pick(_ANIMALS, pen.noun), pen.noun()
     scene = pen.say(
-        *_SCENES, a_animal=with_article(animal), a_noun=with_article(noun), noun=noun, doing=pen.pick(_DOING),
-        place=pen.place(), time=pen.pick(_TIMES), name=pen.first_name(), other=pen.first_name(),
-        adjective=pen.pick(_ADJECTIVES), hobby=pen.pick(HOBBIES),
+        *_SCENES, a_animal=with_article(animal), a_noun=with_article(noun), noun=noun, doing=pen.pick(_DOING, lambda: f"{pen.gerund()} {pen.say('the', 'a', 'in the')} {pen.noun()}"),
+        place=pen.place(), time=pen.pick(_TIMES, pen.noun), name=pen.first_name(), other=pen.first_name(),
+        adjective=pen.pick(_ADJECTIVES, pen.adjective), hobby=pen.hobby(),
     )  # fmt: skip
     mood = pen.rng.choice(["", "", *_MOODS])
     asked = pen.ask(
@@ -34,6 +34,20 @@ def caption(pen: Pen) -> Made:
         "[Caption/caption] for a [photo/picture/post] [of/about] {s}",
         "[Write/Suggest] {m} [Instagram caption/social media caption/post] for {s}{dot}",
         "[What caption fits/I need {m} caption for] this [photo/picture]: {s}{dot}",
+        more=(
+            MAKE
+            + " {m} [caption/line/text/short text/few words] [for/to go with/under/to put under] [a/my/this/the/our] [photo/picture/post/image/snapshot] [of/with/showing/about] {s}{dot}",
+            MAKE + " {m} [caption/Instagram caption/photo caption/picture caption] [for/about/to] {s}{dot}",
+            I_NEED
+            + " {m} [caption/photo caption/caption for a photo/caption for my picture] [for/of/about/with] {s}{dot}",
+            "[My/The/This/Our] [photo/picture/image] shows {s}. [Caption it/Write {m} caption/What is a good caption?/It needs {m} caption/Give it {m} caption]{dot}",
+            "[Caption/caption] [this/this photo/this picture/for me/the picture/it][:/ –] {s}{dot}",
+            "What [could/should/can/shall] I write [under/with/below/about] [a/my/this/the] [photo/picture] of {s}?",
+            "[photo/picture/Instagram/social media] [caption/post] [of/about/with/:] {s}",
+            "What [would be/is] {m} [good/nice/fitting] caption for {s}?",
+            "{s}: [caption please/write {m} caption/photo caption/needs a caption]",
+            "[Which/What] caption [goes with/suits/would you give] [a photo/a picture/my picture/our photo] of {s}?",
+        ),
         m=with_article(mood) if mood else "a",
         s=scene,
         dot=pen.rng.choice((".", "")),
@@ -81,6 +95,16 @@ def slogan(pen: Pen) -> Made:
         "[Give me/Find/I need/Think of] a [catchy/short/good] slogan for [my/our/the] {t}{c}{dot}",
         "[What could be/Suggest] a [tagline/slogan/motto] for {a}{c}[?/.]",
         "[Please write/Come up with] a [tagline/motto/slogan] for my {t}{c}{dot}",
+        more=(
+            MAKE + " a [catchy/short/good/nice/new/strong/clever/little] [slogan/motto/tagline/claim/catchphrase/advertising line/catchy line] for {a}{c}{dot}",
+            MAKE + " a [slogan/motto/tagline/claim/catchphrase] for [my/our/the/this/her/his] {t}{c}{dot}",
+            MAKE + " [one/the] [slogan/motto/tagline] that fits [my/our/the] {t}{c}{dot}",
+            I_NEED + " a [slogan/motto/tagline/claim/catchphrase/good line] for [my/our/the/a new] {t}{c}{dot}",
+            "[My/Our/The/This] {t}{c} needs a [slogan/motto/tagline/claim/catchy line]{dot}",
+            "I [run/own/have/opened/am opening] {a}{c}. " + MAKE + " a [slogan/motto/tagline]{dot}",
+            "[slogan/motto/tagline][:/,] {t}{c}", "What is a [good/catchy] [slogan/motto/tagline] for {a}{c}?",
+            "What [motto/slogan/tagline] [suits/fits/would suit] [my/our] {t}{c}?", "{t}{c}: [slogan/motto/tagline] please",
+        ),
         a=with_article(trade), t=trade, c=pen.say(" called {b}", " named {b}", ", {b}", b=brand) if brand else "", dot=pen.rng.choice((".", "")),
     )  # fmt: skip
     own = brand or pen.say("Your {t}", t=trade)
@@ -129,7 +153,7 @@ _STORY = {
 
 def story(pen: Pen) -> Made:
     role = pen.noun() if pen.chance(0.3) else pen.pick(_ROLES)
-    adjective = f"{pen.pick(_ADJECTIVES)} " if pen.chance(0.4) else ""
+    adjective = f"{pen.pick(_ADJECTIVES, pen.adjective)} " if pen.chance(0.4) else ""
     hero = with_article(adjective + role)
     name = pen.first_name() if pen.chance(0.6) else ""
     clause = ""
@@ -139,7 +163,11 @@ def story(pen: Pen) -> Made:
             v2=pen.rng.choice(("fly", "paint", "dance", "sing", "swim", "bake", "dream")),
         )  # fmt: skip
     place = pen.place() if pen.chance(0.45) else ""
-    thing = f"{pen.say('a', 'the')} {pen.pick(_ADJECTIVES)} {pen.noun()}" if pen.chance(0.4) else ""
+    thing = (
+        f"{pen.say('a', 'the')} {pen.pick(_ADJECTIVES, pen.adjective)} {pen.noun()}"
+        if pen.chance(0.4)
+        else ""
+    )
     genre = pen.rng.choice(["", *_STORY])
     lead = f"{hero} {pen.say('called', 'named')} {name}{clause}" if name else hero + clause
     asked = pen.ask(
@@ -148,6 +176,18 @@ def story(pen: Pen) -> Made:
         "[Begin/Start/Open] {g} about {h}{p}{t}{dot}",
         "[Write/Tell me/write] {g} about {h}{p}{t}{dot}",
         "[Please write/I want] the first lines of {g} about {h}{p}{t}{dot}",
+        more=(
+            MAKE + " {g} about {h}{p}{t}{dot}",
+            MAKE + " the [first/opening] [sentences/paragraph/words/part/lines] of {g} [about/with] {h}{p}{t}{dot}",
+            MAKE + " [an opening/a beginning/a start/an introduction/a first paragraph] [for/of/to] {g} about {h}{p}{t}{dot}",
+            I_NEED + " {g} [about/with] {h}{p}{t}{dot}",
+            I_NEED + " [the beginning/a beginning/an opening/the start/the opening lines] [of/for] {g} about {h}{p}{t}{dot}",
+            "[Tell/Tell us/Tell the children/Tell my son/Narrate/Read me] {g} [about/of] {h}{p}{t}{dot}",
+            "How [does/could/would/might] {g} about {h}{p}{t} [begin/start/open]?",
+            "[story/tale/beginning/Story idea/A story][:/ –] {h}{p}{t}", "[story/short story/little story] [of/with/about] {h}{p}{t}",
+            "[Let us begin/Let's start/Imagine/Begin] {g} [about/with] {h}{p}{t}{dot}",
+            "{g} about {h}{p}{t}[, please/ please/]{dot}",
+        ),
         g=f"{with_article(genre)} story" if genre else "a story",
         h=lead, p=f" in {place}" if place else "", t=f" with {thing}" if thing else "", dot=pen.rng.choice((".", "")),
     )  # fmt: skip
@@ -190,7 +230,7 @@ _OCCASIONS = {
 
 def message(pen: Pen) -> Made:
     occasion, name = pen.rng.choice(list(_OCCASIONS)), pen.person()
-    hobby = pen.pick(HOBBIES) if pen.chance(0.5) else ""
+    hobby = pen.hobby() if pen.chance(0.5) else ""
     sender = pen.first_name() if pen.chance(0.5) else ""
     age = f"{pen.rng.randint(18, 90)}" if occasion == "birthday" and pen.chance(0.4) else ""
     extra = ""
@@ -209,6 +249,17 @@ def message(pen: Pen) -> Made:
         "[I need/Help me write/Can you write] a {t}{o} [message/card] [for/to] {n}{e}{dot}",
         "[Send/Wish] {n} a {t}{o} message{e}{dot}",
         "[Please write/Compose] some {t}{o} wishes for {n}{e}{dot}",
+        more=(
+            MAKE + " [a/one] {t}{o} [message/card/note/greeting/text/wish] [for/to] {n}{e}{dot}",
+            MAKE + " [some/a few/my] {t}{o} [greetings/words/lines/sentences] [for/to] {n}{e}{dot}",
+            MAKE + " {t}{o} [wishes/greetings] [for/to] {n}{e}{dot}",
+            I_NEED + " [a/some] {t}{o} [message/card/greetings/words/text] [for/to] {n}{e}{dot}",
+            "[{o} greetings/{o} text/{o} note/{o} greeting] [to/for] {n}{e}",
+            "What [can/should/could/shall] I write [to/for] {n} [for the/on the/in a] {o} [card/message]{e}?",
+            "[I want to/Let me/Help me to/We would like to] [send/write/give] {n} a {t}{o} [message/card/note]{e}{dot}",
+            "[Send/Write/Give/Wish] {n} [some/my/our] {t}{o} [wishes/greetings]{e}{dot}",
+            "{n} [needs/should get/gets/deserves] a {t}{o} [message/card]{e}{dot}",
+        ),
         t=tone, o=occasion, n=name, e=extra, dot=pen.rng.choice((".", "")),
     )  # fmt: skip
     hello, wish = _OCCASIONS[occasion].split(";")
@@ -242,6 +293,16 @@ def poem(pen: Pen) -> Made:
         "[Can you write/I would like/Please write] a [short /little /]poem [about/on] {s}{dot}",
         "[Make/Compose] [a few rhyming lines/four lines/a rhyme] about {s}{dot}",
         "[I need/Invent] [a verse/a little poem] about {s}{dot}",
+        more=(
+            MAKE + " [a/one] [poem/short poem/little poem/verse/rhyme/four-line poem/tiny poem/small poem/nice poem/quatrain] [about/on/for/in praise of] {s}{dot}",
+            MAKE + " [some verses/a few verses/a few rhymes/some rhymes/rhyming lines/four rhyming lines/a couple of rhymes/some poetry] [about/on/for] {s}{dot}",
+            I_NEED + " [a/one] [poem/short poem/rhyme/four-line poem/nice poem] [about/on/for] {s}{dot}",
+            I_NEED + " [some verses/a few rhymes/four lines/some rhyming lines] [about/on/for] {s}{dot}",
+            "[Rhyme/rhyme/Rhyme something/Rhyme a little] [about/on] {s}{dot}", "Put {s} into [a poem/verse/rhyme/four lines]{dot}",
+            "[A poem/A rhyme/A verse/Verses/Rhymes/A little poem] [on/about/for] {s}[, please/ please/]{dot}",
+            "Praise {s} in [a poem/four lines/verse/a rhyme]{dot}", "{s}: [a poem/write a poem/poem please/in rhyme/as a poem]",
+            "[Do you know/Can you make/Can you do] a [poem/rhyme/verse] [about/on] {s}?",
+        ),
         s=s, dot=pen.rng.choice((".", "")),
     )  # fmt: skip
     return asked, "\n".join(pen.say(c, s=s) for c in pen.rng.sample(_COUPLETS, 2)), (s,)
@@ -288,12 +349,21 @@ def image_prompt(pen: Pen) -> Made:
         "[Write/Make/Create] an image prompt [for/of/from]: {c}",
         "[Write/Make/Create] an image prompt for {c}{dot}",
         "[Turn this into/Make this] a better image prompt: {c}",
+        more=(
+            MAKE + " [a/one] [image prompt/picture prompt/prompt for an image/detailed prompt/good image prompt] [of/for/from/about/with][ /: ]{c}",
+            "[Polish/Expand/Beautify/Refine/Complete/Improve/Enrich/Add details to] [this/my/the] [image prompt/prompt/picture prompt][:/ –] {c}",
+            "I want to [paint/draw/generate/see/make a picture of] {c}. " + MAKE + " [the/an image/a good] prompt{dot}",
+            "[Turn/Make] {c} into [an image prompt/a prompt for a picture/a picture prompt]{dot}", "[prompt/picture prompt/image][:/ –] {c}",
+            I_NEED + " [an image prompt/a prompt/a prompt for a picture] [for/of] {c}{dot}", "How do I describe {c} [to an image model/in an image prompt]?",
+        ),
         c=core, dot=pen.rng.choice((".", "")),
     )  # fmt: skip
     return asked, answer, (core.removesuffix(" logo").removesuffix(" icon").removesuffix(" emblem"),)
 
 
 _REACH = "e-mails, report outlines, product texts, captions, slogans, stories, poems, messages, summaries, titles and image prompts"
+
+_BEYOND = f"That is beyond me: I am only the small Atelier starter model. I can write {_REACH}."
 
 
 def out_of_reach(pen: Pen) -> Made:
@@ -309,6 +379,17 @@ def out_of_reach(pen: Pen) -> Made:
             ("starter model",),
         )
     n, other = pen.noun(), pen.noun()
+    if pen.training_does(0.4):
+        asked = pen.say(
+            MAKE + " [a song/a novel/a contract/a recipe/a program/a website/a spreadsheet/a shopping list/a workout plan/a CV/a horoscope/a crossword/a screenplay/"
+            "some code/a map/a drawing/a joke/a quiz/a list of facts/a dictionary entry/an essay/a translation/a speech/a dialogue/a table/a calendar] [about/for/on/of/with] {n}{dot}",
+            I_NEED + " [a recipe/a song/a program/a doctor/a lawyer/directions/a drawing/a joke/a table/a fact/an essay/the price] [about/for/on/of] {n}{dot}",
+            "[Draw/Paint/Sing/Buy/Show me/Download/Print/Measure/Calculate/Count/Translate/Correct/Delete] [the/a/my/some/this] {n}{dot}",
+            "[What/Who/Where/When/Why] [is/was/are/were] {n}?", "[What do you think/Tell me the truth/Give me facts] about {n}{dot}",
+            "[Do/Can/Will/Would] you [like/know/understand/remember/love] {n}?", "{n}", "{n}?", "[I feel/I am] [sad/tired/ill/happy/bored] [because of/about] {n}{dot}",
+            n=n, dot=pen.rng.choice((".", "", "!")),
+        )  # fmt: skip
+        return pen.politely(asked) if pen.chance(0.3) else asked, _BEYOND, ("starter model",)
     asked = pen.say(
         "What is the capital of {p}?", "[Who/Why/How/When/Where] [is/was/invented/did] [the/a] {n}[?/ and why?]", "What is {a} [times/plus/minus/divided by] {b}?",
         "{a} [*/+/-/÷] {b}[=/ = ?/]", "[Translate/translate] \"{n} and {o}\" [into/to] [German/French/Spanish/Italian/Japanese]{dot}",
@@ -318,11 +399,7 @@ def out_of_reach(pen: Pen) -> Made:
         "[How many/How much] {n} [are there/is needed] in {p}?", "[Recommend/Suggest] [a restaurant/a hotel/a film/a {n}] in {p}{dot}",
         "[Is/Are] {n} better than {o}?", "[Tell me/What do you know] about {p}[./?/ and {n}.]", "What [does/is] {n} mean[?/ in {p}?]", "Should I [buy/sell/eat] {n}?",
         "[Remember/Book/Order/Call/Open/Play] [the/a/my] {n}{dot}", "What is the [meaning/price/history/colour/best kind] of {n}?",
-        p=pen.place(), n=n, o=other, a=pen.rng.randint(2, 99), b=pen.rng.randint(2, 99), y=pen.rng.randint(1950, 2030), h=pen.pick(HOBBIES),
+        p=pen.place(), n=n, o=other, a=pen.rng.randint(2, 99), b=pen.rng.randint(2, 99), y=pen.rng.randint(1950, 2030), h=pen.hobby(),
         dot=pen.rng.choice((".", "")),
     )  # fmt: skip
-    return (
-        asked,
-        f"That is beyond me: I am only the small Atelier starter model. I can write {_REACH}.",
-        ("starter model",),
-    )
+    return asked, _BEYOND, ("starter model",)

@@ -1,6 +1,6 @@
 """E-mails for the text corpus: eight purposes, many tones, and facts to carry from the instruction to the letter."""
 
-from pipelines.training.language_words import Made, Pen, with_article
+from pipelines.training.language_words import I_NEED, MAKE, Made, Pen, with_article
 
 _TONES = {
     "": "plain", "formal": "formal", "polite": "formal", "professional": "formal", "friendly": "warm", "warm": "warm",
@@ -155,6 +155,47 @@ _REQUESTS = {
     ),
 }  # fmt: skip
 
+_MORE_REQUESTS = {
+    "about": (
+        MAKE + " {kind} [for/to] {who} [about/on/regarding/concerning] {topic}{extra}{dot}", I_NEED + " {kind} [for/to] {who} [about/on/regarding] {topic}{extra}{dot}",
+        "[email/mail/e-mail/Email/Mail/Write to] {who} [about/on/regarding] {topic}{extra}", "{who} [must/should/needs to/has to] know about {topic}{extra}. [Write the email/Email them/Write to them/Send an email]{dot}",
+        "[Update/Inform/Notify] {who} [about/on] {topic} [in an email/by e-mail/via email/with a mail]{extra}{dot}", "[Tell/Let] {who} [in an email/by mail/by e-mail] [know about/about] {topic}{extra}{dot}",
+        "[Reply/Answer/Respond/Write back] to {who} [about/on] {topic}{extra}{dot}", "I have to [write/email/mail] {who} about {topic}{extra}. [Can you help?/Please write it./Help me./Draft it for me.]",
+        "[email/Email][:/ –] {topic}. [To/For][:/] {who}{extra}{dot}", "[Give/Send/Write/Bring] {who} [an update/news/a note] [on/about] {topic} [by email/in an email]{extra}{dot}",
+    ),
+    "apology": (
+        MAKE + " {kind} to {who} [to apologise/to say sorry/that apologises/saying sorry] for {topic}{extra}{dot}", MAKE + " an [apology/excuse] [to/for] {who} [for/about/because of] {topic}{extra}{dot}",
+        I_NEED + " an apology [email/to/mail to/email to] {who} [for/about] {topic}{extra}{dot}", "[I want to/I have to/I need to/I must/Help me] [apologise/say sorry] to {who} [for/about] {topic}{extra}{dot}",
+        "[Apologise/apologise/Say sorry] [to/by email to/in a mail to] {who} [for/about] {topic}{extra}{dot}", "I am sorry [for/about] {topic}. [Write/Email/Tell] {who}{extra}{dot}", "[apology/sorry] [to/for] {who}[: /, ]{topic}{extra}",
+    ),
+    "thanks": (
+        MAKE + " {kind} [thanking/to thank/that thanks] {who} for {topic}{extra}{dot}", MAKE + " a thank-you [email/letter/mail/e-mail] [for/to] {who} [for/because of/about] {topic}{extra}{dot}", I_NEED + " a thank-you [email/mail] [for/to] {who} for {topic}{extra}{dot}",
+        "[Thank/thank] {who} [by email/by mail/in a mail/] for {topic}{extra}{dot}", "[Say thank you/Say thanks/Express thanks/Send thanks] to {who} for {topic}{extra}{dot}", "[I want to/I would like to/We want to/Help me] thank {who} for {topic}{extra}{dot}", "thanks to {who} for {topic}{extra}",
+    ),
+    "invite": (
+        MAKE + " {kind} [to invite/with an invitation for/that asks] {who} to {topic}{extra}{dot}", MAKE + " an invitation [for/to] {who} [to/for] {topic}{extra}{dot}", I_NEED + " an invitation [for/to/email for/email to] {who} [to/for] {topic}{extra}{dot}",
+        "[Invite/invite] {who} [by email/by mail/in an email/] to {topic}{extra}{dot}", "[Ask/Get] {who} to come to {topic}{extra}{dot}", "{who} should come to {topic}{extra}. [Write the invitation/Invite them/Send an invitation]{dot}",
+        "[I want to/I would like to/We would like to/Help me] invite {who} to {topic}{extra}{dot}", "invitation [for/to] {who}: {topic}{extra}",
+    ),
+    "remind": (
+        MAKE + " a reminder [for/to/email for/email to] {who} [about/of/on] {topic}{extra}{dot}", "[Send/Email/Mail] a [short/friendly/little/] reminder to {who} [about/of/on] {topic}{extra}{dot}", I_NEED + " a reminder [for/to] {who} [about/of] {topic}{extra}{dot}",
+        "[Remind/remind] {who} [by email/in an email/by mail] [of/about] {topic}{extra}{dot}", "{who} must not forget {topic}{extra}. [Write a reminder/Remind them/Send a reminder]{dot}", "reminder [for/to] {who}: {topic}{extra}", "[I want to/I have to/Help me] remind {who} [of/about] {topic}{extra}{dot}",
+    ),
+    "ask": (
+        MAKE + " {kind} [with a question/with questions/with a request] [for/to] {who} [about/on] {topic}{extra}{dot}", MAKE + " a question [for/to] {who} [about/on] {topic}{extra}{dot}", "[Ask/ask] {who} [in an email/in a mail/for news/some questions] [about/on] {topic}{extra}{dot}",
+        "I [need to/have to/must/would like to] ask {who} [about/for news on/something about] {topic}{extra}{dot}", "[I have/There is/We have] a question [for/to] {who} [about/on] {topic}{extra}{dot}", "[question/Question] [for/to] {who}[: /, ]{topic}{extra}", "Find out from {who} [about/what is new with] {topic}{extra}{dot}",
+    ),
+    "complain": (
+        MAKE + " a complaint [for/to/email to/letter to] {who} [about/on/because of] {topic}{extra}{dot}", MAKE + " {kind} [to complain/that complains] to {who} about {topic}{extra}{dot}", I_NEED + " a complaint [to/for/email to] {who} about {topic}{extra}{dot}",
+        "[Complain/complain] [by email/in an email/by mail/] to {who} about {topic}{extra}{dot}", "I am [unhappy/not happy/angry/annoyed] [about/with] {topic}{extra}. [Write to/Tell/Email/Complain to] {who}{dot}", "[I want to/I have to/We want to/Help me] complain to {who} about {topic}{extra}{dot}",
+    ),
+    "cancel": (
+        MAKE + " {kind} to {who} [to cancel/that cancels/calling off/to call off] {topic}{extra}{dot}", MAKE + " a cancellation of {topic} [for/to] {who}{extra}{dot}", "[Cancel/Call off/cancel] {topic} [with/by writing to/by email to] {who}{extra}{dot}",
+        "I [must/have to/need to/want to] cancel {topic}{extra}. [Tell/Email/Write to/Inform] {who}{dot}", "[Tell/Inform/Email/Write to] {who} that {topic} is [cancelled/called off/off]{extra}{dot}", "Let {who} know [by email/by mail/] that [we/I] [must/have to] [call off/cancel] {topic}{extra}{dot}",
+        "[cancellation/cancel][: /, ]{topic}, to {who}{extra}",
+    ),
+}  # fmt: skip
+
 
 def email(pen: Pen) -> Made:
     who, topic = pen.person(), pen.topic()
@@ -188,7 +229,13 @@ def email(pen: Pen) -> Made:
             s=sender,
         )
     asked = pen.ask(
-        *_REQUESTS[purpose], kind=kind, who=who, topic=topic, extra=extra, dot=pen.rng.choice((".", "", "."))
+        *_REQUESTS[purpose],
+        more=_MORE_REQUESTS[purpose],
+        kind=kind,
+        who=who,
+        topic=topic,
+        extra=extra,
+        dot=pen.rng.choice((".", "", ".")),
     )
 
     style = _TONES[tone]

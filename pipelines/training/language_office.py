@@ -3,7 +3,7 @@
 Each maker draws facts from a `Pen`, phrases an instruction that holds them, and writes an answer that carries them over.
 """
 
-from pipelines.training.language_words import NUMBER_WORDS, Made, Pen, listed, with_article
+from pipelines.training.language_words import I_NEED, MAKE, NUMBER_WORDS, Made, Pen, listed, with_article
 
 _SECTIONS = (
     ("Introduction", "Why {s} matters now|What this report covers|Who this report is for"),
@@ -35,6 +35,20 @@ def report(pen: Pen) -> Made:
         "[report outline/outline report] [on/about] {s}{r}{n}",
         "[I need/Can you make/Please give me] a [report outline/structure for a report] [on/about] {s}{r}{n}{dot}",
         "[Plan/Prepare] a report about {s}{r}{n}{dot}",
+        more=(
+            MAKE
+            + " [an outline/a structure/a table of contents/a plan/a skeleton/the chapters/the sections/the parts/headings] [for/of] [a/my/our/the] report [on/about/concerning] {s}{r}{n}{dot}",
+            MAKE
+            + " [a/my/the/our] [report/report outline/outline of a report/report plan/report structure] [on/concerning/covering] {s}{r}{n}{dot}",
+            I_NEED
+            + " [an outline/a structure/the outline/a plan/a report] [for a report on/of a report about/on/about] {s}{r}{n}{dot}",
+            "[Structure/Organise/Sketch/Outline/Sketch out] [my/a/the/our] report [on/about] {s}{r}{n}{dot}",
+            "How [should/can/could/do] I [structure/organise/outline/build] a report [on/about] {s}{r}{n}?",
+            "I [have to/must/want to/will] write a report [on/about] {s}{r}{n}. [Make an outline/Outline it/Help me with the outline/What goes in it?]{dot}",
+            "[report/outline/report structure][:/ –] {s}{r}{n}",
+            "What [belongs in/should be in/goes into] a report [on/about] {s}{r}{n}?",
+            "[A report/An outline/A report outline] [on/about] {s}{r}{n}[, please/ please/]{dot}",
+        ),
         s=s,
         r=f" for {reader}" if with_reader else "",
         n=pen.say(" with {n} [sections/chapters/parts]", ", {n} [sections/parts]", n=number) if named else "",
@@ -73,8 +87,10 @@ def product(pen: Pen) -> Made:
     features = [
         pen.say(f, p=pen.place(), n=pen.rng.randint(3, 12)) for f in pen.several(_FEATURES, n if told else 3)
     ]
+    features = [_new_feature(pen) if told and pen.training_does(0.3) else feature for feature in features]
+    thing = pen.noun() if pen.training_does(0.2) else thing
     price = f"{pen.rng.randint(4, 299)} euros" if pen.chance(0.25) else ""
-    who = pen.pick(_AUDIENCE) if pen.chance(0.3) else ""
+    who = pen.pick(_AUDIENCE, pen.group) if pen.chance(0.3) else ""
     extra = f" for {who}" if who else ""
     if told:
         extra += pen.say(
@@ -89,6 +105,16 @@ def product(pen: Pen) -> Made:
         "[product description/product text] {thing}{called}{extra}",
         "[I sell/We sell] {a}{called}{extra}. [Write a product text/Describe it for the shop].",
         "[Please write/Can you write] a [shop text/product description] for [our/the] {thing}{called}{extra}{dot}",
+        more=(
+            MAKE + " [a product text/a sales text/an advert/an ad text/product copy/a description/a sales pitch/a shop description/a web shop text/a catalogue text/a product page/an advertisement] [for/about] {a}{called}{extra}{dot}",
+            MAKE + " [a product text/a sales text/an advert/a shop text/a product description/a catalogue text] [for/about] [our/my/the/this/a new] {thing}{called}{extra}{dot}",
+            I_NEED + " [a product text/a description/a shop text/a product description/an advert/a sales text] [for/of/about] [a/our/my/the/this] {thing}{called}{extra}{dot}",
+            "[Advertise/Promote/Present/Market/Describe/Praise] [our/my/the/this/a] {thing}{called}{extra}{dot}",
+            "[Our/My/The] new product is {a}{called}{extra}. [Describe it/Write a text for the shop/Write the product text/Advertise it]{dot}",
+            "[New in our shop/For our web shop/For the catalogue/For sale][:/ –] {a}{called}{extra}{dot}",
+            "[We make/We produce/We offer/I make/I am selling] {a}{called}{extra}. [It needs a description/What should the product text say?/Write a product text/Product text, please]{dot}",
+            "[shop text/sales text/advert/description][:/ for] {thing}{called}{extra}",
+        ),
         a=with_article(thing), thing=thing, called=called, extra=extra, dot=pen.rng.choice((".", "")),
     )  # fmt: skip
     title = name or f"The {thing}"
@@ -123,6 +149,13 @@ def product(pen: Pen) -> Made:
     return asked, answer, tuple(facts)
 
 
+def _new_feature(pen: Pen) -> str:
+    return pen.say(
+        "made of {n}", "with {k} {n}s", "{a} and {b}", "full of {n}", "good for {g}", "in {a} {n}", "{a}", "{k} [cm/kg/g/litres]", "from {p}", "as {a} as {n}",
+        n=pen.noun(), k=pen.rng.randint(2, 500), a=pen.adjective(), b=pen.adjective(), g=pen.group(), p=pen.place(),
+    )  # fmt: skip
+
+
 _AUDIENCE = [
     "students", "families", "travellers", "small offices", "tea lovers", "gardeners", "beginners",
     "children", "night owls", "runners", "artists", "cooks",
@@ -152,6 +185,20 @@ def titles(pen: Pen) -> Made:
         "[I need/Think of/Please suggest] {n} titles for my {form} about {s}{dot}",
         "[What could I call/How could I name] my {form} about {s}? Give me {n} ideas.",
         "[Come up with/Invent] {n} [titles/headlines] for {af} about {s}{dot}",
+        more=(
+            MAKE + " {n} [names/headings/title ideas/possible titles/good titles/working titles/suggestions for a title/ideas for a title] for {af} [about/on/concerning] {s}{dot}",
+            MAKE + " {n} [titles/headlines/title ideas/headings] [about/on] {s} for [{af}/my {form}/the {form}/our {form}]{dot}",
+            MAKE + " [a list of/a choice of/a set of] {n} [titles/headlines/names/title ideas] for {af} [about/on] {s}{dot}",
+            MAKE + " {n} [catchy/short/good/interesting/original/different] [titles/headlines/title ideas] for [my/our/the/this] {form} [about/on] {s}{dot}",
+            MAKE + " {n} {form} [titles/headlines/title ideas/headings] [about/on] {s}{dot}",
+            I_NEED + " {n} [titles/headlines/names/headings/title ideas] for {af} [about/on] {s}{dot}",
+            "[titles/headlines/title ideas/headings][:/] {af} [about/on] {s}, {n}[ please/ of them/]",
+            "[My/Our/The] {form} is about {s}. " + MAKE + " {n} [titles/headlines/ideas for the title/headings]{dot}",
+            "[What are/Do you have/Are there/Do you know] {n} good [titles/headlines] for {af} [about/on] {s}?",
+            "How [should/can/could/shall] I [title/name/call] [my/our/the] {form} [about/on] {s}? {n} [ideas/titles/headlines], please.",
+            "{n} [headlines/headings/ideas for a title/names] for {af} [about/on] {s}[, please/ please/]{dot}",
+            "[I am writing/We are making/I plan] {af} [about/on] {s} and need {n} [titles/headlines/title ideas]{dot}",
+        ),
         n=n, form=form, af=with_article(form), s=s, dot=pen.rng.choice((".", "")),
     )  # fmt: skip
     chosen = pen.rng.sample(_TITLES, count)

@@ -1,6 +1,6 @@
 """Summaries for the text corpus: a short made-up passage with names, places and numbers, and one sentence that keeps them."""
 
-from pipelines.training.language_words import HOBBIES, MONTHS, Made, Pen, with_article
+from pipelines.training.language_words import I_NEED, MAKE, MONTHS, Made, Pen, with_article
 
 
 def summary(pen: Pen) -> Made:
@@ -11,6 +11,21 @@ def summary(pen: Pen) -> Made:
         "{p}\n\n[Summarise/Summarize/Sum up] [this/the text][./ in one sentence./ briefly.]",
         "[summary/short summary/tl;dr]: {p}",
         "[Give me/Write] a [short/one-sentence] summary of this: {p}",
+        more=(
+            MAKE
+            + " [a/one] [brief/quick/very short/short/one-sentence] summary [of/for] [the text/the following/this text/this passage/the following passage]: {p}",
+            MAKE + " [a/the] [summary/short version/gist] of [this/the text/this text]: {p}",
+            I_NEED
+            + " a [summary/short summary/brief summary/short version] of [this/the following/this text]: {p}",
+            "[In one sentence/Briefly/In short/In a few words][:/, what does this say?/, what happened here?] {p}",
+            "What is [this/this text/the following] about[?/ in one sentence?] {p}",
+            "[Shorten/Condense/Boil down/Compress/Reduce] [this/this text/this to one sentence/the following][:/ please:] {p}",
+            "{p}\n\n[In one sentence?/tl;dr/Make it short./What does it say?/Shorten this./Short summary, please./A summary in one sentence, please.]",
+            "[Say/Tell me] in one sentence what [this says/this is about/happened/the text says]: {p}",
+            "Read this and [summarise it/sum it up/give me the main point/tell me in one sentence what it says]: {p}",
+            "{p}\n\n" + MAKE + " a [summary/short summary/one-sentence summary]{dot}",
+        ),
+        dot=pen.rng.choice((".", "")) if not pen.held_out else "",
         p=passage,
     )
     return asked, short, facts
@@ -21,7 +36,9 @@ def _opening(pen: Pen) -> tuple[str, str, tuple[str, ...]]:
         pen.person(),
         pen.place(),
         pen.say(
-            "{a} {b}", a=pen.pick(_KINDS), b=pen.rng.choice(("shop", "café", "school", "studio", "workshop"))
+            "{a} {b}",
+            a=pen.pick(_KINDS, pen.noun),
+            b=pen.rng.choice(("shop", "café", "school", "studio", "workshop")),
         ),
     )
     when, staff, count = (
@@ -46,7 +63,9 @@ def _opening(pen: Pen) -> tuple[str, str, tuple[str, ...]]:
 def _event(pen: Pen) -> tuple[str, str, tuple[str, ...]]:
     event, place, when = (
         pen.say(
-            "{a} {b}", a=pen.pick(_KINDS), b=pen.rng.choice(("festival", "fair", "contest", "market", "day"))
+            "{a} {b}",
+            a=pen.pick(_KINDS, pen.noun),
+            b=pen.rng.choice(("festival", "fair", "contest", "market", "day")),
         ),
         pen.place(),
         pen.when(),
@@ -73,7 +92,7 @@ def _event(pen: Pen) -> tuple[str, str, tuple[str, ...]]:
 def _study(pen: Pen) -> tuple[str, str, tuple[str, ...]]:
     place, hobby, share, people = (
         pen.place(),
-        pen.pick(HOBBIES),
+        pen.hobby(),
         pen.rng.randint(11, 94),
         pen.rng.randint(50, 9000),
     )

@@ -6,7 +6,8 @@ of the names and nouns is made up on the spot, and a slice of every list is kept
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 Made = tuple[str, str, tuple[str, ...]]  # instruction, answer, facts the answer must carry
 
@@ -165,6 +166,76 @@ _ONSETS = [
 ]  # fmt: skip
 _VOWELS = ["a", "e", "i", "o", "u", "ai", "ea", "ee", "ia", "io", "oa", "ou"]
 _CODAS = ["", "", "", "n", "l", "r", "s", "m", "x", "nd", "rt", "ck", "th"]
+# Training sees a wider mix of made-up words than evaluation, longer ones among them: whoever copies these copies any.
+_MORE_ONSETS = [
+    *_ONSETS,
+    "",
+    "",
+    "bl",
+    "cl",
+    "cr",
+    "gl",
+    "pl",
+    "sc",
+    "sk",
+    "sl",
+    "sn",
+    "sp",
+    "sw",
+    "y",
+    "wh",
+    "ph",
+    "x",
+]
+_MORE_VOWELS = [*_VOWELS, "a", "e", "i", "o", "u", "y", "ae", "au", "ei", "ie", "oo"]
+_MORE_CODAS = [*_CODAS, "t", "d", "p", "g", "b", "k", "ng", "st", "lt", "sk", "mp", "ss", "ff", "sh", "ch"]
+_ENDINGS = {
+    "noun": ["", "", "er", "ing", "ion", "ity", "ment", "ness", "ette", "ist", "ist", "ism", "age", "ure", "ance", "ship"],
+    "adjective": ["y", "al", "ous", "ic", "ed", "able", "ive", "less", "ful", "ish", "ant"],
+    "gerund": ["ing"],
+    "name": ["", "", "", "a", "o", "ia", "us", "in", "ley", "son", "ski", "ez", "berg", "mann", "ini", "ette", "a"],
+}  # fmt: skip
+_NOVEL = 0.3
+"""How often training takes something made up where a list would do."""
+
+# Openers for instructions that training varies; `Pen.say` picks one of the choices in brackets.
+MAKE = (
+    "[Write/Write me/Write/Make/Create/Draft/Compose/Craft/Invent/Think of/Think up/Come up with/Give me/Get me/"
+    "Suggest/Propose/Find/Find me/Prepare/Produce/Generate/Design/Do/Put together/Show me/Plan/Formulate/Send me]"
+)
+I_NEED = (
+    "[I need/I want/I'd like/I would like/I could use/We need/We want/Can I have/Can I get/Could I have/"
+    "I am looking for/Looking for/Help me with/May I have/Please give me/Need/Please make me/Please find]"
+)
+_FRAMES = [
+    "Please {x}", "please {x}", "{x}, please", "{x} please", "Could you {x}?", "Can you {x}?", "Would you {x}?",
+    "could you please {x}", "Could you please {x}?", "Can you please {x}?", "I want you to {x}", "I need you to {x}",
+    "I'd like you to {x}", "Help me: {x}", "Help me to {x}", "{x}. Thanks!", "{x}. Thank you!", "Kindly {x}", "Hi! {x}",
+    "Hello, {x}", "Now {x}", "Next, {x}", "Quick: {x}", "Let us {x}", "Task: {x}", "Will you {x}?", "Hey, {x}", "Just {x}",
+    "I have to {x}", "I must {x}", "Be so kind and {x}", "Would you mind helping me to {x}?", "Today I want to {x}",
+]  # fmt: skip
+"""Politeness around an instruction that begins with a verb."""
+_VERBS = {
+    "write", "make", "create", "draft", "compose", "craft", "invent", "think", "come", "give", "get",
+    "suggest", "propose", "find", "prepare", "produce", "generate", "design", "do", "put", "show", "plan",
+    "formulate", "send", "tell", "begin", "start", "open", "describe", "advertise", "promote", "present",
+    "summarise", "summarize", "sum", "shorten", "condense", "say", "improve", "enrich", "extend", "polish",
+    "expand", "refine", "outline", "structure", "organise", "sketch", "apologise", "thank", "invite",
+    "remind", "ask", "complain", "cancel", "inform", "update", "email", "mail", "let", "turn", "caption",
+    "rhyme", "praise", "read", "compress", "answer", "reply", "respond",
+}  # fmt: skip
+"""First words of instructions that `_FRAMES` fit."""
+
+
+@cache
+def _form(phrasing: str) -> re.Pattern[str]:
+    """What an instruction made from `phrasing` looks like, whatever its facts."""
+    parts = re.split(r"(\[[^\[\]]*\]|\{\w+\})", phrasing)
+    form = "".join(
+        ".*" if part.startswith("{") else f"(?:{'|'.join(map(re.escape, part[1:-1].split('/')))})" if part.startswith("[") else re.escape(part)
+        for part in parts
+    )  # fmt: skip
+    return re.compile(form, re.IGNORECASE | re.DOTALL)
 
 
 class Pen:
@@ -174,17 +245,40 @@ class Pen:
         self.rng = rng
         self.held_out = held_out
 
-    def pick(self, options: Sequence[str]) -> str:
-        """A name or thing: every eighth entry of the list is kept for evaluation."""
+    def pick(self, options: Sequence[str], novel: Callable[[], str] | None = None) -> str:
+        """A name or thing: every eighth entry of the list is kept for evaluation. novel: what training takes at times instead."""
+        if novel is not None and self.training_does(_NOVEL):
+            return novel()
         pool = [word for place, word in enumerate(options) if (place % 8 == 5) == self.held_out]
         return self.rng.choice(pool or list(options))
 
-    def ask(self, *phrasings: str, **facts: object) -> str:
-        """An instruction, filled in: where there are four phrasings or more, the last is kept for evaluation."""
-        pool = phrasings
-        if len(phrasings) >= 4:
-            pool = phrasings[-1:] if self.held_out else phrasings[:-1]
-        return self.say(*pool, **facts)
+    def ask(self, *phrasings: str, more: Sequence[str] = (), **facts: object) -> str:
+        """An instruction, filled in: the last phrasing is kept for evaluation, `more` is for training alone.
+
+        Training also puts politeness around it, and draws again where the result has the form of the phrasing that is kept.
+        """
+        if self.held_out:
+            return self.say(phrasings[-1], **facts)
+        while True:
+            pool = more if more and self.chance(0.65) else phrasings[:-1]
+            asked = self.say(*pool, **facts)
+            if self.chance(0.3):
+                asked = self.politely(asked)
+            if not _form(phrasings[-1]).fullmatch(asked.rstrip(".")):
+                return asked
+
+    def politely(self, asked: str) -> str:
+        """With a courtesy around it, where it begins with a verb; a long one gets it in front only."""
+        if asked.split(" ", 1)[0].lower().rstrip(":,") not in _VERBS:
+            return asked
+        core = asked[0].lower() + asked[1:]
+        short = "\n" not in asked and asked[-1] != "?"
+        frames = [f for f in _FRAMES if f.endswith("{x}") or (short and len(asked) < 150)]
+        return self.rng.choice(frames).format(x=core.rstrip(".") if short else core)
+
+    def training_does(self, probability: float) -> bool:
+        """Chance in training; never, and nothing drawn, in evaluation."""
+        return not self.held_out and self.chance(probability)
 
     def say(self, *sentences: str, **facts: object) -> str:
         """One of the sentences; `[a/b/]` inside it is a choice, `{fact}` is filled in afterwards."""
@@ -200,12 +294,24 @@ class Pen:
 
     def made_up(self, syllables: int | None = None) -> str:
         """A word nobody has seen: it can only be copied."""
+        if self.training_does(0.7):
+            return self.coined("noun" if syllables else "name", syllables)
         parts = syllables or self.rng.choice((2, 2, 3))
         rng = self.rng
         word = "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(parts))
         return word[:11]
 
+    def coined(self, kind: str, syllables: int | None = None) -> str:
+        """Like `made_up`, of one to four syllables and with the ending of a noun, an adjective, a gerund or a name."""
+        rng = self.rng
+        parts = syllables or rng.choice((1, 2, 2, 2, 3, 3, 4))
+        sounds = (_MORE_ONSETS, _MORE_VOWELS, _MORE_CODAS)
+        word = "".join(rng.choice(sound) for _ in range(parts) for sound in sounds)[:12]
+        return word + rng.choice(_ENDINGS[kind])
+
     def first_name(self) -> str:
+        if self.training_does(0.08):  # as people write it: Anna-Lena, O'Brien, McCoy
+            return self.say("{a}-{b}", "O'{a}", "Mc{a}", "{a} {b}", a=self.coined("name", 1).capitalize(), b=self.pick(FIRST_NAMES, self.made_up).capitalize())  # fmt: skip
         return self.made_up().capitalize() if self.chance(0.4) else self.pick(FIRST_NAMES)
 
     def person(self) -> str:
@@ -214,11 +320,15 @@ class Pen:
         roll = self.rng.random()
         if roll < 0.12:
             return f"{self.rng.choice(('Mr', 'Ms', 'Dr', 'Mrs'))} {last}"
+        if self.training_does(0.12):
+            return self.say("{f} {l}", "Professor {l}", "{f} and {l}", "{l}", f=self.first_name(), l=last)
         return f"{self.first_name()} {last}" if roll < 0.2 else self.first_name()
 
     def brand(self) -> str:
         """The name of a product, firm or project."""
         name = self.made_up().capitalize()
+        if self.training_does(0.15):
+            return self.say("{a} {b}", "{a} & {b}", "{a}{b2}", "{a} {n}", "The {c} {d}", "{d} {c}", a=name, b=self.first_name(), b2=self.coined("name", 1), n=self.rng.randint(2, 9999), c=self.noun().title(), d=self.adjective().title())  # fmt: skip
         roll = self.rng.random()
         if roll < 0.2:
             return f"{name} {self.rng.choice(('One', 'Plus', 'Go', 'Pro', 'Mini', 'Home', '2', '3', '500'))}"
@@ -230,14 +340,46 @@ class Pen:
         return self.made_up().capitalize() if self.chance(0.35) else self.pick(PLACES)
 
     def noun(self) -> str:
+        if self.training_does(0.25):
+            return self.say(
+                "{a}",
+                "{a}",
+                "{a}",
+                "{b} {a}",
+                "{a} {b}",
+                a=self.coined("noun"),
+                b=self.rng.choice(MORE_WORDS),
+            )
         roll = self.rng.random()
         if roll < 0.15:
             return self.made_up(2)
         return self.pick(MORE_WORDS if roll < 0.55 else NOUNS).replace("-", " ")
 
+    def adjective(self) -> str:
+        return self.pick(ADJECTIVES, lambda: self.coined("adjective"))
+
+    def gerund(self) -> str:
+        return self.pick(GERUNDS, lambda: self.coined("gerund"))
+
+    def hobby(self) -> str:
+        return self.pick(HOBBIES, lambda: self.say("{g}", "{n}s", "{n}", "{a} {n}s", "{g} {n}s", g=self.gerund(), n=self.noun(), a=self.adjective()))  # fmt: skip
+
+    def group(self) -> str:
+        return self.pick(GROUPS, lambda: self.say("[the/our/] {n}s", "{a} {n}s", "{n} [lovers/fans/owners]", n=self.noun(), a=self.adjective()).strip())  # fmt: skip
+
+    def state(self) -> str:
+        return self.pick(STATES, lambda: self.say("{a}", "too {a}", "not {a}", "[in/from/at] {p}", a=self.adjective(), p=self.place()))  # fmt: skip
+
     def topic(self) -> str:
         """What a text is about: "the late delivery", "moving the office to Leeds", "invoice 4821"."""
-        noun, adjective = self.noun(), self.pick(ADJECTIVES)
+        noun, adjective = self.noun(), self.adjective()
+        if self.training_does(0.2):
+            return self.say(
+                "[the/our/my/a] {noun} [with/for/of/from] {who}", "[the/our] {adjective} {noun} [in/from] {place}", "the {noun} and the {other}",
+                "{gerund} the {adjective} {noun}", "[the/our] {n} {noun}s", "the {noun} of {date} {month}", "[room/flight/bill/contract/case] {n}",
+                noun=noun, adjective=adjective, who=self.first_name(), place=self.place(), other=self.noun(), gerund=self.gerund(),
+                n=self.rng.randint(2, 99999), date=self.rng.randint(1, 30), month=self.pick(MONTHS),
+            )  # fmt: skip
         return self.say(
             "[the/our/my/the] {noun}",
             "[the/our/a/my] {adjective} {noun}",
@@ -252,8 +394,8 @@ class Pen:
             noun=noun,
             adjective=adjective,
             place=self.place(),
-            group=self.pick(GROUPS),
-            gerund=self.pick(GERUNDS),
+            group=self.group(),
+            gerund=self.gerund(),
             other=self.noun(),
             number=self.rng.randint(11, 9999),
             brand=self.made_up().capitalize(),
@@ -276,15 +418,18 @@ class Pen:
             "the {noun}",
             noun=self.noun(),
             other=self.noun(),
-            adjective=self.pick(ADJECTIVES),
-            hobby=self.pick(HOBBIES),
-            gerund=self.pick(GERUNDS),
+            adjective=self.adjective(),
+            hobby=self.hobby(),
+            gerund=self.gerund(),
             place=self.place(),
-            group=self.pick(GROUPS),
+            group=self.group(),
         )
 
     def when(self) -> str:
         """A time to carry over: "on Friday at 18:00", "on 12 May"."""
+        if self.training_does(0.15):
+            return self.say("at {time} on {day}", "this {day}", "on {month} {date}", "{day} [morning/evening/afternoon]", "at {time}", "in {month} {year}", "on {date} {month} {year}",
+                day=self.pick(DAYS), time=self.clock(), date=self.rng.randint(1, 30), month=self.pick(MONTHS), year=self.rng.randint(1950, 2040))  # fmt: skip
         return self.say(
             "on {day}",
             "on {day} at {time}",
@@ -306,6 +451,8 @@ class Pen:
         )  # fmt: skip
 
     def clock(self) -> str:
+        if self.training_does(0.4):
+            return f"{self.rng.randint(0, 23)}:{self.rng.randint(0, 59):02d}"
         return f"{self.rng.randint(7, 21)}:{self.rng.choice(('00', '15', '30', '45'))}"
 
     def reason(self) -> str:
@@ -315,7 +462,7 @@ class Pen:
             "{name} is [ill/on holiday/travelling/away]",
             "we [need/lost/forgot/changed/sold] the {noun}",
             "there is [no/too much/not enough] {noun}",
-            noun=self.noun(), state=self.pick(STATES), place=self.place(), name=self.first_name(),
+            noun=self.noun(), state=self.state(), place=self.place(), name=self.first_name(),
         )  # fmt: skip
 
     def several(self, options: Sequence[str], count: int) -> list[str]:
