@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,19 @@ import torch
 from pipelines.errors import InvalidRequest
 from pipelines.memory.parts import Held
 from pipelines.memory.weights import NoWeights, Weights
+from pipelines.peak import PeakSampler
 
 GIB = 1 << 30
+CUDA_OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation, hipErrorOutOfMemory
+OUT_OF_MEMORY = (
+    "out of memory",  # CUDA, HIP, MPS, XPU, the driver
+    "can't allocate memory",  # torch's CPU allocator
+    "not enough memory",  # the same on Windows
+    "alloc_failed",  # cuBLAS, cuDNN
+    "out_of_device_memory",  # Level Zero, through XPU
+    "out_of_host_memory",
+    "failed to allocate",
+)
 
 
 class TorchDevice:
@@ -43,11 +55,14 @@ class TorchDevice:
         self.kind: str = self.handle.type
         self.name = str(self.handle)
         self.unified = _is_unified(self.handle) if unified is None else unified
+        self.streams = not self.unified
         self._cap = budget_bytes or None
         self._host_cap = host_budget_bytes or None
         total = self.total_bytes()
         self._reserve = min(GIB, total // 10) if reserve_bytes is None else reserve_bytes
         self._own_at_start = _own_host_bytes()
+        self._used_at_start: int | None = None
+        self._sampler = {"cpu": _host_sampler, "mps": _mps_sampler}.get(self.kind, lambda: None)()
 
     # ---- memory ---------------------------------------------------------------------------------------------------
 
@@ -79,6 +94,10 @@ class TorchDevice:
     def host_budget_bytes(self) -> int:
         return self._host_cap or int(0.6 * _host_limits()[0])
 
+    def pinned_budget_bytes(self) -> int:
+        """Four tenths of host memory may be page-locked for a CUDA device, nothing elsewhere."""
+        return int(0.4 * _host_limits()[0]) if self.kind == "cuda" and not self.unified else 0
+
     def _own_bytes(self) -> int:
         """Bytes of the device that models of this process hold, cached ones included."""
         if self.kind == "cpu":
@@ -99,10 +118,28 @@ class TorchDevice:
         _trim_host_memory()
 
     def is_out_of_memory(self, error: BaseException) -> bool:
-        if isinstance(error, torch.OutOfMemoryError | MemoryError):
-            return True
-        words = str(error) if isinstance(error, RuntimeError) else ""
-        return "out of memory" in words or "can't allocate memory" in words or "not enough memory" in words
+        return is_out_of_memory(error)
+
+    def start_peak(self) -> None:
+        """Begin to watch how many bytes the work takes, in the whole process. Costs the CPU 1 ms, a driver some microseconds."""
+        if self._sampler is not None:
+            if self.kind == "cpu":
+                _trim_host_memory()  # or what an earlier run gave back would be taken again unseen
+            self._sampler.start()
+        else:
+            torch.accelerator.reset_peak_memory_stats(self.handle)
+            self._used_at_start = int(torch.accelerator.memory_allocated(self.handle))
+
+    def peak_bytes(self) -> int | None:
+        """The most bytes in use since `start_peak`, beyond those in use then; None when that was never called.
+
+        torch counts them on CUDA, ROCm and XPU; elsewhere somebody looks twenty times a second and may miss the very top.
+        """
+        if self._sampler is not None:
+            return self._sampler.stop()
+        if self._used_at_start is None:
+            return None
+        return max(0, int(torch.accelerator.max_memory_allocated(self.handle)) - self._used_at_start)
 
     # ---- numbers and seeds ----------------------------------------------------------------------------------------
 
@@ -126,6 +163,16 @@ class TorchDevice:
         """Wait until the device has done what it was given; for measuring time."""
         if self.kind != "cpu":
             torch.accelerator.synchronize(self.handle)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device or the host says that memory ran out; each backend and library has words of its own for it."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    if isinstance(error, torch.AcceleratorError) and getattr(error, "error_code", None) == CUDA_OUT_OF_MEMORY:
+        return True
+    words = str(error).lower() if isinstance(error, RuntimeError) else ""
+    return any(said in words for said in OUT_OF_MEMORY)
 
 
 def generator(seed: int) -> torch.Generator:
@@ -155,6 +202,17 @@ def _is_unified(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(getattr(torch.cuda.get_device_properties(device), "is_integrated", False))
     return device.type in ("cpu", "mps")
+
+
+@cache
+def _host_sampler() -> PeakSampler:
+    """One for the process: it watches the process."""
+    return PeakSampler(_own_host_bytes)
+
+
+@cache
+def _mps_sampler() -> PeakSampler:
+    return PeakSampler(lambda: int(torch.mps.driver_allocated_memory()))
 
 
 def _own_host_bytes() -> int:

@@ -45,6 +45,7 @@ from pipelines.messages import (
 
 if TYPE_CHECKING:
     from pipelines.catalog import ModelSpec
+    from pipelines.ladder import Way
     from pipelines.memory import Component, MemoryManager
 
 log = logging.getLogger(__name__)
@@ -97,11 +98,11 @@ class Worker:
             case Hint():
                 self._thread("plan").submit(self._hint, command)
             case Unload():
-                prefix = command.model_id and f"{command.model_id}:"
-                self._thread("plan").submit(self._manage, lambda memory: memory.unload(prefix))
+                self._thread("plan").submit(self._manage, lambda memory: memory.unload(command.model_id))
             case Pin():
-                prefix = f"{command.model_id}:"
-                self._thread("plan").submit(self._manage, lambda memory: memory.pin(prefix, command.pinned))
+                self._thread("plan").submit(
+                    self._manage, lambda memory: memory.pin(command.model_id, command.pinned)
+                )
             case Stop():
                 self.stop()
 
@@ -163,7 +164,7 @@ class Worker:
         artifacts: Iterator[Any] = self._pipeline(run.request.modality).generate(run.request, ctx)
         with contextlib.closing(cast(Any, artifacts)):
             for artifact in artifacts:
-                self._emit(Produced(run.job_id, artifact))
+                self._emit(Produced(run.job_id, ctx.noted(artifact)))
 
     def _explained(self, error: BaseException) -> BaseException:
         """An error of the device that says it ran out of memory, as one of ours."""
@@ -203,6 +204,7 @@ class Worker:
         try:
             from pipelines.device import TorchDevice
             from pipelines.memory import MemoryManager
+            from pipelines.memory.learned import WorkingSets
 
             if config.warm_up:
                 for name in ("transformers", "diffusers"):  # here, so that two jobs never import them at once
@@ -213,7 +215,10 @@ class Worker:
                 reserve_bytes=config.reserve_vram_bytes,
                 host_budget_bytes=config.ram_budget_bytes,
             )
-            memory = MemoryManager(device, keep_alive_seconds=config.keep_alive_seconds)
+            learned = WorkingSets(Path(config.cache) if config.cache else None, device.describe())
+            memory = MemoryManager(
+                device, keep_alive_seconds=config.keep_alive_seconds, working_sets=learned
+            )
         except BaseException as error:
             log.exception("no device")
             promise.set_exception(error)  # every job that needs a model fails with this
@@ -236,12 +241,14 @@ class Worker:
             self._pipelines.setdefault(modality, getattr(import_module(module), name)())
         return self._pipelines[modality]
 
-    def _needs(self, request: Any, spec: ModelSpec, memory: MemoryManager) -> tuple[list[Component], int]:
-        """What a job will lease, in the dtype of the device, and the bytes of the work itself."""
-        needs: tuple[list[Component], int] = self._pipeline(request.modality).plan(
-            request, spec, memory.device.dtype()
-        )
-        return needs
+    def _needs(
+        self, request: Any, spec: ModelSpec, memory: MemoryManager
+    ) -> tuple[list[Component], tuple[Way, ...]]:
+        """What a job will lease, in the dtype of the device, and the ways to do the work, the preferred one first."""
+        from pipelines.ladder import ways_of
+
+        components, working = self._pipeline(request.modality).plan(request, spec, memory.device.dtype())
+        return components, ways_of(working)
 
     def _plan(self, plan: Plan) -> None:
         try:
@@ -250,7 +257,15 @@ class Worker:
             answer = memory.plan(components, working_bytes)
             problem = None if answer.fits else OutOfMemory(answer.reason).problem()
             planned = Planned(
-                plan.query_id, answer.fits, answer.need_bytes, answer.free_bytes, answer.evicts, problem
+                plan.query_id,
+                answer.fits,
+                answer.need_bytes,
+                answer.free_bytes,
+                answer.evicts,
+                problem,
+                answer.how,
+                answer.streamed,
+                answer.load_seconds,
             )
         except BaseException as error:
             log.exception("could not plan")
@@ -260,12 +275,12 @@ class Worker:
     def _hint(self, hint: Hint) -> None:
         if self._memory is None:
             return  # nothing was loaded yet, so there is nothing to keep
-        keys: dict[str, None] = {}
+        upcoming: dict[str, Component] = {}
         for request, spec in hint.upcoming:
             with contextlib.suppress(Exception):  # a model that cannot be read says so when its job runs
                 for component in self._needs(request, spec, self.memory())[0]:
-                    keys[component.key] = None
-        self._manage(lambda memory: memory.hint(list(keys)))
+                    upcoming.setdefault(component.key, component)
+        self._manage(lambda memory: memory.hint(list(upcoming.values())))
 
     def _manage(self, change: Callable[[MemoryManager], object]) -> None:
         try:

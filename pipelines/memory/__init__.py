@@ -8,8 +8,8 @@ component, loaded once. A *lease* borrows several together, all or none, with th
 counts both and never promises more than the device's budget.
 
 Knows bytes and keys, nothing of diffusion or language. The device is passed in (`pipelines/device.py`, or a made-up one in
-tests). `manager.py` lends, `ledger.py` counts, `policy.py` chooses who leaves, `mover.py` and `weights.py` move;
-docs/memory.md says why.
+tests). `manager.py` lends, `ledger.py` counts, `policy.py` chooses who leaves, `mover.py` and `weights.py` move, `prefetch.py`
+moves ahead of time; docs/memory.md says why.
 """
 
 from pipelines.memory.lease import Lease

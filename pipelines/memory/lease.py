@@ -29,6 +29,8 @@ class Grant:
     working_bytes: int
     charged: int
     """Working bytes promised for it; less than asked when merged into an outer lease."""
+    epoch: int = 0
+    """How many things had begun on the device when it was granted: whether its work was measured alone."""
 
 
 class Lease:
@@ -46,12 +48,16 @@ class Lease:
         job: str,
         is_cancelled: Callable[[], bool] | None,
         on_load: Callable[[str, int, int], None] | None,
+        work: str = "",
+        stream: bool = False,
     ) -> None:
         self.grant: Grant | None = None  # while lent
         self.own: list[Grant] = []  # all grants of the thread that took it
         self.components = tuple({component.key: component for component in components}.values())
         self.working_bytes = max(0, int(working_bytes))
         self.job = job
+        self.work = work
+        self.stream = stream
         self.device = device
         self.is_cancelled = is_cancelled or (lambda: False)
         self.on_load = on_load or (lambda key, done, total: None)
@@ -67,6 +73,11 @@ class Lease:
     ) -> None:
         self._lender.release(self)
         self.entries = ()
+
+    @property
+    def streamed(self) -> tuple[str, ...]:
+        """Keys of those that are larger than the room they were given, and pass through the device piece by piece."""
+        return tuple(entry.key for entry in self.entries if entry.is_streamed)
 
     def __getitem__(self, which: str | Component) -> Any:
         """The live object; KeyError when it is not part of this lease, or the lease is over."""

@@ -12,21 +12,25 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import Cancelled, StudioError, readable_bytes
 from pipelines.memory import refusals
 from pipelines.memory.lease import Grant, Lease
-from pipelines.memory.ledger import Entry, Ledger, State, matches, missing, need_bytes
-from pipelines.memory.mover import Mover, Readmit
+from pipelines.memory.ledger import Entry, Ledger, State, missing, missing_bytes, named, need_bytes
+from pipelines.memory.mover import Errand, Mover, Readmit
 from pipelines.memory.parts import Component, Device, Plan
+from pipelines.memory.prefetch import Prefetcher
 from pipelines.memory.refusals import keys_of
 
+if TYPE_CHECKING:
+    from pipelines.memory.learned import WorkingSets
+
 MAX_PASSED = 3
-HOST_KEEP_ALIVE = 4.0
-"""Copies in host memory rest this many times longer than residents on the device."""
+UNPIN_AFTER, HOST_KEEP_ALIVE = 2.0, 4.0
+"""Copies in host memory stay page-locked, and stay at all, this many times longer than residents on the device."""
 
 
 @dataclass(eq=False)
@@ -40,12 +44,12 @@ class _Ticket:
 
 @dataclass(frozen=True)
 class _Admit:
-    absent: list[Entry]
+    wanted: Mapping[Entry, int]
 
 
 @dataclass(frozen=True)
 class _Evict:
-    victims: list[Entry]
+    victims: Sequence[tuple[Entry, int]]
 
 
 class _Wait: ...
@@ -55,7 +59,8 @@ class MemoryManager:
     """Lends components of one device.
 
     keep_alive_seconds: how long an idle component stays on the device after its last use, for `sweep`; negative means for
-    ever. clock: seconds that only grow. poll_seconds: how often a waiter looks whether its job was cancelled.
+    ever. working_sets: what earlier work really took, to promise that instead of a guess. prefetch: bring in what was announced
+    while there is room. clock: seconds that only grow. poll_seconds: how often a waiter looks whether its job was cancelled.
     """
 
     def __init__(
@@ -63,20 +68,26 @@ class MemoryManager:
         device: Device,
         *,
         keep_alive_seconds: float = 600.0,
+        working_sets: WorkingSets | None = None,
+        prefetch: bool = True,
         clock: Callable[[], float] = time.monotonic,
         poll_seconds: float = 0.1,
     ) -> None:
         self.device = device
         self.keep_alive_seconds = keep_alive_seconds
+        self.working_sets = working_sets
         self._clock = clock
         self._poll_seconds = poll_seconds
         self._lock = threading.Lock()
-        self._ledger = Ledger(device.unified)
+        self._ledger = Ledger(device.streams)
         self._ledger.capacity = device.budget_bytes()
-        self._mover = Mover(device, self._ledger, self._lock, clock, self._wake, self._check)
+        self._mover = Mover(device, self._ledger, self._lock, clock, self._wake)
+        self._prefetcher = Prefetcher(device, self._ledger, self._lock, self._mover, self._is_wanted_more)
+        self._prefetches = prefetch
         self._queue: list[_Ticket] = []
         self._numbers = itertools.count(1)
         self._active = 0
+        self._begun = 0
         self._own = threading.local()
         self._abandoned: deque[Lease] = deque()
         self._closed = False
@@ -90,68 +101,123 @@ class MemoryManager:
         job: str = "",
         is_cancelled: Callable[[], bool] | None = None,
         on_load: Callable[[str, int, int], None] | None = None,
+        work: str = "",
+        stream: bool = False,
     ) -> Lease:
         """Borrow components together, all or none, with `working_bytes` for the work itself; a context manager.
 
         Entering waits its turn. It raises Cancelled, WontFit when it can never fit, OutOfMemory when what blocks it is not
         ours to move, and whatever a loader raises. on_load(key, done, total) tells of each component brought in; it may raise
-        to stop.
+        to stop. work: names the operation and its size, so that what it takes is measured and promised the next time.
+        stream: keep as little of the components on the device as they can work with.
         """
-        return Lease(self, self.device.handle, components, working_bytes, job, is_cancelled, on_load)
+        working_bytes = self._working_bytes(work, working_bytes)
+        return Lease(
+            self, self.device.handle, components, working_bytes, job, is_cancelled, on_load, work, stream
+        )
 
-    def plan(self, components: Sequence[Component], working_bytes: int = 0) -> Plan:
+    def plan(self, components: Sequence[Component], working_bytes: int = 0, work: str = "") -> Plan:
         """What that lease would do now, without doing it."""
+        working_bytes = self._working_bytes(work, working_bytes)
         capacity, most = self.device.budget_bytes(), self.device.most_bytes()
         with self._lock:
             ledger = self._ledger
             ledger.capacity = capacity
             entries = [ledger.entry(component) for component in {c.key: c for c in components}.values()]
-            need, free = need_bytes(entries, working_bytes), ledger.free
-            refusal = refusals.never_fits(self.device, entries, working_bytes, most)
-            if refusal is not None:
-                return Plan(False, need, free, (), str(refusal.problem()))
-            short = need_bytes(missing(entries), working_bytes) - free
-            if short <= 0:
-                return Plan(True, need, free, (), f"It fits: {readable_bytes(need)}.")
+            wanted = ledger.targets(entries, most - working_bytes)
+            if wanted is None:
+                refusal = refusals.never_fits(self.device, entries, working_bytes, most)
+                need = sum(entry.nbytes for entry in entries) + working_bytes
+                return Plan(False, need, ledger.free, (), str(refusal.problem()))
+            short = missing_bytes(wanted) + working_bytes - ledger.free
             victims = ledger.victims(short, self._clock(), keep=entries)
-            if victims is not None:
-                keys = tuple(entry.key for entry in victims)
-                return Plan(True, need, free, keys, f"It fits when {', '.join(keys)} makes room.")
-            if self._active:
-                return Plan(True, need, free, (), "It fits when the jobs that run now are done.")
-            return Plan(False, need, free, (), str(refusals.blocked(self.device, ledger, need).problem()))
+            if victims is None and not self._active:
+                wanted = ledger.targets(entries, self._room(entries) - working_bytes) or wanted
+                short = missing_bytes(wanted) + working_bytes - ledger.free
+                victims = ledger.victims(short, self._clock(), keep=entries)
+            need = need_bytes(wanted, working_bytes)
+            if victims is None and not self._active:
+                reason = str(refusals.blocked(self.device, ledger, need).problem())
+                return Plan(False, need, ledger.free, (), reason)
+            keys = tuple(entry.key for entry, _ in victims or ())
+            streamed = tuple(entry.key for entry, nbytes in wanted.items() if nbytes < entry.nbytes)
+            if victims is None:
+                reason = "It fits when the jobs that run now are done."
+            elif keys:
+                reason = f"It fits when {', '.join(keys)} makes room."
+            else:
+                reason = f"It fits: {readable_bytes(need)}."
+            if streamed:
+                reason += f" {', '.join(streamed)} passes through the device piece by piece, which is slower."
+            seconds = sum(
+                entry.restore_seconds(nbytes - entry.promised, entry.held is None)
+                for entry, nbytes in wanted.items()
+                if entry in missing(wanted)
+            )
+            return Plan(
+                True, need, ledger.free, keys, reason, "streamed" if streamed else "full", streamed, seconds
+            )
 
-    def hint(self, upcoming_keys: Sequence[str]) -> None:
-        """Announce what will be wanted, soonest first; it is evicted last."""
+    def hint(self, upcoming: Sequence[Component]) -> None:
+        """Announce what will be wanted, soonest first: it is evicted last, and brought in while there is room to spare."""
         with self._lock:
-            self._ledger.hints = tuple(upcoming_keys)
+            self._ledger.hints = {c.key: rank for rank, c in reversed(list(enumerate(upcoming)))}
+            for component in upcoming:
+                self._ledger.entry(component)
+            closed = self._closed
+        if self._prefetches and not closed:
+            self._prefetcher.announce(upcoming)
 
     def pin(self, prefix: str, pinned: bool = True) -> None:
-        """Keep the components of that prefix (a model id) once they are resident, or stop keeping them."""
+        """Keep the components of that model once they are resident, or stop keeping them."""
         with self._lock:
             self._ledger.pin(prefix, pinned)
             self._wake()
 
     def unload(self, prefix: str = "") -> int:
-        """Drop idle components of that prefix from device and host memory; how many. Pinned ones go only when named."""
+        """Drop idle components of that model from device and host memory; how many. Pinned ones go only when named."""
 
         def chosen(entry: Entry) -> bool:
-            return entry.leases == 0 and matches(entry.key, prefix) and (bool(prefix) or not entry.pinned)
+            if entry.leases or not named(entry, prefix):
+                return False
+            return not self._ledger.pinned_by_others(entry, prefix)
 
         return self._drop(chosen, f"asked to unload {prefix or 'what is idle'}")
+
+    def release_idle(self) -> int:
+        """Take everything idle off the device, host copies stay; for work that ran out of memory. How many components."""
+        return self._mover.let_go_idle("a job ran out of memory")
+
+    def ran_out(self, lease: Lease, why: str) -> None:
+        """The work under this lease ran out of memory: tell it, and promise more for such work from now on."""
+        with self._lock:
+            self._ledger.counters.out_of_memory += 1
+            self._ledger.tell("oom", lease.entries, why)
+        if lease.work and self.working_sets is not None:
+            self.working_sets.overrun(lease.work)
 
     def sweep(self) -> int:
         """Let go of what has rested longer than the keep-alive; call it now and then. How many components left."""
         self._adopt_abandoned()
+        if self.working_sets is not None:
+            self.working_sets.save()
         if self.keep_alive_seconds < 0:
             return 0
         now, limit = self._clock(), self.keep_alive_seconds
         with self._lock:
-            rested = [e for e in self._ledger.idle(State.RESIDENT) if now - e.last_used > limit]
+            rested = [(e, 0) for e in self._ledger.idle_on_device() if now - e.last_used > limit]
             self._ledger.mark_leaving(rested)
             if rested:
-                self._ledger.decide(f"{keys_of(rested)} left: not used for {limit:.0f} s")
+                why = f"{keys_of(e for e, _ in rested)} left: not used for {limit:.0f} s"
+                self._ledger.tell("rest", [e for e, _ in rested], why)
+            unpin = [
+                e.held
+                for e in self._ledger.idle(State.HOST)
+                if e.held is not None and e.held.pinned_bytes and now - e.last_used > UNPIN_AFTER * limit
+            ]
         self._mover.let_go(rested)
+        for held in unpin:
+            held.unpin_host()
         if rested:
             self.device.empty_cache()
         old = HOST_KEEP_ALIVE * limit
@@ -161,13 +227,18 @@ class MemoryManager:
         )
 
     def snapshot(self) -> dict[str, Any]:
-        """The ledger as plain JSON: every component here, and the sums that are promised."""
+        """The ledger as plain JSON: every component here, the sums that are promised, what was decided and why."""
         with self._lock:
             return {
                 "device": self.device.name,
                 **self._ledger.snapshot(self._clock()),
                 "waiting": len(self._queue),
             }
+
+    def events(self) -> list[dict[str, Any]]:
+        """The last decisions, oldest first: what, which keys, why, how many bytes."""
+        with self._lock:
+            return list(self._ledger.events)
 
     def wake(self) -> None:
         """Have waiters look at once whether they were cancelled."""
@@ -180,7 +251,10 @@ class MemoryManager:
         with self._lock:
             self._closed = True
         self.wake()
+        self._prefetcher.close()
         self._drop(lambda entry: entry.leases == 0, "the studio closed")
+        if self.working_sets is not None:
+            self.working_sets.save()
 
     # ---- what a lease calls ---------------------------------------------------------------------------------------
 
@@ -191,9 +265,75 @@ class MemoryManager:
             if lease.grant is not None:
                 raise RuntimeError("this lease is already in use; make another")
             lease.entries = tuple(map(self._ledger.entry, lease.components))
-            if not self._closed and (own or not self._queue) and self._is_hit(lease, own):
+            is_hit = not self._closed and (bool(own) or not self._queue) and self._is_hit(lease, own)
+            if is_hit:
+                self._ledger.counters.hits += 1
                 self._grant(lease, own)
-                return
+        if not is_hit:
+            self._wait_for(lease, own)
+        if lease.work and self.working_sets is not None and not own[:-1]:
+            self.device.start_peak()
+
+    def release(self, lease: Lease) -> None:
+        grant = lease.grant
+        if grant is None:
+            return
+        peak = None
+        if lease.work and self.working_sets is not None and lease.own[0] is grant:
+            peak = self.device.peak_bytes()
+        with self._lock:
+            lease.grant = None
+            lease.own.remove(grant)
+            self._ledger.promise_work(-grant.charged)
+            now = self._clock()
+            for entry in grant.entries:
+                entry.leases -= 1
+                entry.last_used = now
+            self._active -= 1
+            is_alone = self._active == 0 and self._begun == grant.epoch
+            if self._queue:
+                self._wake()
+        if peak is not None and self.working_sets is not None:
+            self.working_sets.observe(lease.work, peak, is_alone)
+        self._prefetcher.wake()
+
+    def abandon(self, lease: Lease) -> None:
+        """Called by the collector, which may run while this very thread holds the lock: only note it."""
+        self._abandoned.append(lease)
+
+    # ---- lending --------------------------------------------------------------------------------------------------
+
+    def _working_bytes(self, work: str, prior: int) -> int:
+        if not work or self.working_sets is None:
+            return prior
+        return self.working_sets.estimate(work, prior)
+
+    def _is_hit(self, lease: Lease, own: list[Grant]) -> bool:
+        for entry in lease.entries:
+            if entry.state is not State.RESIDENT or (
+                entry.promised < entry.nbytes and not _holds(own, entry)
+            ):
+                return False
+        return not lease.stream and _work_to_charge(lease, own) <= self._ledger.free
+
+    def _grant(self, lease: Lease, own: list[Grant]) -> None:
+        self._active += 1
+        self._begun += 1
+        charged = _work_to_charge(lease, own)
+        lease.grant = Grant(lease.entries, lease.working_bytes, charged, self._begun)
+        lease.own = own
+        self._ledger.promise_work(charged)
+        counters, now = self._ledger.counters, self._clock()
+        counters.leases += 1
+        for entry in lease.entries:
+            entry.leases += 1
+            entry.used(now)
+            if entry.prefetched:
+                entry.prefetched = False
+                counters.prefetch_hits += 1
+        own.append(lease.grant)
+
+    def _wait_for(self, lease: Lease, own: list[Grant]) -> None:
         ticket = _Ticket(next(self._numbers), lease)
         try:
             self._serve(ticket, own)
@@ -202,44 +342,7 @@ class MemoryManager:
                 if ticket in self._queue:
                     self._queue.remove(ticket)
                 self._wake()
-
-    def release(self, lease: Lease) -> None:
-        with self._lock:
-            grant, lease.grant = lease.grant, None
-            if grant is None:
-                return
-            lease.own.remove(grant)
-            self._ledger.promise_work(-grant.charged)
-            now = self._clock()
-            for entry in grant.entries:
-                entry.leases -= 1
-                entry.last_used = now
-            self._active -= 1
-            if self._queue:
-                self._wake()
-
-    def abandon(self, lease: Lease) -> None:
-        """Called by the collector, which may run while this very thread holds the lock: only note it."""
-        self._abandoned.append(lease)
-
-    # ---- lending --------------------------------------------------------------------------------------------------
-
-    def _is_hit(self, lease: Lease, own: list[Grant]) -> bool:
-        for entry in lease.entries:
-            if entry.state is not State.RESIDENT:
-                return False
-        return _work_to_charge(lease, own) <= self._ledger.free
-
-    def _grant(self, lease: Lease, own: list[Grant]) -> None:
-        lease.grant = Grant(lease.entries, lease.working_bytes, _work_to_charge(lease, own))
-        lease.own = own
-        self._ledger.promise_work(lease.grant.charged)
-        now = self._clock()
-        for entry in lease.entries:
-            entry.leases += 1
-            entry.used(now)
-        self._active += 1
-        own.append(lease.grant)
+            self._prefetcher.wake()
 
     def _serve(self, ticket: _Ticket, own: list[Grant]) -> None:
         """Work towards the ticket's lease until it is granted and everything is resident, or raise why not."""
@@ -254,22 +357,34 @@ class MemoryManager:
                     self._queue.append(ticket)
                     self._queue.sort(key=lambda t: t.number)
                 ticket.event.clear()
-                step = self._next_step(ticket, own, most)
+                try:
+                    step = self._next_step(ticket, own, most)
+                except StudioError as refusal:
+                    self._ledger.counters.refusals += 1
+                    self._ledger.tell("refuse", lease.entries, refusal.message)
+                    raise
                 if isinstance(step, _Admit):
                     if ticket in self._queue:
                         self._queue.remove(ticket)
-                    for entry in step.absent:
+                    for entry, nbytes in step.wanted.items():
                         entry.state = State.LOADING
-                        self._ledger.promise(entry, entry.nbytes)
+                        self._ledger.promise(entry, nbytes)
                     self._grant(lease, own)
+                elif isinstance(step, _Wait):
+                    self._ledger.counters.waits += 1
             match step:
                 case _Evict(victims):
                     self._mover.let_go(victims)
                 case _Wait():
+                    started = self._clock()
                     ticket.event.wait(self._poll_seconds)
-                case _Admit(absent):
+                    with self._lock:
+                        self._ledger.counters.wait_seconds += self._clock() - started
+                case _Admit(wanted):
+                    loaders = {component.key: component for component in lease.components}
+                    errand = Errand(wanted, loaders, lambda: self._check(lease), lease.on_load)
                     try:
-                        self._mover.bring(lease, absent)
+                        self._mover.bring(errand)
                         return
                     except BaseException as error:
                         self.release(lease)
@@ -289,37 +404,71 @@ class MemoryManager:
         """What the ticket may do now; victims are marked. Raises when waiting cannot help."""
         ledger, lease = self._ledger, ticket.lease
         entries, ticket.waits_for_bytes = lease.entries, False
-        refusal = refusals.never_fits(self.device, entries, lease.working_bytes, most)
-        if refusal is not None:
-            raise refusal
         if any(entry.state in (State.LOADING, State.LEAVING) for entry in entries):
             return _Wait()  # another thread is at it, and its bytes are already counted
-        absent = missing(entries)
-        short = need_bytes(absent, _work_to_charge(lease, own)) - ledger.free
+        if any(entry.is_streamed and entry.leases and not _holds(own, entry) for entry in entries):
+            return _Wait()  # one at a time: its pieces come and go with the work of its borrower
+        work = _work_to_charge(lease, own)
+        wanted = ledger.targets(entries, most - lease.working_bytes, lease.stream)
+        if wanted is None:
+            raise refusals.never_fits(self.device, entries, lease.working_bytes, most)
         if not own and self._queue[0] is not ticket:
-            return _Admit(absent) if short <= 0 and self._may_pass(ticket) else _Wait()
-        if short <= 0:
-            return _Admit(absent)
-        leaving = ledger.leaving_bytes()
-        victims = ledger.victims(short - leaving, self._clock(), keep=entries)
-        if victims:
-            ledger.mark_leaving(victims)
-            ledger.decide(
-                f"{keys_of(victims)} left, quickest to bring back: "
-                f"{keys_of(entries)} was {readable_bytes(short - leaving)} short"
-            )
-            return _Evict(victims)
-        if victims is not None:
-            return _Wait()  # what is leaving already will do
-        if own:
-            raise refusals.holds_already(
-                self.device, ledger, (entry for outer in own for entry in outer.entries), entries, short
-            )
-        if self._active == 0 and not leaving:
-            raise refusals.blocked(self.device, ledger, need_bytes(entries, lease.working_bytes))
-        ticket.waits_for_bytes = True
-        ledger.decide(f"{keys_of(entries)} waits: {readable_bytes(short)} of what it needs are lent")
-        return _Wait()
+            short = missing_bytes(wanted) + work - ledger.free
+            is_whole = all(entry.promised <= nbytes for entry, nbytes in wanted.items())
+            if short <= 0 and is_whole and self._may_pass(ticket):
+                return self._admit(wanted)
+            return _Wait()
+        while True:
+            too_much = [(e, nbytes) for e, nbytes in wanted.items() if e.promised > nbytes and not e.leases]
+            if too_much:
+                ledger.mark_leaving(too_much)
+                return _Evict(too_much)
+            short = missing_bytes(wanted) + work - ledger.free
+            if short <= 0:
+                return self._admit(wanted)
+            leaving = ledger.leaving_bytes()
+            victims = ledger.victims(short - leaving, self._clock(), keep=entries)
+            if victims:
+                ledger.mark_leaving(victims)
+                why = (
+                    f"{keys_of(e for e, _ in victims)} left, quickest to bring back: "
+                    f"{keys_of(entries)} was {readable_bytes(short - leaving)} short"
+                )
+                ledger.tell("evict", [e for e, _ in victims], why, short - leaving)
+                return _Evict(victims)
+            if victims is not None:
+                return _Wait()  # what is leaving already will do
+            if own:
+                outer = (entry for grant in own for entry in grant.entries)
+                raise refusals.holds_already(self.device, ledger, outer, entries, short)
+            if self._active or leaving:
+                if not ticket.waits_for_bytes:
+                    ticket.waits_for_bytes = True
+                    why = f"{keys_of(entries)} waits: {readable_bytes(short)} of what it needs are lent"
+                    ledger.tell("wait", entries, why, short)
+                return _Wait()
+            smaller = ledger.targets(entries, self._room(entries) - lease.working_bytes, lease.stream)
+            if smaller is None or smaller == wanted:
+                raise refusals.blocked(self.device, ledger, need_bytes(wanted, lease.working_bytes))
+            wanted = smaller  # pinned models or other programs hold the rest: stream what does not fit
+
+    def _admit(self, wanted: Mapping[Entry, int]) -> _Admit:
+        streamed = [entry for entry, nbytes in wanted.items() if nbytes < entry.nbytes and not entry.leases]
+        if streamed:
+            passing = sum(entry.nbytes - wanted[entry] for entry in streamed)
+            why = f"{readable_bytes(passing)} of {keys_of(streamed)} pass through the device piece by piece"
+            self._ledger.tell("stream", streamed, why, passing)
+        return _Admit({entry: wanted[entry] for entry in missing(wanted)})
+
+    def _room(self, entries: Sequence[Entry]) -> int:
+        """Bytes these entries and their work could have if everything idle left."""
+        ledger = self._ledger
+        idle = sum(entry.promised for entry in ledger.idle_on_device(keep=entries))
+        return ledger.free + idle + sum(entry.promised for entry in entries)
+
+    def _is_wanted_more(self, entry: Entry) -> bool:
+        """Whether somebody waits who does not wait for this entry: what was only announced gives way."""
+        return self._closed or any(entry not in ticket.lease.entries for ticket in self._queue)
 
     def _may_pass(self, ticket: _Ticket) -> bool:
         """Whether a later ticket that fits as things are may go ahead of those who wait for bytes; counts when it does."""
@@ -338,15 +487,20 @@ class MemoryManager:
         here = (State.RESIDENT, State.HOST)
         with self._lock:
             entries = [e for e in self._ledger.entries.values() if e.state in here and chosen(e)]
-            self._ledger.mark_leaving(entries)
+            leaving = [(entry, 0) for entry in entries]
+            self._ledger.mark_leaving(leaving)
             if entries:
-                self._ledger.decide(f"{keys_of(entries)} left: {reason}")
-        self._mover.let_go(entries, drop=True)
+                self._ledger.tell("unload", entries, f"{keys_of(entries)} left: {reason}")
+        self._mover.let_go(leaving, drop=True)
         return len(entries)
 
     def _adopt_abandoned(self) -> None:
         while self._abandoned:
             self.release(self._abandoned.popleft())
+
+
+def _holds(own: list[Grant], entry: Entry) -> bool:
+    return any(entry in grant.entries for grant in own)
 
 
 def _work_to_charge(lease: Lease, own: list[Grant]) -> int:

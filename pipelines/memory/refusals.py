@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipelines.errors import OutOfMemory, readable_bytes
-from pipelines.memory.ledger import Entry, Ledger, need_bytes
+from pipelines.memory.ledger import Entry, Ledger
 from pipelines.memory.parts import Device, WontFit
 
 
-def never_fits(device: Device, entries: Sequence[Entry], working_bytes: int, most: int) -> WontFit | None:
-    """The refusal when it exceeds the device itself; None when it does not."""
-    need = need_bytes(entries, working_bytes)
-    if need <= most:
-        return None
+def never_fits(device: Device, entries: Sequence[Entry], working_bytes: int, most: int) -> WontFit:
+    """It exceeds the device itself, even with everything streamed that can be."""
+    least = sum(entry.least_bytes if device.streams else entry.nbytes for entry in entries)
+    need = least + working_bytes
     return WontFit(
         f"This needs about {readable_bytes(need)} and the device has {readable_bytes(most)}.",
         detail=f"{readable_bytes(need - working_bytes)} for the model and {readable_bytes(working_bytes)} to work in, "

@@ -7,6 +7,7 @@ component of its own. Where host and device memory are one there is no second co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,10 +19,16 @@ class NoWeights:
     """Something without tensors of its own (a tokenizer): it weighs what was said and never moves."""
 
     nbytes: int | None = None
+    least_bytes = device_bytes = host_bytes = pinned_bytes = 0
+    returns = False
 
-    def upload(self) -> None: ...
+    def upload(self, nbytes: int | None = None, check: Callable[[], None] = lambda: None) -> None: ...
 
-    def unload(self) -> None: ...
+    def unload(self, nbytes: int = 0) -> None: ...
+
+    def pin_host(self) -> None: ...
+
+    def unpin_host(self) -> None: ...
 
 
 class Weights:
@@ -42,9 +49,22 @@ class Weights:
         self._plain = all(type(tensor) in PLAIN for group in self._groups for tensor in group)
         self._masters = [group[0].data for group in self._groups] if keep_host and self._plain else []
         self.nbytes: int | None = sum(group[0].nbytes for group in self._groups)
+        self.least_bytes = self.nbytes
+        self.returns = keep_host
+        self.device_bytes = 0 if keep_host else self.nbytes
+        self.host_bytes = self.nbytes if keep_host else 0
+        self.pinned_bytes = 0
+
+    def pin_host(self) -> None: ...
+
+    def unpin_host(self) -> None: ...
 
     @torch.no_grad()
-    def upload(self) -> None:
+    def upload(self, nbytes: int | None = None, check: Callable[[], None] = lambda: None) -> None:
+        self._upload()
+        self.device_bytes = self.nbytes or 0
+
+    def _upload(self) -> None:
         if not self._keep_host and self._device.type == "cpu":
             return
         if not self._plain:  # a quantised subclass has insides only its own `.to` knows
@@ -59,9 +79,10 @@ class Weights:
             raise
 
     @torch.no_grad()
-    def unload(self) -> None:
+    def unload(self, nbytes: int = 0) -> None:
         if not self._keep_host:
             return
+        self.device_bytes = 0
         if not self._plain:
             self._module.to("cpu")
             return

@@ -52,7 +52,9 @@ class RandomUse(RuleBasedStateMachine):
     def begin(self, unified: bool, host_budget: int) -> None:
         self.clock, self.shelf = Clock(), Shelf()
         self.device = MadeUpDevice(BUDGET, unified=unified, host_budget=host_budget)
-        self.manager = MemoryManager(self.device, clock=self.clock, poll_seconds=60, keep_alive_seconds=50)
+        self.manager = MemoryManager(
+            self.device, clock=self.clock, poll_seconds=60, keep_alive_seconds=50, prefetch=False
+        )
         self.owners = {}
 
     # ---- what people do ---------------------------------------------------------------------------------------------
@@ -97,7 +99,7 @@ class RandomUse(RuleBasedStateMachine):
 
     @rule(names=st.lists(st.sampled_from(sorted(SIZES)), max_size=2))
     def hint(self, names: list[str]) -> None:
-        self.manager.hint(names)
+        self.manager.hint([self.shelf.component(name, SIZES[name], SAID[name]) for name in names])
 
     @rule(seconds=st.sampled_from([1.0, 60.0, 500.0]))
     def time_passes(self, seconds: float) -> None:
