@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import Cancelled
-from pipelines.messages import Progress, TextDelta
+from pipelines.messages import Artifact, Progress, TextDelta
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +34,7 @@ class Context:
     spool: Path
     inputs: Mapping[str, bytes] = field(default_factory=dict)
     with_metadata: bool = True
+    _notes: list[str] = field(default_factory=list)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -41,14 +42,22 @@ class Context:
         dtype: torch.dtype = self.memory.device.dtype()
         return dtype
 
-    def lease(self, components: Sequence[Component], working_bytes: int = 0) -> Lease:
-        """Borrow components together, all or none; a context manager. Waits its turn, raises `Cancelled` or `OutOfMemory`."""
+    def lease(
+        self, components: Sequence[Component], working_bytes: int = 0, work: str = "", stream: bool = False
+    ) -> Lease:
+        """Borrow components together, all or none; a context manager. Waits its turn, raises `Cancelled` or `OutOfMemory`.
+
+        work: the label of what is done with them, for what is learned about it; stream: keep as little of them on the device as
+        they can work with. Work that may be repeated is better done on a `Ladder`.
+        """
         return self.memory.lease(
             components,
             working_bytes=working_bytes,
             job=self.job_id,
             is_cancelled=self.is_cancelled,
             on_load=lambda key, done, total: self.progress("load", done, total),
+            work=work,
+            stream=stream,
         )
 
     def progress(self, stage: str, step: int = 0, total: int = 0, preview: bytes | None = None) -> None:
@@ -59,6 +68,17 @@ class Context:
     def text(self, delta: str) -> None:
         """Stream a piece of text to whoever watches."""
         self.emit(TextDelta(self.job_id, delta))
+
+    def note(self, sentence: str) -> None:
+        """Have the next artifact say this: what was done otherwise than asked, or twice."""
+        if sentence not in self._notes:
+            self._notes.append(sentence)
+
+    def noted(self, artifact: Artifact) -> Artifact:
+        """The artifact with everything noted since the last one among its facts."""
+        told = [*artifact.facts.get("notes", ()), *self._notes]
+        self._notes.clear()
+        return replace(artifact, facts={**artifact.facts, "notes": told}) if told else artifact
 
     def check_cancelled(self) -> None:
         if self.is_cancelled():

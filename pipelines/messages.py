@@ -298,7 +298,8 @@ class Artifact:
 class WorkerConfig:
     """What a worker is told when it starts, before any command.
 
-    spool: a folder for files too large to send. Budgets in bytes, 0 for all there is; reserve None for a tenth, at most 1 GB.
+    spool: a folder for files too large to send. cache: a folder for what was learned about this machine, empty to keep nothing.
+    Budgets in bytes, 0 for all there is; reserve None for a tenth, at most 1 GB.
     keep_alive_seconds: how long an idle model stays, negative for ever. warm_up: load the libraries at once instead of with
     the first job that needs them.
     """
@@ -311,6 +312,7 @@ class WorkerConfig:
     keep_alive_seconds: float = 600.0
     with_metadata: bool = True
     warm_up: bool = True
+    cache: str = ""
 
 
 @dataclass(frozen=True)

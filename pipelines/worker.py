@@ -216,9 +216,7 @@ class Worker:
                 host_budget_bytes=config.ram_budget_bytes,
             )
             learned = WorkingSets(Path(config.cache) if config.cache else None, device.describe())
-            memory = MemoryManager(
-                device, keep_alive_seconds=config.keep_alive_seconds, working_sets=learned
-            )
+            memory = MemoryManager(device, keep_alive_seconds=config.keep_alive_seconds, working_sets=learned)
         except BaseException as error:
             log.exception("no device")
             promise.set_exception(error)  # every job that needs a model fails with this
@@ -252,20 +250,21 @@ class Worker:
 
     def _plan(self, plan: Plan) -> None:
         try:
+            from pipelines.ladder import choose
+
             memory = self.memory()
-            components, working_bytes = self._needs(plan.request, plan.spec, memory)
-            answer = memory.plan(components, working_bytes)
-            problem = None if answer.fits else OutOfMemory(answer.reason).problem()
+            way, answer = choose(memory, *self._needs(plan.request, plan.spec, memory))
             planned = Planned(
                 plan.query_id,
                 answer.fits,
                 answer.need_bytes,
                 answer.free_bytes,
                 answer.evicts,
-                problem,
+                None if answer.fits else OutOfMemory(answer.reason).problem(),
                 answer.how,
                 answer.streamed,
                 answer.load_seconds,
+                way.name,
             )
         except BaseException as error:
             log.exception("could not plan")

@@ -289,6 +289,7 @@ class Feeder:
             keep_alive_seconds=settings.keep_alive_seconds,
             with_metadata=not settings.disable_metadata,
             warm_up=self.warm_up,
+            cache=str(self.settings.data_dir / "cache"),
         )
         self.state, self.ready, self.snapshot, self._hinted = "starting", None, {}, ()
         self._nearness.tell({})
