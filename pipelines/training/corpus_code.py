@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -244,23 +245,50 @@ def window(rng: random.Random, characters: int, held_out: bool = False) -> str:
     return text[start : len(text) if end < 0 else end + 1]
 
 
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
 def gap(rng: random.Random, text: str) -> tuple[str, str, str]:
-    """Cut a text in three for fill-in-the-middle: a few words, the rest of a line, or one to four lines are missing."""
-    if rng.random() < 0.5:
-        lines = text.splitlines(keepends=True)
+    """Cut a text in three for fill-in-the-middle, where people put their cursor: a name, a line after its indentation, some
+    whole lines, the rest of a line, or everything that follows is missing.
+
+    Cuts fall between words. Cut anywhere, most middles begin inside a word, and a model that learned this starts in the middle
+    of a word when it is asked for a whole one (measured: no name and no line right). A blank before the gap mostly goes into
+    it, as it is part of the next word's token.
+    """
+    lines = text.splitlines(keepends=True)
+    kind = rng.choices(("name", "line", "lines", "rest", "end"), (30, 30, 12, 18, 10))[0]
+    names = list(_WORD.finditer(text))
+    if kind in ("lines", "end") or not names:
         count = min(len(lines), rng.choice((1, 1, 2, 3, 4)))
         first = rng.randrange(len(lines) - count + 1)
-        return "".join(lines[:first]), "".join(lines[first : first + count]), "".join(lines[first + count :])
-    start = rng.randrange(max(1, len(text) - 1))
-    line_end = text.find("\n", start)
-    line_end = len(text) if line_end < 0 else line_end
-    end = line_end if rng.random() < 0.6 else min(line_end, start + rng.randint(1, 24))
+        after = "" if kind == "end" else "".join(lines[first + count :])
+        return "".join(lines[:first]), "".join(lines[first : first + count]), after
+    if kind == "line":
+        told = [i for i, line in enumerate(lines) if line.strip()]
+        i = rng.choice(told)
+        start = sum(len(line) for line in lines[:i])
+        end = start + len(lines[i].rstrip())
+        start += len(lines[i]) - len(lines[i].lstrip())
+    else:
+        found = rng.choice(names)
+        start, end = found.span()
+        if kind == "rest":
+            end = text.find("\n", start) if "\n" in text[start:] else len(text)
+    if text[start - 1 : start] == " " and rng.random() < 0.75:
+        start -= 1
     return text[:start], text[start:end], text[end:]
 
 
 def cut(number: int, characters: int = 900, *, held_out: bool = False) -> tuple[str, str, str]:
-    """(prefix, middle, suffix) number `number`: four in five from the standard library, the rest from a routine."""
+    """(prefix, middle, suffix) number `number`: nine in ten from the standard library, the rest from a routine."""
     rng = random.Random(f"cut {number} {held_out}")
-    if rng.random() < 0.8:
-        return gap(rng, window(rng, rng.randint(characters // 4, characters), held_out))
+    if rng.random() < 0.9:
+        return gap(rng, window(rng, rng.randint(characters // 3, characters), held_out))
     return gap(rng, fill(rng.choice(ROUTINES), rng, held_out).python + "\n")
+
+
+def reading(number: int, characters: int = 1200) -> str:
+    """Some whole lines of the standard library, number `number`, to read on."""
+    rng = random.Random(f"reading {number}")
+    return window(rng, rng.randint(characters // 2, characters))

@@ -168,15 +168,25 @@ def fim_piece(tokenizer: PreTrainedTokenizerFast, prefix: str, middle: str, suff
     return asked + answer, [1] * (len(asked) + len(answer))
 
 
+MISSES = 3
+
+
 def packed(pieces: Iterator[Piece], row: int, filler: int) -> tuple[list[int], list[int]]:
-    """One training row: pieces one after another, each ended by `filler`; what is left over is filled up."""
+    """One training row: pieces one after another, each ended by `filler`; what is left over is filled up.
+
+    A piece that does not fit is passed over, three times at most.
+    """
     ids: list[int] = []
     learn: list[int] = []
+    missed = 0
     for piece_ids, piece_learn in pieces:
         if not ids and len(piece_ids) >= row:
             piece_ids, piece_learn = piece_ids[: row - 1], piece_learn[: row - 1]
         if len(ids) + len(piece_ids) + 1 > row:
-            break
+            missed += 1
+            if missed == MISSES:
+                break
+            continue
         ids += [*piece_ids, filler]
         learn += [*piece_learn, 0]
     missing = row - len(ids)

@@ -13,9 +13,10 @@ from pipelines.training.language_recipe import Recipe
 from pipelines.training.loop import Plan
 
 TOKENIZER_EXAMPLES = range(10_000_000, 10_002_000)
-TASKS = 0.6
-"""The share of tasks; the rest is fill-in-the-middle."""
-GAP_CHARACTERS = 800
+TASKS = 0.35
+READING = 0.2
+"""The shares of tasks and of plain reading; the rest is fill-in-the-middle."""
+GAP_CHARACTERS = 900
 EXAMPLES = (
     "Write a Python function that checks whether a word is a palindrome",
     "Write a Python function that returns the average of a list",
@@ -38,13 +39,17 @@ def texts() -> Iterable[str]:
 
 def piece(tokenizer: PreTrainedTokenizerFast, number: int) -> Piece:
     rng = random.Random(f"piece {number}")
-    if rng.random() < TASKS:
+    kind = rng.random()
+    if kind < TASKS:
         task = corpus_code.task(number)
         messages = [
             {"role": "user", "content": task.instruction},
             {"role": "assistant", "content": task.answer},
         ]
         return language.chat_piece(tokenizer, messages)
+    if kind < TASKS + READING:
+        ids = tokenizer.encode(corpus_code.reading(number))
+        return ids, [1] * len(ids)
     return language.fim_piece(tokenizer, *corpus_code.cut(number, GAP_CHARACTERS))
 
 
@@ -64,16 +69,17 @@ RECIPE = Recipe(
     prompts=prompts,
     shape=Shape(vocabulary=3072),
     plan=Plan(
-        steps=750,
-        learning_rate=2.5e-3,
+        steps=5000,
+        learning_rate=1.6e-3,
         warmup_steps=100,
         decay="trapezoid",
         cooldown=0.4,
         ema=0.995,
         log_every=25,
-        checkpoint_every=50,
-        sample_every=400,
+        checkpoint_every=200,
+        sample_every=1000,
     ),
+    batch_size=6,
     sampling={"temperature": 0.2, "top_p": 0.95, "repetition_penalty": 1.0},
     notes={
         "defaults": {"temperature": 0.2, "top_p": 0.95, "max_tokens": 256},
