@@ -131,12 +131,12 @@ class MemoryManager:
                 return Plan(False, need, ledger.free, (), str(refusal.problem()))
             short = missing_bytes(wanted) + working_bytes - ledger.free
             victims = ledger.victims(short, self._clock(), keep=entries)
-            if victims is None and not self._active:
+            if victims is None and not self._is_moving():
                 wanted = ledger.targets(entries, self._room(entries) - working_bytes) or wanted
                 short = missing_bytes(wanted) + working_bytes - ledger.free
                 victims = ledger.victims(short, self._clock(), keep=entries)
             need = need_bytes(wanted, working_bytes)
-            if victims is None and not self._active:
+            if victims is None and not self._is_moving():
                 reason = str(refusals.blocked(self.device, ledger, need).problem())
                 return Plan(False, need, ledger.free, (), reason)
             keys = tuple(entry.key for entry, _ in victims or ())
@@ -441,7 +441,7 @@ class MemoryManager:
             if own:
                 outer = (entry for grant in own for entry in grant.entries)
                 raise refusals.holds_already(self.device, ledger, outer, entries, short)
-            if self._active or leaving:
+            if self._is_moving():
                 if not ticket.waits_for_bytes:
                     ticket.waits_for_bytes = True
                     why = f"{keys_of(entries)} waits: {readable_bytes(short)} of what it needs are lent"
@@ -459,6 +459,11 @@ class MemoryManager:
             why = f"{readable_bytes(passing)} of {keys_of(streamed)} pass through the device piece by piece"
             self._ledger.tell("stream", streamed, why, passing)
         return _Admit({entry: wanted[entry] for entry in missing(wanted)})
+
+    def _is_moving(self) -> bool:
+        """Whether waiting can help: something is lent, or on its way in or out."""
+        moving = (State.LOADING, State.LEAVING)
+        return self._active > 0 or any(entry.state in moving for entry in self._ledger.entries.values())
 
     def _room(self, entries: Sequence[Entry]) -> int:
         """Bytes these entries and their work could have if everything idle left."""
