@@ -117,17 +117,7 @@ class Form:
 
     def request(self, values: Sequence[Any]) -> Any:
         """The request these control values ask for, its model's limits checked; raises `FieldErrors`."""
-        data: dict[str, Any] = {}
-        wrong: dict[str, str] = {}
-        for name, raw in zip(self.names, values, strict=True):
-            try:
-                data[name] = _plain(self.controls[name], raw)
-            except ValueError as error:
-                wrong[name] = str(error)
-        try:
-            request = self.request_type.model_validate(data)
-        except ValidationError as error:
-            wrong = _messages(error) | wrong
+        request, wrong = self._read(values)
         if wrong:
             raise FieldErrors(wrong)
         try:
@@ -137,6 +127,14 @@ class Form:
             raise FieldErrors({error.field or "model": _sentence(error)}) from None
         except StudioError as error:
             raise FieldErrors({"model": _sentence(error)}) from None
+
+    def sketch(self, values: Sequence[Any]) -> Any:
+        """The request as far as it is written, to plan with: the prompt may still be missing. None while a field is wrong."""
+        request, _ = self._read(values)
+        try:
+            return request and self.catalog.complete(request)
+        except StudioError:
+            return None
 
     def validate(self, *values: Any) -> list[Any]:
         """Gradio's validator: each field's message, shown beside it before anything is queued."""
@@ -190,6 +188,21 @@ class Form:
         return updates
 
     # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _read(self, values: Sequence[Any]) -> tuple[Any, Mapping[str, str]]:
+        """The request those control values spell, or None and what is wrong with it."""
+        data: dict[str, Any] = {}
+        wrong: dict[str, str] = {}
+        for name, raw in zip(self.names, values, strict=True):
+            try:
+                data[name] = _plain(self.controls[name], raw)
+            except ValueError as error:
+                wrong[name] = str(error)
+        try:
+            request = self.request_type.model_validate(data)
+        except ValidationError as error:
+            return None, _messages(error) | wrong
+        return (None, wrong) if wrong else (request, {})
 
     def _spec(self, model_id: str) -> ModelSpec | None:
         return next((spec for spec in self.catalog.all(self.modality) if spec.id == model_id), None)

@@ -33,6 +33,9 @@ from studio.settings import Settings, add_arguments
 from studio.studio import Studio, Update
 
 INTERRUPTED = 130
+PLAN_SECONDS = 180.0
+"""A worker that has just been started loads its libraries first."""
+NOTHING_TO_PLAN = "It takes no memory worth mentioning."
 
 
 def main(argv: Sequence[str]) -> int:
@@ -58,6 +61,8 @@ def _make(studio: Studio, told: argparse.Namespace) -> int:
     if told.out is not None and told.out.exists() and not told.out.is_dir():
         raise InvalidRequest(f"{told.out} is a file, not a folder.", hint="Give a folder with --out.")
     request = build_request(told.modality, told.prompt, told.model, told.seed, told.set, studio.library)
+    if told.plan:
+        return _foretell(studio, request, as_json=told.json)
     job = studio.submit(request)
     screen = Screen(sys.stderr)
     interrupted = False
@@ -84,6 +89,14 @@ def _make(studio: Studio, told: argparse.Namespace) -> int:
     return 0 if job.status == "completed" else 1
 
 
+def _foretell(studio: Studio, request: BaseRequest, *, as_json: bool) -> int:
+    """Print what the request would take; 0 when it fits. Raises FolderBusy beside a running studio: only its worker knows."""
+    studio.start(what="a command")
+    forecast = studio.forecast(request, PLAN_SECONDS)
+    print(json.dumps(forecast.as_json(), ensure_ascii=False) if as_json else forecast.text or NOTHING_TO_PLAN)
+    return 0 if forecast.planned.fits else 1
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="launch.py generate",
@@ -105,6 +118,9 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="KNOB=VALUE",
         help="any other knob; for a picture the path of a file, for code @FILE; may be given again",
+    )
+    parser.add_argument(
+        "--plan", action="store_true", help="only tell whether it would fit and how long it would take"
     )
     parser.add_argument("--json", action="store_true", help="tell the result as one JSON object")
     add_arguments(parser, page=False)

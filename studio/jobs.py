@@ -109,6 +109,12 @@ class JobStore:
             found = Counter({row[0]: row[1] for row in connection.execute(query.group_by(jobs.c.status))})
         return {"queued": found["queued"], "running": found["in_progress"]}
 
+    def totals(self) -> dict[str, int]:
+        """How many jobs there ever were, by status."""
+        query = sa.select(jobs.c.status, sa.func.count()).group_by(jobs.c.status)
+        with self.engine.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
     def line(self, modality: str, cost: Cost = free) -> list[str]:
         """Ids of the waiting jobs of that modality, in the order they will start as things are."""
         with self.engine.connect() as connection:

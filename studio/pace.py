@@ -9,6 +9,8 @@ from pipelines.messages import Progress
 
 WORK = ("width", "height", "num_inference_steps", "num_images", "seconds", "keyframes_per_second")
 """Request fields that time grows with, in proportion."""
+SIZES = (*WORK, "max_tokens", "init_image", "mask_image", "strength", "fps")
+"""Request fields that change how much memory or time it takes."""
 UNTOLD = ("queued", "load")
 """Stages whose length says nothing about the next job: a loaded model stays."""
 
@@ -20,7 +22,20 @@ def work(request: Any) -> float:
         value = getattr(request, name, None)
         if isinstance(value, int | float) and value > 0:
             amount *= value
+    if getattr(request, "init_image", ""):
+        amount *= max(request.strength, 0.01)  # so much of the steps is gone through
     return amount
+
+
+def expected_seconds(request: Any, earlier: Mapping[str, float]) -> float | None:
+    """How long the work of a request takes, from an earlier job of its model and without loading it.
+
+    None when there was none, or when the request does not say how much there is to do: an answer ends when it ends, and a script
+    takes as long as it is read.
+    """
+    if not hasattr(request, "num_inference_steps"):
+        return None
+    return Pace(request, earlier).eta_seconds(0.0)
 
 
 class Pace:

@@ -13,6 +13,8 @@ DISK_BYTES_PER_SECOND = 500e6
 """A guess at how fast a model is read, for what was never measured."""
 THERE = ("resident", "loading")
 """States of what is on the device whole, or on its way there already."""
+ON_DEVICE = (*THERE, "partial", "leaving")
+"""States in which a component's bytes are the device's."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ from studio.feeder import TICK_SECONDS, Feeder, WorkerState
 from studio.jobs import Job, JobStore
 from studio.library import Library
 from studio.lock import FolderLock
+from studio.pace import expected_seconds
+from studio.planning import Forecast
+from studio.residents import ON_DEVICE, by_model, models_of, parts
 from studio.settings import Settings
 from studio.watchers import Watchers
 from studio.workers import LocalWorker
@@ -217,6 +220,22 @@ class Studio:
                 detail=f"Waited {timeout:.0f} s; the worker is {self.feeder.state}.",
                 hint="Try again in a moment.",
             ) from None
+
+    def forecast(self, request: BaseRequest, timeout: float = 20.0) -> Forecast:
+        """The plan of a request with what people want to know of it; raises as `plan` does."""
+        request = self.catalog.complete(request)
+        planned, snapshot = self.plan(request, timeout), self.feeder.snapshot
+        titles = {spec.id: spec.title for spec in self.catalog.all()}
+        others = [model for model in models_of(snapshot, planned.evicts) if model != request.model]
+        held = by_model(parts(snapshot)).get(request.model, ())
+        missing = planned.need_bytes - sum(part.nbytes for part in held if part.state in ON_DEVICE)
+        return Forecast(
+            planned,
+            leaves=tuple(titles.get(model, model) for model in others),
+            waits=planned.how == "full" and not planned.evicts and missing > planned.free_bytes,
+            budget_bytes=int(snapshot.get("budget_bytes") or 0),
+            work_seconds=expected_seconds(request, self.store.pace(request.model)),
+        )
 
     def unload(self, model_id: str = "") -> None:
         """Have the worker drop an idle model, or all idle ones."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -149,6 +150,35 @@ def test_beside_a_running_studio_its_worker_makes_it(tmp_path: Path) -> None:
     job = studio.job(json.loads(answer.stdout)["job"])
     assert job.status == "completed"
     studio.close()
+
+
+def test_a_plan_is_told_and_nothing_is_queued(tmp_path: Path) -> None:
+    told = run(
+        tmp_path,
+        "image",
+        "x",
+        "--model",
+        "starter/image",
+        "--set",
+        "width=64",
+        "--set",
+        "height=64",
+        "--plan",
+    )
+    assert told.returncode == 0, told.stderr
+    assert re.fullmatch(r"Fits · [\d.]+ MB of [\d.]+ GB\n", told.stdout)
+    assert Studio(Settings(data_dir=tmp_path)).jobs() == []
+
+
+def test_beside_a_running_studio_a_plan_is_that_studios_to_tell(tmp_path: Path) -> None:
+    studio = Studio(Settings(data_dir=tmp_path, device="cpu"), warm_up=False)
+    studio.start()
+    try:
+        told = run(tmp_path, "image", "x", "--model", "starter/image", "--plan")
+    finally:
+        studio.close()
+    assert told.returncode == 1
+    assert "Another studio is using this data folder." in told.stderr
 
 
 def test_without_words_there_is_nothing_to_make(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

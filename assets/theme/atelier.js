@@ -205,10 +205,13 @@
   };
 
   /* ---- the engine's state, asked for only while someone looks ---- */
+  let engine = "";
   const status = async () => {
     if (document.hidden) return;
     try {
       const told = await (await fetch("page/status")).json();
+      if (engine && engine !== "ready" && told.state === "ready") send(tab(), "refresh", {});
+      engine = told.state;
       document.querySelectorAll("[data-status]").forEach((chip) => {
         chip.dataset.status = told.state;
         chip.querySelector("span").textContent = told.text;
@@ -228,7 +231,9 @@
   };
   document.addEventListener("visibilitychange", status);
 
-  window.atelier = { connect, send, go, upload, restore, dragEnded };
+  const settled = (name) => { if (name === tab()) send(name, "plan", {}); };
+
+  window.atelier = { connect, send, go, settled, upload, restore, dragEnded };
   const begin = () => { paint(); show(wanted()); poll(); };
   // Gradio draws the navigation after this script has run: mark the current tab once it is there
   const drawn = new MutationObserver(() => {

@@ -1,4 +1,4 @@
-"""The HTTP interface: OpenAI's routes under /v1, and our own jobs and assets under /api. See docs/api.md.
+"""The HTTP interface: OpenAI's routes under /v1, our own jobs and assets under /api, numbers at /metrics. See docs/api.md.
 
 A route builds a `Request`, submits it and reads `watch`, as a tab does; nothing here knows a model, a file or a database.
 """
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 def router(studio: Studio) -> APIRouter:
     """All routes of the API, answering errors in OpenAI's shape."""
-    from studio.api import assets, images, jobs, language, models, speech
+    from studio.api import assets, images, jobs, language, metrics, models, speech
 
     routes = APIRouter()
-    for part in (models, language, images, speech, jobs, assets):
+    for part in (models, language, images, speech, jobs, assets, metrics):
         routes.include_router(part.router(studio))
     return routes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
@@ -39,10 +38,13 @@ def router(studio: Studio) -> APIRouter:
     @routes.get("/api/plan")
     @routes.post("/api/plan")
     async def plan(http: Request) -> dict[str, Any]:
-        """Whether a request would fit now, and what would leave; nothing is queued. Fields as a query or a JSON body."""
+        """Whether a request would fit now, how, what would leave and how long it takes; nothing is queued.
+
+        Fields as a query or a JSON body.
+        """
         given = await json_object(http) if http.method == "POST" else dict(http.query_params)
-        planned = await run_in_threadpool(studio.plan, parse_request(given))
-        return {key: value for key, value in dataclasses.asdict(planned).items() if key != "query_id"}
+        forecast = await run_in_threadpool(studio.forecast, parse_request(given))
+        return forecast.as_json()
 
     return routes
 

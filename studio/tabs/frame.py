@@ -18,9 +18,12 @@ from pipelines.errors import Problem, StudioError
 from pipelines.messages import parse_request
 from studio.auth import LOCAL_OWNER
 from studio.forms import FieldErrors, Form
+from studio.pace import SIZES
 from studio.tabs import pieces
 
 SECRET = "atelier"  # BrowserState scrambles with it; fixed, so that drafts survive a restart of the studio
+SETTLE_SECONDS = 0.3  # a knob rests that long before anybody is asked what its value means
+PLAN_SECONDS = 5.0  # how long a forecast may take; later nobody wants it
 KEPT = 12  # job ids a browser remembers for one tab
 T = TypeVar("T")
 
@@ -30,7 +33,7 @@ ASKED: dict[str, Any] = {**DIRECT, "trigger_mode": "multiple"}
 """For what a button asks: by default Gradio drops a click that comes while the one before is still on its way."""
 BRIDGE = """
 window.atelier.connect('%s', trigger);
-// what atelier.js may ask: 'fill' 'again' 'retry' 'cancel' 'clear' 'refresh' 'more' 'open' 'change'
+// what atelier.js may ask: 'fill' 'again' 'retry' 'cancel' 'clear' 'refresh' 'plan' 'more' 'open' 'change'
 """
 
 
@@ -161,6 +164,7 @@ class Desk:
                 elem_id=f"generate-{self.modality}",
                 elem_classes=["generate"],
             )
+            self.forecast = html(elem_id=f"forecast-{self.modality}", elem_classes=["forecast-line"])
             self.examples = html(
                 pieces.examples(self._spec(self.form.default_model())), elem_classes=["maybe"]
             )
@@ -194,6 +198,20 @@ class Desk:
             "inputs": [self.jobs],
             "outputs": [*view.outputs, self.bar],
         }
+        planning: dict[str, Any] = {
+            "fn": self.foresee,
+            "inputs": controls,
+            "outputs": [self.forecast],
+            "preprocess": False,
+            **DIRECT,
+            "trigger_mode": "always_last",
+        }
+        # only the tab someone looks at asks what its request would take
+        settled: dict[str, Any] = {
+            "fn": None,
+            "js": f"() => window.atelier.settled('{self.modality}')",
+            **QUIET,
+        }
         cleared = [form.components[name] for name in self.clears]
         sent = [self.jobs, self.bar, *cleared]
 
@@ -205,25 +223,31 @@ class Desk:
             trigger_mode="multiple",
             preprocess=False,
             **DIRECT,
-        ).success(None, controls, self.draft, js=self._capture(), **QUIET).success(**watching, **DIRECT)
+        ).success(None, controls, self.draft, js=self._capture(), **QUIET).success(**watching, **DIRECT).then(
+            **settled
+        )
         for event, handler in ((self.bridge.again, self.again), (self.bridge.retry, self.retry)):
-            event(handler, [self.jobs], [self.jobs, self.bar], **ASKED).success(**watching, **DIRECT)
+            event(handler, [self.jobs], [self.jobs, self.bar], **ASKED).success(**watching, **DIRECT).then(
+                **settled
+            )
         self.bridge.cancel(self.cancel, None, None, **ASKED)
         model = form.components["model"]
-        self.bridge.refresh(self.offer_models, [model], [model], preprocess=False, **DIRECT)
+        self.bridge.refresh(self.offer_models, [model], [model], preprocess=False, **DIRECT).then(**settled)
+        self.bridge.plan(**planning)
+        gr.on([form.components[name].input for name in SIZES if name in form.components], **planning)
         self.bridge.clear(list, None, [self.jobs], **ASKED).success(**watching, **DIRECT)
 
         about = [self.shown_model, self.note, self.examples]
         self.bridge.fill(self.fill, None, [*controls, *about], **ASKED).then(
             None, controls, self.draft, js=self._capture(), **QUIET
-        )
+        ).then(**settled)
         model.input(
             self.switch_model, [self.shown_model, *controls], [*controls, *about], preprocess=False, **DIRECT
-        ).then(None, controls, self.draft, js=self._capture(), **QUIET)
+        ).then(None, controls, self.draft, js=self._capture(), **QUIET).then(**settled)
         for component in controls:
             component.input(None, controls, self.draft, js=self._capture(), **QUIET)
         on_load = gr.context.Context.root_block.load
-        on_load(self.restore, [self.draft], [*controls, *about], **DIRECT)
+        on_load(self.restore, [self.draft], [*controls, *about], **DIRECT).then(**settled)
         on_load(**watching, **DIRECT)
 
     # ---- sending --------------------------------------------------------------------------------------------------
@@ -326,6 +350,17 @@ class Desk:
     def restore(self, draft: Mapping[str, Any] | None) -> list[Any]:
         """What was typed before the page was closed."""
         return [*self.form.restore(draft), *self._about((draft or {}).get("model"))]
+
+    async def foresee(self, *values: Any) -> str:
+        """What the form's request would take, as a line below the button; nothing while that cannot be told."""
+        await asyncio.sleep(SETTLE_SECONDS)
+        request = self.form.sketch(values)
+        if request is None or self.studio.worker_state() != "ready":
+            return ""
+        try:
+            return pieces.forecast(await asyncio.to_thread(self.studio.forecast, request, PLAN_SECONDS))
+        except StudioError:
+            return ""
 
     def offer_models(self, chosen: str | None) -> Any:
         """The models that can run by now: one may have been downloaded since the page was drawn."""

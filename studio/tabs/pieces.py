@@ -14,6 +14,7 @@ from typing import Any
 from pipelines.catalog import ModelSpec
 from pipelines.errors import Problem
 from studio.forms import size
+from studio.planning import Forecast
 
 STAGES = {
     "queued": "Waiting",
@@ -98,6 +99,17 @@ def problem(told: Problem, buttons: str = "") -> str:
     )
     tail = f'<div class="actions">{buttons}</div>' if buttons else ""
     return f'<div class="problem" role="alert"><p class="what">{escape(told.message)}</p>{rest}{tail}</div>'
+
+
+def forecast(told: Forecast) -> str:
+    """What running it would take, as one quiet line; a refusal as the error it would become."""
+    planned = told.planned
+    if not planned.fits:
+        return problem(planned.problem or Problem("out_of_memory", told.text))
+    if not told.phrases:
+        return ""
+    how = "slow" if planned.how != "full" else "later" if told.waits or told.leaves else "fits"
+    return f'<p class="forecast" data-how="{how}"><i></i><span>{line([escape(fact) for fact in told.phrases])}</span></p>'
 
 
 def examples(spec: ModelSpec | None) -> str:

@@ -21,7 +21,7 @@ def router(studio: Any) -> APIRouter:
     def status() -> dict[str, str]:
         told, state = studio.telemetry(), studio.worker_state()
         counts = told.get("queue") or {}
-        running, waiting = counts.get("in_progress", 0), counts.get("queued", 0)
+        running, waiting = counts.get("running", 0), counts.get("queued", 0)
         text = STATES[state]
         if state == "ready" and running + waiting:
             text = f"{running} running" + (f", {waiting} waiting" if waiting else "")

@@ -192,3 +192,7 @@ def test_memory_and_plan_are_told(client: httpx.Client) -> None:
     by_query, by_body = client.get("/api/plan", params=query), client.post("/api/plan", json=query)
     assert by_query.json()["fits"] is True, by_query.json()
     assert by_body.json()["need_bytes"] == by_query.json()["need_bytes"] > 0
+    told = by_body.json()
+    assert (told["how"], told["leaves"], told["waits"], told["problem"]) == ("full", [], False, None)
+    assert told["text"].startswith("Fits · ")
+    assert "query_id" not in told
