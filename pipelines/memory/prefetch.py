@@ -40,6 +40,7 @@ class Prefetcher:
         self._gives_way = gives_way
         self._upcoming: tuple[Component, ...] = ()
         self._failed: set[str] = set()
+        self._wants_room = False
         self._event = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -53,8 +54,8 @@ class Prefetcher:
         self._event.set()
 
     def wake(self) -> None:
-        """Room may have come free."""
-        if self._thread is not None:
+        """Room may have come free; costs nothing when nothing waits for it."""
+        if self._wants_room:
             self._event.set()
 
     def close(self) -> None:
@@ -81,12 +82,15 @@ class Prefetcher:
         """Bring one announced component in; whether there was one and room for it."""
         chosen = None
         with self._lock:
+            self._wants_room = False
             for component in self._upcoming:
                 entry = self._ledger.entry(component)
                 if component.key in self._failed or entry.state not in (State.ABSENT, State.HOST):
                     continue
                 if entry.nbytes - entry.promised <= self._ledger.free and not self._gives_way(entry):
                     chosen = component
+                else:
+                    self._wants_room = True
                 break  # a later one may not take the room of an earlier one
             if chosen is None:
                 return False
@@ -103,7 +107,8 @@ class Prefetcher:
                 )
             )
         except _GiveWay:
-            return False  # tried again when there is room to spare
+            self._wants_room = True
+            return False
         except (Readmit, OutOfMemory):
             self._failed.add(chosen.key)
         except Exception:
