@@ -245,7 +245,7 @@ def window(rng: random.Random, characters: int, held_out: bool = False) -> str:
     return text[start : len(text) if end < 0 else end + 1]
 
 
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_WORD = re.compile(r"\b[A-Za-z_]\w*")
 
 
 def gap(rng: random.Random, text: str) -> tuple[str, str, str]:

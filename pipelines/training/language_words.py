@@ -229,12 +229,16 @@ _VERBS = {
 
 @cache
 def _form(phrasing: str) -> re.Pattern[str]:
-    """What an instruction made from `phrasing` looks like, whatever its facts."""
-    parts = re.split(r"(\[[^\[\]]*\]|\{\w+\})", phrasing)
+    """What an instruction made from `phrasing` looks like, whatever its facts and whatever stands around it."""
+
+    def words(text: str) -> str:
+        return re.sub(r"\\{\w+\\}", ".*", re.escape(text))
+
+    parts = _CHOICE.split(phrasing.rstrip("."))  # every other one is a choice
     form = "".join(
-        ".*" if part.startswith("{") else f"(?:{'|'.join(map(re.escape, part[1:-1].split('/')))})" if part.startswith("[") else re.escape(part)
-        for part in parts
-    )  # fmt: skip
+        f"(?:{'|'.join(map(words, part.split('/')))})" if place % 2 else words(part)
+        for place, part in enumerate(parts)
+    )
     return re.compile(form, re.IGNORECASE | re.DOTALL)
 
 
@@ -264,7 +268,7 @@ class Pen:
             asked = self.say(*pool, **facts)
             if self.chance(0.3):
                 asked = self.politely(asked)
-            if not _form(phrasings[-1]).fullmatch(asked.rstrip(".")):
+            if not _form(phrasings[-1]).search(asked):
                 return asked
 
     def politely(self, asked: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from pipelines.training import corpus_code, corpus_text, language
 from pipelines.training.evaluate_language import loops, parses, solved, well_formed
 from pipelines.training.language import END, FIM, Shape
+from pipelines.training.language_words import Pen
 from pipelines.training.ngram import NGram
 
 STRANGE = "Füße 北京 🙂\tdef f(x):\n    return x[1:]\n\n12345 naïve"
@@ -49,6 +52,29 @@ def test_names_kept_for_evaluation_are_not_in_training() -> None:
         .split()
     )
     assert not kept & set(trained)
+
+
+def test_a_wording_kept_for_evaluation_never_comes_up_in_training() -> None:
+    kept, others = "[Please tell/Kindly sing] about {x}.", ("Say {x}", "Tell {x}", "Show {x}")
+    trained = {
+        Pen(random.Random(n)).ask(*others, kept, more=("[tell/sing] about {x}",), x="rain").strip(".").lower()
+        for n in range(400)
+    }
+    assert {"tell about rain", "please say rain"} <= trained  # courtesies are put around other wordings …
+    assert not {"please tell about rain", "kindly sing about rain"} & trained  # … but never make a kept one
+    evaluated = {Pen(random.Random(n), held_out=True).ask(*others, kept, x="rain") for n in range(40)}
+    assert evaluated == {"Please tell about rain.", "Kindly sing about rain."}
+
+
+def test_the_instructions_that_the_cards_are_scored_on_stay_the_same() -> None:
+    """Scores of different generations can only be compared on one set; whoever changes it scores the old weights again."""
+    numbers = range(1_000_000, 1_000_016)
+    asked = [
+        corpus_text.example(n, held_out=True, kind=kind).instruction
+        for kind in corpus_text.MAKERS
+        for n in numbers
+    ]
+    assert hashlib.sha256("\n".join(asked).encode()).hexdigest()[:16] == "9f780baed3b9868f"
 
 
 def test_the_benchmark_accepts_every_answer_of_the_code_corpus() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import random
+import re
 from typing import Any
 
 import pytest
@@ -62,6 +63,14 @@ def test_a_gap_in_the_library_is_what_was_taken_out() -> None:
         assert middle
         text = prefix + middle + suffix
         assert any(text in module for module in corpus_code.library()) or "def " in text
+
+
+def test_a_gap_begins_and_ends_between_words() -> None:
+    for number in range(200):
+        prefix, middle, suffix = corpus_code.cut(number, 600)
+        for before, after in ((prefix, middle), (middle, suffix)):
+            inside = re.search(r"\w$", before) and re.match(r"\w", after)
+            assert not inside, (before[-20:], after[:20])
 
 
 def test_held_out_modules_are_not_trained_on() -> None:
