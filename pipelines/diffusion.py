@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,15 +22,18 @@ from PIL import Image
 
 from pipelines.calls import Embeddings, call_of, embeddings_of, picture_model
 from pipelines.catalog import ModelSpec
-from pipelines.catalog.headers import BadFile, read_json
+from pipelines.device import is_out_of_memory
 from pipelines.errors import InvalidRequest, ModelUnavailable
 from pipelines.inpainting import BLIND, Repaint
+from pipelines.ladder import Ladder
 from pipelines.loading import Bundle, Task
 from pipelines.memory import Lease
 from pipelines.messages import DiffusionRequest
 from pipelines.opening import first_line, unusable
 from pipelines.preview import Preview
+from pipelines.thrift import thrifty
 
+T = TypeVar("T")
 OnStep = Callable[[int, int, bytes | None], None]
 
 
@@ -46,17 +49,22 @@ class Painting:
 
 @dataclass
 class Painter:
-    """Paints with one leased model. Holds pipelines for both tasks on the same modules; good inside the lease only."""
+    """Paints with one leased model. Holds pipelines for both tasks on the same modules; good inside the lease only.
+
+    ladder: what holds the lease; with it, work that runs out of memory is done again with less.
+    """
 
     bundle: Bundle
     lease: Lease
     scheduler: str = ""
+    ladder: Ladder | None = None
     _pipelines: dict[Task, Any] = field(default_factory=dict)
 
     def pipeline(self, task: Task = "text-to-image") -> Any:
         """The assembled diffusers pipeline, with a fresh scheduler: schedulers carry state from one picture to the next."""
         if task not in self._pipelines:
-            self._pipelines[task] = self.bundle.build(self.lease, task, self.scheduler)
+            pipeline = self.bundle.build(self.lease, task, self.scheduler)
+            self._pipelines[task] = pipeline if self.ladder is None else thrifty(pipeline, self.ladder)
         pipeline = self._pipelines[task]
         if getattr(pipeline, "scheduler", None) is not None:
             pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
@@ -68,6 +76,9 @@ class Painter:
 
         Encode once and paint many times, or `blend` two of them to travel from one prompt to another.
         """
+        return self._run(lambda: self._encode(request))
+
+    def _encode(self, request: DiffusionRequest) -> Embeddings | None:
         pipeline = self.pipeline()
         encode = getattr(pipeline, "encode_prompt", None)
         if encode is None:
@@ -126,6 +137,37 @@ class Painter:
         what it raises ends the work there. Raises InvalidRequest for what this model cannot do, ModelUnavailable when it gives no
         picture.
         """
+        start = generator.get_state()
+
+        def attempt() -> Painting:
+            generator.set_state(start)  # the same noise, whichever attempt it is
+            return self._paint(request, generator, init_image, mask, embeddings, latents, on_step)
+
+        return self._run(attempt)
+
+    def _run(self, attempt: Callable[[], T]) -> T:
+        """On the ladder, if there is one; each attempt starts with nothing of the last."""
+        if self.ladder is None:
+            return attempt()
+
+        def with_lease(lease: Lease) -> T:
+            if lease is not self.lease:
+                self.lease = lease
+                self._pipelines.clear()
+            return attempt()
+
+        return self.ladder.run(with_lease)
+
+    def _paint(
+        self,
+        request: DiffusionRequest,
+        generator: torch.Generator,
+        init_image: Image.Image | None,
+        mask: Image.Image | None,
+        embeddings: Embeddings | None,
+        latents: torch.Tensor | None,
+        on_step: OnStep,
+    ) -> Painting:
         pipeline = self.pipeline("text-to-image" if init_image is None else "image-to-image")
         call, notes = call_of(pipeline, request, init_image, embeddings, latents)
         watch = _Watch(self.bundle.spec, Preview(pipeline, request.width, request.height), on_step)
@@ -242,10 +284,8 @@ def _explained(spec: ModelSpec) -> Iterator[None]:
             detail=first_line(error),
             hint="Change the setting it names, or pick another model.",
         ) from error
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
-        if not re.search(r"size|shape|channels|dtype", str(error)):
+        if is_out_of_memory(error) or not re.search(r"size|shape|channels|dtype", str(error)):
             raise
         raise unusable(spec, "Its parts do not fit together.", first_line(error)) from error
 
@@ -304,33 +344,3 @@ def _pixels(spec: ModelSpec, output: Any) -> np.ndarray:
 
 def no_numbers(spec: ModelSpec) -> ModelUnavailable:
     return unusable(spec, "It gives numbers that are none (NaN): its weights are damaged or overflow.")
-
-
-# ---- memory ----
-
-
-def working_bytes(bundle: Bundle, request: DiffusionRequest) -> int:
-    """Bytes one picture needs beside the weights: the larger of denoising and decoding, which never overlap.
-
-    Priors, from the shapes of Stable Diffusion: decoding is given 2,200 numbers per pixel where the VAE is 128 wide at full
-    size; a UNet about 64 activations as wide as its first level per latent, twice for guidance; a transformer about 24 per token.
-    Measured: decoding on the CPU took 1,880 numbers a pixel at 128² and 1,130 at 256²; GPUs add work space of their own.
-    """
-    pixels = request.width * request.height
-    vae = _config(bundle, "vae")
-    width = min(vae.get("block_out_channels") or [128])
-    in_float32 = vae.get("force_upcast") and hasattr(bundle.pipeline_class, "upcast_vae")
-    decode = pixels * 2200 * width / 128 * (4 if in_float32 else bundle.dtype.itemsize)
-    unet, transformer = _config(bundle, "unet"), _config(bundle, "transformer")
-    latents = pixels / 64
-    denoise = latents * 64 * (unet.get("block_out_channels") or [0])[0] * 2 * bundle.dtype.itemsize
-    heads = (transformer.get("num_attention_heads") or 0) * (transformer.get("attention_head_dim") or 0)
-    denoise += latents / 4 * 24 * heads * 2 * bundle.dtype.itemsize
-    return int(max(decode, denoise)) + (32 << 20)
-
-
-def _config(bundle: Bundle, part: str) -> dict[str, Any]:
-    try:
-        return read_json(bundle.folder / part / "config.json")
-    except BadFile:
-        return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,11 +11,13 @@ import torch
 from pipelines.catalog import ModelSpec
 from pipelines.context import Context
 from pipelines.device import TorchDevice
-from pipelines.diffusion import Painter, Painting, working_bytes
+from pipelines.diffusion import Painter, Painting
 from pipelines.encode import MEDIA_TYPES, encode_image, parameters_text, recipe_of
+from pipelines.ladder import Ladder, Way
 from pipelines.loading import diffusers_bundle
 from pipelines.memory import Component
 from pipelines.messages import MAX_SEED, Artifact, ImageRequest
+from pipelines.thrift import painting_ways
 from pipelines.uploads import check_has_start, mask_image, start_image
 
 
@@ -24,10 +26,10 @@ class ImagePipeline:
 
     def plan(
         self, request: ImageRequest, spec: ModelSpec, dtype: torch.dtype | None = None
-    ) -> tuple[list[Component], int]:
-        """What to lease for this request, and the bytes of the work itself. dtype: what the device computes in, if known."""
+    ) -> tuple[list[Component], Sequence[Way]]:
+        """What to lease for this request, and the ways to do it. dtype: what the device computes in, if known."""
         bundle = diffusers_bundle(spec, dtype or TorchDevice().dtype())
-        return bundle.components, working_bytes(bundle, request)
+        return bundle.components, painting_ways(bundle, request)
 
     def generate(self, request: ImageRequest, ctx: Context) -> Iterator[Artifact]:
         # 1. Check the inputs before asking for the device
@@ -44,8 +46,8 @@ class ImagePipeline:
             bundle.scheduler(request.scheduler)
 
         # 2. Borrow the model: all its parts, and room for the work
-        with ctx.lease(bundle.components, working_bytes(bundle, request)) as lease:
-            painter = Painter(bundle, lease, request.scheduler)
+        with Ladder(ctx, bundle.components, painting_ways(bundle, request)) as ladder:
+            painter = Painter(bundle, ladder.lease, request.scheduler, ladder)
             for index in range(request.num_images):
                 item = single(request, index)
 

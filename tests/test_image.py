@@ -18,13 +18,14 @@ from PIL import Image
 from pipelines.catalog import ModelSpec, Source
 from pipelines.context import Context
 from pipelines.device import TorchDevice
-from pipelines.diffusion import Painter, blend, slerp, working_bytes
+from pipelines.diffusion import Painter, blend, slerp
 from pipelines.errors import Cancelled, InvalidRequest, ModelUnavailable
 from pipelines.image import ImagePipeline
 from pipelines.loading import diffusers_bundle
 from pipelines.memory import MemoryManager
 from pipelines.messages import MAX_SEED, Artifact, ImageRequest, Progress
 from pipelines.preview import Preview, latents_to_picture
+from pipelines.thrift import working_bytes
 from tests import checkpoints
 from tests.checkpoints import copied
 
@@ -389,13 +390,13 @@ def test_previews_come_at_most_every_half_second(manager: MemoryManager) -> None
 
 def test_the_plan_names_what_the_job_leases_and_grows_with_the_picture(manager: MemoryManager) -> None:
     spec = spec_of(checkpoints.sd15())
-    components, small = ImagePipeline().plan(REQUEST, spec, torch.float32)
+    components, (way, *_) = ImagePipeline().plan(REQUEST, spec, torch.float32)
     assert [component.key for component in components] == [
         component.key for component in diffusers_bundle(spec, torch.float32).components
     ]
     bundle = diffusers_bundle(spec, torch.float32)
     large = working_bytes(bundle, REQUEST.model_copy(update={"width": 512, "height": 512}))
-    assert large > small
+    assert large > way.working_bytes == working_bytes(bundle, REQUEST)
 
 
 @pytest.mark.parametrize("build", [checkpoints.sd15, checkpoints.sdxl, checkpoints.sd3, checkpoints.flux])
