@@ -15,6 +15,8 @@ from pipelines.illustrator.words import TAUGHT
 Rng = np.random.Generator
 
 WORDS = TAUGHT
+SHAPES = ("circle", "square", "triangle", "diamond", "star", "heart", "moon", "sun", "flower", "drop")
+"""The emblem shapes that are taught: half of those the painter can draw, because two cores cannot teach them all."""
 SEASONAL = ("mountains", "hills", "forest")  # the places where a season shows
 OBJECT_PLACES = {  # where each thing may stand
     "house": ("mountains", "hills", "forest", "desert"),
@@ -154,7 +156,7 @@ def _emblem(rng: Rng) -> Scene:
     return Scene(
         "emblem",
         int(rng.integers(2**31)),
-        shape=str(rng.choice(list(WORDS["shape"]))),
+        shape=str(rng.choice(SHAPES)),
         colour=str(colour),
         background=str(background),
         frame=str(rng.choice(["none", "none", "ring", "box"])),
@@ -315,7 +317,7 @@ EXAMPLES = [
 def vocabulary() -> dict[str, Any]:
     """The words the model was taught, for `vocabulary.json`: by attribute, extra words, and examples."""
     return {
-        "attributes": WORDS,
+        "attributes": WORDS | {"shape": {shape: WORDS["shape"][shape] for shape in SHAPES}},
         "style_words": STYLE_WORDS,
         "kind_words": {"emblem": EMBLEM_WORDS, "landscape": LANDSCAPE_WORDS},
         "where_objects_stand": {name: list(places) for name, places in OBJECT_PLACES.items()},

@@ -11,6 +11,7 @@ from pipelines.training.world import (
     COLOURED,
     EXAMPLES,
     OBJECT_PLACES,
+    SHAPES,
     WORDS,
     Scene,
     Thing,
@@ -60,7 +61,7 @@ def test_every_scene_the_world_can_draw_can_be_painted_and_told() -> None:
         assert all(scene.place in OBJECT_PLACES[thing.name] for thing in scene.things)
         assert all(bool(thing.colour) == (thing.name in COLOURED) for thing in scene.things)
     assert seen["place"] == {*WORDS["place"], ""}
-    assert seen["shape"] == {*WORDS["shape"], ""}
+    assert seen["shape"] == {*SHAPES, ""}
     assert seen["thing"] == set(WORDS["object"])
 
 
