@@ -197,13 +197,42 @@ class MemoryManager:
             self.working_sets.overrun(lease.work)
 
     def sweep(self) -> int:
-        """Let go of what has rested longer than the keep-alive; call it now and then. How many components left."""
+        """Let go of what has rested longer than the keep-alive, and of what other programs need the room of.
+
+        Call it now and then. How many components left.
+        """
         self._adopt_abandoned()
         if self.working_sets is not None:
             self.working_sets.save()
-        if self.keep_alive_seconds < 0:
-            return 0
+        return self._yield_to_others() + self._rest()
+
+    def _yield_to_others(self) -> int:
+        capacity = self.device.budget_bytes()
+        with self._lock:
+            ledger = self._ledger
+            ledger.capacity = capacity
+            short = ledger.committed - ledger.leaving_bytes() - capacity
+            if short <= 0:
+                return 0
+            victims = ledger.victims(short, self._clock())
+            if victims is None:
+                victims = [(entry, 0) for entry in ledger.idle_on_device()]
+            ledger.mark_leaving(victims)
+            if victims:
+                left = [entry for entry, _ in victims]
+                why = (
+                    f"{keys_of(left)} left: other programs took {readable_bytes(short)} of {self.device.name}"
+                )
+                ledger.tell("evict", left, why, short)
+        self._mover.let_go(victims)
+        if victims:
+            self.device.empty_cache()
+        return len(victims)
+
+    def _rest(self) -> int:
         now, limit = self._clock(), self.keep_alive_seconds
+        if limit < 0:
+            return 0
         with self._lock:
             rested = [(e, 0) for e in self._ledger.idle_on_device() if now - e.last_used > limit]
             self._ledger.mark_leaving(rested)

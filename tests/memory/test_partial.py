@@ -309,3 +309,17 @@ def test_host_copies_are_page_locked_within_their_budget_when_nothing_else_is_to
     manager.sweep()
     assert manager.snapshot()["pinned_bytes"] == 0
     manager.close()
+
+
+# ---- other programs ---------------------------------------------------------------------------------------------------
+
+
+def test_idle_models_give_way_to_other_programs(clock: Clock, shelf: Shelf) -> None:
+    device = MadeUpDevice(100, streams=True)
+    manager = manager_of(device, clock)
+    with manager.lease([shelf.component("a", 30), shelf.component("b", 50)]):
+        device.others = 40
+        assert manager.sweep() == 0  # what is lent is never touched
+    assert manager.sweep() == 1
+    assert manager.snapshot()["committed_bytes"] <= 60
+    assert "other programs took 20 B" in manager.snapshot()["last_decision"]
