@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipelines.memory.learned import WorkingSets
 
 MAX_PASSED = 3
+SAVE_SECONDS = 5.0
 UNPIN_AFTER, HOST_KEEP_ALIVE = 2.0, 4.0
 """Copies in host memory stay page-locked, and stay at all, this many times longer than residents on the device."""
 
@@ -203,7 +204,7 @@ class MemoryManager:
         """
         self._adopt_abandoned()
         if self.working_sets is not None:
-            self.working_sets.save()
+            self.working_sets.save(at_most_every=SAVE_SECONDS)
         return self._yield_to_others() + self._rest()
 
     def _yield_to_others(self) -> int:

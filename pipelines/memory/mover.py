@@ -119,6 +119,8 @@ class Mover:
             if not self._device.is_out_of_memory(error):
                 raise
         log.warning("out of memory while bringing %s in; evicting everything idle", entry.key)
+        with self._lock:
+            self._ledger.counters.out_of_memory += 1
         self.let_go_idle(f"the device ran out of memory while {entry.key} was brought in", [entry])
         self._device.empty_cache()
         try:
@@ -133,7 +135,6 @@ class Mover:
         with self._lock:
             idle = [(entry, 0) for entry in self._ledger.idle_on_device()]
             self._ledger.mark_leaving(idle)
-            self._ledger.counters.out_of_memory += 1
             self._ledger.tell("oom", [entry for entry, _ in idle] or about, why)
         self.let_go(idle)
         return len(idle)
