@@ -34,6 +34,7 @@ from pipelines.messages import (
     Telemetry,
     TextDelta,
     TextRequest,
+    VideoRequest,
     parse_request,
 )
 from studio.checks import check_has_something_to_do, explained, find_inputs
@@ -113,6 +114,30 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 
 # ---- making something --------------------------------------------------------------------------------------------------
+
+
+def test_a_chat_answers_while_a_video_renders(studio: Studio) -> None:
+    film = studio.submit(
+        VideoRequest(
+            prompt="a city at night\na city at sunset",
+            model="starter/image",
+            width=256,
+            height=256,
+            num_inference_steps=16,
+            seconds=6,
+            keyframes_per_second=4,
+        )
+    )
+    until(studio, film.id, lambda update: bool(update.progress and update.progress.stage == "denoise"))
+    chat = studio.submit(
+        TextRequest(
+            prompt="Write a slogan for a coffee shop called Luna.", max_tokens=8, model="starter/text"
+        )
+    )
+    until(studio, chat.id, lambda update: update.job.status == "completed")
+    assert studio.job(film.id).status == "in_progress"
+    studio.cancel(film.id)
+    until(studio, film.id, lambda update: update.job.status == "cancelled")
 
 
 def test_what_is_made_is_in_the_library_with_its_recipe(studio: Studio) -> None:
