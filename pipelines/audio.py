@@ -6,7 +6,7 @@ One road for all: an engine performs the text piece by piece, the pieces are joi
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +15,7 @@ import numpy as np
 from pipelines.catalog import ModelSpec
 from pipelines.context import Context
 from pipelines.errors import InvalidRequest, ModelUnavailable
+from pipelines.ladder import Way
 from pipelines.media import AUDIO_FILES, encode_audio, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, AudioRequest
@@ -41,7 +42,9 @@ class Engine(Protocol):
 
     is_levelled: bool
 
-    def plan(self, request: AudioRequest, spec: ModelSpec, dtype: Any) -> tuple[list[Component], int]: ...
+    def plan(
+        self, request: AudioRequest, spec: ModelSpec, dtype: Any
+    ) -> tuple[list[Component], int | Sequence[Way]]: ...
 
     def perform(self, request: AudioRequest, ctx: Context) -> Iterator[Piece]: ...
 
@@ -51,8 +54,8 @@ class AudioPipeline:
 
     def plan(
         self, request: AudioRequest, spec: ModelSpec, dtype: torch.dtype | None = None
-    ) -> tuple[list[Component], int]:
-        """What to lease for this request, and the bytes of the work itself. dtype: what the device computes in, if known."""
+    ) -> tuple[list[Component], int | Sequence[Way]]:
+        """What to lease for this request, and the ways to do it. dtype: what the device computes in, if known."""
         return _engine(spec).plan(request, spec, dtype)
 
     def generate(self, request: AudioRequest, ctx: Context) -> Iterator[Artifact]:

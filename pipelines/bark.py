@@ -24,9 +24,10 @@ from pipelines.catalog import ModelSpec
 from pipelines.catalog.voices import BARK_PARTS, bark_voices
 from pipelines.context import Context
 from pipelines.errors import InvalidRequest
+from pipelines.ladder import Ladder, Way, way_up_to
 from pipelines.loading_audio import Dice, Listener, SoundModel, borrowed, sound_model
 from pipelines.media import change_tempo
-from pipelines.memory import Component
+from pipelines.memory import Component, Lease
 from pipelines.messages import AudioRequest
 from pipelines.opening import unusable
 from pipelines.sound import Piece
@@ -46,9 +47,9 @@ class Bark:
 
     is_levelled = False
 
-    def plan(self, request: AudioRequest, spec: ModelSpec, dtype: Any) -> tuple[list[Component], int]:
+    def plan(self, request: AudioRequest, spec: ModelSpec, dtype: Any) -> tuple[list[Component], list[Way]]:
         model = _model(spec, dtype or torch.float32)
-        return [model.component], _working_bytes(model)
+        return [model.component], _ways(model)
 
     def perform(self, request: AudioRequest, ctx: Context) -> Iterator[Piece]:
         """One piece a chunk: a sentence, or several short ones. Raises InvalidRequest for an unknown voice."""
@@ -56,16 +57,20 @@ class Bark:
         voice = read_voice(model, request.voice)
         said = re.match(r"(?:.*/)?([a-z]{2})_speaker", request.voice)
         chunks = _chunks(sentences(request.prompt, said[1] if said else "en", longest=LONGEST_TEXT))
-        with ctx.lease([model.component], _working_bytes(model)) as lease:
-            bark = lease[model.component]
-            _check_generation(ctx.spec, bark)
-            rate = int(bark.generation_config.sample_rate)
+        with Ladder(ctx, [model.component], _ways(model)) as ladder:
+            _check_generation(ctx.spec, ladder.lease[model.component])
+            rate = int(ladder.lease[model.component].generation_config.sample_rate)
             for index, chunk in enumerate(chunks):
                 text = " ".join(sentence.spoken_text for sentence in chunk)
-                with Dice(request.seed + index, lease.device):
-                    sound, tokens = _say(
-                        bark, model, text, voice, request.temperature, ctx, index, len(chunks)
-                    )
+
+                def say(
+                    lease: Lease, index: int = index, text: str = text, voice: Voice | None = voice
+                ) -> tuple[np.ndarray, Voice]:
+                    with Dice(request.seed + index, lease.device):
+                        bark = lease[model.component]
+                        return _say(bark, model, text, voice, request.temperature, ctx, index, len(chunks))
+
+                sound, tokens = ladder.run(say)
                 if not request.voice:
                     voice = tokens
                 samples = change_tempo(sound, rate, request.speed, request.pitch)
@@ -197,6 +202,10 @@ def _check_generation(spec: ModelSpec, bark: Any) -> None:
     missing = [name for name in names if not getattr(bark.generation_config, name, None)]
     if missing:
         raise unusable(spec, f"Its generation_config.json has no {missing[0]}.")
+
+
+def _ways(model: SoundModel) -> list[Way]:
+    return way_up_to("speech", [model.component], _working_bytes(model))
 
 
 def _working_bytes(model: SoundModel) -> int:

@@ -18,12 +18,13 @@ from pipelines.catalog import ModelSpec
 from pipelines.code_text import code_in, fenced, python_findings, syntax_error
 from pipelines.context import Context
 from pipelines.errors import InvalidRequest
+from pipelines.ladder import Ladder, Way
 from pipelines.languages import Language, language_of
 from pipelines.loading_language import LanguageModel, causal_lm
 from pipelines.memory import Component
 from pipelines.messages import Artifact, CodeRequest
 from pipelines.prompting import Prompt, chat, check_fits, fill_in
-from pipelines.writing import write
+from pipelines.writing import write, writing_ways
 
 if TYPE_CHECKING:
     import torch
@@ -38,14 +39,14 @@ class CodePipeline:
 
     def plan(
         self, request: CodeRequest, spec: ModelSpec, dtype: torch.dtype | None = None
-    ) -> tuple[list[Component], int]:
-        """What to lease for this request, and the bytes of the work itself. dtype: what the device computes in, if known."""
+    ) -> tuple[list[Component], list[Way]]:
+        """What to lease for this request, and the one way to do it. dtype: what the device computes in, if known."""
         from pipelines.device import TorchDevice
 
         model = causal_lm(spec, dtype or TorchDevice().dtype())
         prompt = prompt_of(model, request)
         most = min(request.max_tokens, check_fits(model, prompt, "code"))
-        return [model.component], model.working_bytes(len(prompt.ids), most)
+        return [model.component], writing_ways(model, prompt, most)
 
     def generate(self, request: CodeRequest, ctx: Context) -> Iterator[Artifact]:
         # 1. Check the inputs before asking for the device: there is something to work on, and it fits the model's context
@@ -63,10 +64,10 @@ class CodePipeline:
 
         # 3. Borrow the model, and room for the keys and values of every token
         most = min(request.max_tokens, room)
-        with ctx.lease([model.component], model.working_bytes(len(prompt.ids), most)) as lease:
+        with Ladder(ctx, [model.component], writing_ways(model, prompt, most)) as ladder:
             # 4. Write, token by token, each told as it comes
             ctx.progress("generate", 0, most)
-            answer = write(ctx, lease, model, prompt, request, room)
+            answer = write(ctx, ladder, model, prompt, request, room)
 
         # 5. Take the answer apart and hand it over as a file
         ctx.progress("save")

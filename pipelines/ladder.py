@@ -22,6 +22,7 @@ from typing import TypeVar
 from pipelines.context import Context
 from pipelines.errors import OutOfMemory, readable_bytes
 from pipelines.memory import Component, Lease, MemoryManager, Plan
+from pipelines.memory.learned import work_label
 from pipelines.opening import first_line
 
 T = TypeVar("T")
@@ -46,6 +47,12 @@ class Way:
     name: str = ""
     note: str = ""
     work: str = ""
+
+
+def way_up_to(operation: str, components: Sequence[Component], working_bytes: int) -> list[Way]:
+    """The one way to do work whose length is known only when it is done: an answer, a spoken text. working_bytes: at most."""
+    work = work_label(operation, components, up_to=max(1, working_bytes >> 20))
+    return [Way(working_bytes, work=work)]
 
 
 def ways_of(working: int | Sequence[Way]) -> tuple[Way, ...]:

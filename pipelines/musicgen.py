@@ -6,14 +6,17 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import MusicgenForConditionalGeneration, StoppingCriteriaList
 
 from pipelines.catalog import ModelSpec
 from pipelines.context import Context
+from pipelines.ladder import Ladder, Way
 from pipelines.loading_audio import Dice, Listener, SoundModel, borrowed, sound_model
 from pipelines.media import change_tempo
-from pipelines.memory import Component
+from pipelines.memory import Component, Lease
+from pipelines.memory.learned import work_label
 from pipelines.messages import AudioRequest
 from pipelines.sound import Piece
 
@@ -25,34 +28,39 @@ class MusicGen:
 
     is_levelled = False
 
-    def plan(self, request: AudioRequest, spec: ModelSpec, dtype: Any) -> tuple[list[Component], int]:
+    def plan(self, request: AudioRequest, spec: ModelSpec, dtype: Any) -> tuple[list[Component], list[Way]]:
         model = _model(spec, dtype or torch.float32)
-        return [model.component], _working_bytes(model, request)
+        return [model.component], _ways(model, request)
 
     def perform(self, request: AudioRequest, ctx: Context) -> Iterator[Piece]:
         """One piece of exactly `seconds`."""
         model = _model(ctx.spec, ctx.dtype)
-        with ctx.lease([model.component], _working_bytes(model, request)) as lease:
-            musicgen = lease[model.component]
-            codec = musicgen.config.audio_encoder
-            rate = int(codec.sampling_rate)
-            tokens = math.ceil(request.seconds * request.speed * _tokens_a_second(codec)) + CODEBOOK_DELAY
-            ctx.progress("encode")
-            words = model.tokenizer(request.prompt, return_tensors="pt").to(lease.device)
-            ears = Listener(lambda count: ctx.progress("generate", count, tokens))
-            with Dice(request.seed, lease.device), torch.no_grad():
-                made = borrowed(musicgen, ctx).generate(
-                    input_ids=words["input_ids"],
-                    attention_mask=words["attention_mask"],
-                    do_sample=True,
-                    temperature=request.temperature,
-                    guidance_scale=request.guidance_scale,
-                    max_new_tokens=tokens,
-                    stopping_criteria=StoppingCriteriaList([ears]),
-                )
-            sound = change_tempo(made[0].float().cpu().numpy(), rate, request.speed, request.pitch)
+        with Ladder(ctx, [model.component], _ways(model, request)) as ladder:
+            sound, rate = ladder.run(lambda lease: _play(request, ctx, model, lease))
+            sound = change_tempo(sound, rate, request.speed, request.pitch)
             yield Piece(sound[:, : round(request.seconds * rate)], rate)
-            ctx.progress("generate", tokens, tokens)
+
+
+def _play(request: AudioRequest, ctx: Context, model: SoundModel, lease: Lease) -> tuple[np.ndarray, int]:
+    """(channels, samples) and their rate."""
+    musicgen = lease[model.component]
+    codec = musicgen.config.audio_encoder
+    tokens = math.ceil(request.seconds * request.speed * _tokens_a_second(codec)) + CODEBOOK_DELAY
+    ctx.progress("encode")
+    words = model.tokenizer(request.prompt, return_tensors="pt").to(lease.device)
+    ears = Listener(lambda count: ctx.progress("generate", count, tokens))
+    with Dice(request.seed, lease.device), torch.no_grad():
+        made = borrowed(musicgen, ctx).generate(
+            input_ids=words["input_ids"],
+            attention_mask=words["attention_mask"],
+            do_sample=True,
+            temperature=request.temperature,
+            guidance_scale=request.guidance_scale,
+            max_new_tokens=tokens,
+            stopping_criteria=StoppingCriteriaList([ears]),
+        )
+    ctx.progress("generate", tokens, tokens)
+    return made[0].float().cpu().numpy(), int(codec.sampling_rate)
 
 
 def _tokens_a_second(codec: Any) -> float:
@@ -62,6 +70,12 @@ def _tokens_a_second(codec: Any) -> float:
 
 def _model(spec: ModelSpec, dtype: torch.dtype) -> SoundModel:
     return sound_model(spec, MusicgenForConditionalGeneration, dtype, codec="audio_encoder")
+
+
+def _ways(model: SoundModel, request: AudioRequest) -> list[Way]:
+    length = f"{request.seconds * request.speed:g}s"
+    work = work_label("music", [model.component], length, *(["guided"] if request.guidance_scale > 1 else []))
+    return [Way(_working_bytes(model, request), work=work)]
 
 
 def _working_bytes(model: SoundModel, request: AudioRequest) -> int:

@@ -24,11 +24,13 @@ from pipelines.context import Context
 from pipelines.diffusion import no_numbers
 from pipelines.errors import InvalidRequest
 from pipelines.interpolation import Frame
-from pipelines.loading import Bundle
+from pipelines.ladder import Ladder
+from pipelines.loading import Bundle, Task
 from pipelines.memory import Lease
 from pipelines.messages import VideoRequest
 from pipelines.opening import first_line
 from pipelines.storyboard import Shot
+from pipelines.thrift import thrifty
 
 # Frames a second a family was trained at, by the start of its class name; the catalogue's own figure comes first.
 RATES = {"Wan": 16, "LTX": 24, "CogVideoX": 8, "AnimateDiff": 8, "Hunyuan": 24, "Mochi": 30, "StableVideo": 7}
@@ -47,16 +49,14 @@ class NativeVideo:
         self,
         request: VideoRequest,
         bundle: Bundle,
-        lease: Lease,
+        ladder: Ladder,
         ctx: Context,
         picture: Image.Image | None = None,
     ) -> None:
         self.request, self.bundle, self.ctx, self.picture = request, bundle, ctx, picture
         self.rate = native_rate(bundle)
         self.notes: list[str] = []
-        self._pipeline = bundle.build(
-            lease, "image-to-image" if picture else "text-to-image", request.scheduler
-        )
+        self._ladder = ladder
 
     @staticmethod
     def check(bundle: Bundle, *, has_picture: bool) -> None:
@@ -70,9 +70,14 @@ class NativeVideo:
 
     def film(self, shot: Shot, number: int, of: int, keep: Callable[[Frame], None]) -> None:
         """All frames of a shot, handed to `keep` in order."""
-        pipeline = self._pipeline
-        if getattr(pipeline, "scheduler", None) is not None:
-            pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
+        for frame in self._ladder.run(lambda lease: self._clip(lease, shot, number, of)):
+            keep(frame)
+
+    def _clip(self, lease: Lease, shot: Shot, number: int, of: int) -> np.ndarray:
+        """(T, H, W, 3) uint8: the frames of a shot."""
+        task: Task = "image-to-image" if self.picture else "text-to-image"
+        pipeline = thrifty(self.bundle.build(lease, task, self.request.scheduler), self._ladder)
+        if getattr(pipeline, "scheduler", None) is not None:  # each shot and each attempt has a fresh one
             self._watch(pipeline.scheduler, number, of)
         count = _wanted(self.bundle, shot.seconds)
         if count < self.rate * shot.seconds:
@@ -106,8 +111,7 @@ class NativeVideo:
                 detail=first_line(error),
                 hint="Change the setting it names, or pick another model.",
             ) from error
-        for frame in self._frames(output):
-            keep(frame)
+        return self._frames(output)
 
     def _frames(self, output: Any) -> np.ndarray:
         """(T, H, W, 3) uint8 of the first clip."""

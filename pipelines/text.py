@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from pipelines.catalog import ModelSpec
 from pipelines.context import Context
 from pipelines.errors import InvalidRequest
+from pipelines.ladder import Ladder, Way
 from pipelines.loading_language import causal_lm
 from pipelines.memory import Component
 from pipelines.messages import Artifact, TextRequest
 from pipelines.prompting import Turn, chat, check_fits
-from pipelines.writing import write
+from pipelines.writing import write, writing_ways
 
 if TYPE_CHECKING:
     import torch
@@ -26,14 +27,14 @@ class TextPipeline:
 
     def plan(
         self, request: TextRequest, spec: ModelSpec, dtype: torch.dtype | None = None
-    ) -> tuple[list[Component], int]:
-        """What to lease for this request, and the bytes of the work itself. dtype: what the device computes in, if known."""
+    ) -> tuple[list[Component], list[Way]]:
+        """What to lease for this request, and the one way to do it. dtype: what the device computes in, if known."""
         from pipelines.device import TorchDevice
 
         model = causal_lm(spec, dtype or TorchDevice().dtype())
         prompt = chat(model, turns(request), request.system)
         most = min(request.max_tokens, check_fits(model, prompt))
-        return [model.component], model.working_bytes(len(prompt.ids), most)
+        return [model.component], writing_ways(model, prompt, most)
 
     def generate(self, request: TextRequest, ctx: Context) -> Iterator[Artifact]:
         # 1. Check the inputs before asking for the device: words there are, and they fit the model's context
@@ -45,10 +46,10 @@ class TextPipeline:
 
         # 2. Borrow the model, and room for the keys and values of every token
         most = min(request.max_tokens, room)
-        with ctx.lease([model.component], model.working_bytes(len(prompt.ids), most)) as lease:
+        with Ladder(ctx, [model.component], writing_ways(model, prompt, most)) as ladder:
             # 3. Write, token by token, each told as it comes
             ctx.progress("generate", 0, most)
-            answer = write(ctx, lease, model, prompt, request, room)
+            answer = write(ctx, ladder, model, prompt, request, room)
 
         # 4. Hand over the text as a file
         ctx.progress("save")

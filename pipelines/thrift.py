@@ -7,7 +7,7 @@ shares the weights.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -126,9 +126,9 @@ def _halving(network: Any, ladder: Ladder) -> Any:
     shell, forward = copy.copy(network), network.forward
 
     def forward_apart(*args: Any, **kwargs: Any) -> Any:
-        values = (*args, *kwargs.values())
-        batch = next((v.shape[0] for v in values if isinstance(v, torch.Tensor) and v.dim() > 2), 1)
-        if batch != 2 or not getattr(ladder.way, "apart", False):
+        tensors = [value for value in _flat((args, kwargs)) if value.dim() > 1]
+        is_pair = bool(tensors) and all(tensor.shape[0] == 2 for tensor in tensors)
+        if not is_pair or not getattr(ladder.way, "apart", False):
             return forward(*args, **kwargs)
         parts = [_mapped(partial(_half, index)) for index in range(2)]
         return _joined(*[forward(*part(args), **part(kwargs)) for part in parts])
@@ -141,8 +141,17 @@ def _half(index: int, value: torch.Tensor) -> torch.Tensor:
     return value[index : index + 1] if value.dim() and value.shape[0] == 2 else value
 
 
+def _flat(value: Any) -> Iterator[torch.Tensor]:
+    """All tensors in nested tuples, lists and dictionaries."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _flat(inner)
+
+
 def _mapped(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Any], Any]:
-    """A function that changes all tensors in nested tuples, lists and dictionaries."""
+    """A function that changes each of these tensors in its place."""
 
     def apply(value: Any) -> Any:
         if isinstance(value, torch.Tensor):

@@ -18,16 +18,18 @@ from pipelines.camera import Camera
 from pipelines.catalog import ModelSpec
 from pipelines.context import Context
 from pipelines.device import TorchDevice
-from pipelines.diffusion import Painter, working_bytes
+from pipelines.diffusion import Painter
 from pipelines.errors import InvalidRequest, OutOfDisk, readable_bytes
 from pipelines.interpolation import Frame, interpolate, positions
 from pipelines.keyframes import FrameStore, Keyframes, thumbnail
+from pipelines.ladder import Ladder, Way
 from pipelines.loading import Bundle, diffusers_bundle
 from pipelines.media import GIF_MAX_FPS, VIDEO_FILES, VideoWriter, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, VideoRequest
 from pipelines.native_video import NativeVideo, is_native
 from pipelines.storyboard import Shot, storyboard
+from pipelines.thrift import painting_ways
 from pipelines.uploads import start_image
 
 if TYPE_CHECKING:
@@ -42,10 +44,10 @@ class VideoPipeline:
 
     def plan(
         self, request: VideoRequest, spec: ModelSpec, dtype: torch.dtype | None = None
-    ) -> tuple[list[Component], int]:
-        """What to lease for this request, and the bytes of the work itself. dtype: what the device computes in, if known."""
+    ) -> tuple[list[Component], Sequence[Way]]:
+        """What to lease for this request, and the ways to do it. dtype: what the device computes in, if known."""
         bundle = diffusers_bundle(spec, dtype or TorchDevice().dtype())
-        return bundle.components, _working_bytes(bundle, request)
+        return bundle.components, _ways(bundle, request)
 
     def generate(self, request: VideoRequest, ctx: Context) -> Iterator[Artifact]:
         # 1. Check the inputs before asking for the device: words and times, sizes, the start picture, room on the disk
@@ -63,16 +65,16 @@ class VideoPipeline:
             try:
                 # 2. Borrow the model and paint the keyframes of every shot; they go to the disk, the model back
                 parts: list[tuple[Shot, Sequence[Frame], Fraction | None]] = []
-                with ctx.lease(bundle.components, _working_bytes(bundle, request)) as lease:
+                with Ladder(ctx, bundle.components, _ways(bundle, request)) as ladder:
                     if is_native(bundle):
-                        native = NativeVideo(request, bundle, lease, ctx, picture)
+                        native = NativeVideo(request, bundle, ladder, ctx, picture)
                         for number, shot in enumerate(shots):
                             first = len(store)
                             native.film(shot, number, len(shots), store.append)
                             parts.append((shot, store[first:], native.rate))
                         notes += native.notes
                     else:
-                        painter = Painter(bundle, lease, request.scheduler)
+                        painter = Painter(bundle, ladder.lease, request.scheduler, ladder)
                         seconds = sum((shot.seconds for shot in shots), Fraction(0))
                         keys = Keyframes(request, painter, ctx, seconds, picture)
                         keys.paint(shots, store.append)
@@ -153,9 +155,11 @@ def _positions(shot: Shot, keys: int, rate: Fraction | None, fps: Fraction) -> I
     return positions(shot.frames, keys, loop=shot.is_loop)
 
 
-def _working_bytes(bundle: Bundle, request: VideoRequest) -> int:
-    most = working_bytes(bundle, request)
-    return most * NativeVideo.latent_frames(bundle, request) if is_native(bundle) else most
+def _ways(bundle: Bundle, request: VideoRequest) -> Sequence[Way]:
+    """A keyframe is a picture like any other; a model that makes frames has all of them on the device at once."""
+    if not is_native(bundle):
+        return painting_ways(bundle, request)
+    return painting_ways(bundle, request, "video", NativeVideo.latent_frames(bundle, request))
 
 
 def _check(request: VideoRequest, bundle: Bundle, *, has_picture: bool) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import VitsModel
 
@@ -14,9 +15,10 @@ from pipelines.catalog import ModelSpec
 from pipelines.context import Context
 from pipelines.errors import InvalidRequest
 from pipelines.espeak import phonemes
+from pipelines.ladder import Ladder, Way, way_up_to
 from pipelines.loading_audio import Dice, SoundModel, borrowed, sound_model
 from pipelines.media import change_tempo
-from pipelines.memory import Component
+from pipelines.memory import Component, Lease
 from pipelines.messages import AudioRequest
 from pipelines.sound import Piece
 from pipelines.speech import Sentence, sentences
@@ -30,8 +32,9 @@ class Vits:
 
     is_levelled = False
 
-    def plan(self, request: AudioRequest, spec: ModelSpec, dtype: Any) -> tuple[list[Component], int]:
-        return [_model(spec).component], _working_bytes(request)
+    def plan(self, request: AudioRequest, spec: ModelSpec, dtype: Any) -> tuple[list[Component], list[Way]]:
+        model = _model(spec)
+        return [model.component], _ways(model, request)
 
     def perform(self, request: AudioRequest, ctx: Context) -> Iterator[Piece]:
         """One piece a sentence. Raises InvalidRequest for a voice the model has not, or letters it does not know."""
@@ -39,21 +42,26 @@ class Vits:
         speaker = _speaker(model, request.voice)
         text = sentences(request.prompt, _language(model), longest=LONGEST_TEXT)
         spelled = _spell(model, text)
-        with ctx.lease([model.component], _working_bytes(request)) as lease:
-            vits = _at_speed(lease[model.component], ctx)
-            rate = int(vits.config.sampling_rate)
+        with Ladder(ctx, [model.component], _ways(model, request)) as ladder:
+            rate = int(ladder.lease[model.component].config.sampling_rate)
             for index, (sentence, tokens) in enumerate(zip(text, spelled, strict=True)):
                 if not tokens:
                     continue
-                ids = torch.tensor([tokens], device=lease.device)
-                with Dice(request.seed + index, lease.device), torch.no_grad():
-                    made = vits(
-                        input_ids=ids,
-                        attention_mask=torch.ones_like(ids),
-                        speaker_id=speaker,
-                        speaking_rate=vits.speaking_rate * request.speed,
-                    )
-                sound = made.waveform.float().cpu().numpy()
+
+                def say(lease: Lease, index: int = index, tokens: list[int] = tokens) -> np.ndarray:
+                    vits = _at_speed(lease[model.component], ctx)
+                    ids = torch.tensor([tokens], device=lease.device)
+                    with Dice(request.seed + index, lease.device), torch.no_grad():
+                        made = vits(
+                            input_ids=ids,
+                            attention_mask=torch.ones_like(ids),
+                            speaker_id=speaker,
+                            speaking_rate=vits.speaking_rate * request.speed,
+                        )
+                    sound: np.ndarray = made.waveform.float().cpu().numpy()
+                    return sound
+
+                sound = ladder.run(say)
                 yield Piece(change_tempo(sound, rate, semitones=request.pitch), rate, sentence.text)
                 ctx.progress("generate", index + 1, len(text))
 
@@ -123,6 +131,10 @@ def _language(model: SoundModel) -> str:
 
 def _model(spec: ModelSpec) -> SoundModel:
     return sound_model(spec, VitsModel, torch.float32)
+
+
+def _ways(model: SoundModel, request: AudioRequest) -> list[Way]:
+    return way_up_to("speech", [model.component], _working_bytes(request))
 
 
 def _working_bytes(request: AudioRequest) -> int:

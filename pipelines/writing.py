@@ -27,6 +27,7 @@ from transformers.generation import (
 
 from pipelines.context import Context
 from pipelines.errors import ModelUnavailable
+from pipelines.ladder import Ladder, Way, way_up_to
 from pipelines.loading_language import LanguageModel
 from pipelines.memory import Lease
 from pipelines.messages import SamplingRequest
@@ -58,26 +59,37 @@ class Answer:
         return {**facts, "notes": list(self.notes)} if self.notes else facts
 
 
+def writing_ways(model: LanguageModel, prompt: Prompt, most: int) -> list[Way]:
+    """How an answer of `most` tokens is written: there is one way, and it may end early."""
+    return way_up_to("text", [model.component], model.working_bytes(len(prompt.ids), most))
+
+
 @torch.no_grad()
 def write(
-    ctx: Context, lease: Lease, model: LanguageModel, prompt: Prompt, request: SamplingRequest, room: int
+    ctx: Context, ladder: Ladder, model: LanguageModel, prompt: Prompt, request: SamplingRequest, room: int
 ) -> Answer:
     """What the model writes after the prompt, at most `request.max_tokens` and `room` tokens of it.
 
-    Text goes to `ctx.text` as it becomes certain. Raises Cancelled within one token of being asked, and ModelUnavailable when
-    the model's scores are not numbers.
+    Text goes to `ctx.text` as it becomes certain; when memory runs out on the way, what was written is kept and not told again.
+    Raises Cancelled within one token of being asked, and ModelUnavailable when the model's scores are not numbers.
     """
     most = min(request.max_tokens, room)
     started = time.perf_counter()
-    ids = torch.tensor([prompt.ids], device=lease.device)  # (1, L)
+    chosen: list[int] = []  # tokens, in all attempts
     ear = _Ear(ctx, model, prompt, request, most)
-    lease[model.component].generate(
-        input_ids=ids,
-        attention_mask=torch.ones_like(ids),
-        generation_config=_settings(model, prompt, request, most),
-        logits_processor=LogitsProcessorList([_Choice(ctx, model, request)]),
-        stopping_criteria=StoppingCriteriaList([ear]),
-    )
+
+    def attempt(lease: Lease) -> None:
+        ids = torch.tensor([prompt.ids], device=lease.device)  # (1, L)
+        ear.listen_again()
+        lease[model.component].generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            generation_config=_settings(model, prompt, request, most),
+            logits_processor=LogitsProcessorList([_Choice(ctx, model, request, chosen)]),
+            stopping_criteria=StoppingCriteriaList([ear]),
+        )
+
+    ladder.run(attempt)
     text = ear.finish()
     seconds = time.perf_counter() - started
     reason = "stop" if ear.is_over else "length"
@@ -94,10 +106,13 @@ def write(
 
 class _Choice(LogitsProcessor):
     """Draws the next token and leaves only that one, so that `generate` takes it. The draw equals what `generate` itself would
-    draw on the CPU after `torch.manual_seed(seed)`."""
+    draw on the CPU after `torch.manual_seed(seed)`. chosen: the tokens so far; those of an attempt before are taken again."""
 
-    def __init__(self, ctx: Context, model: LanguageModel, request: SamplingRequest) -> None:
+    def __init__(
+        self, ctx: Context, model: LanguageModel, request: SamplingRequest, chosen: list[int]
+    ) -> None:
         self._model = model
+        self._chosen, self._at = chosen, 0
         self._generator = ctx.generator(request.seed)
         self._temperature = request.temperature
         self._warpers = LogitsProcessorList()  # in the order of `generate`
@@ -111,7 +126,7 @@ class _Choice(LogitsProcessor):
             self._warpers.append(MinPLogitsWarper(float(request.min_p)))
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """input_ids: (1, L); scores: (1, V) float32, returned with one finite entry, or as they are at temperature 0."""
+        """input_ids: (1, L); scores: (1, V) float32, returned with one finite entry: the likeliest at temperature 0."""
         if scores.shape[-1] > self._model.vocabulary:  # rows the tokenizer has no words for
             scores = scores.clone()
             scores[:, self._model.vocabulary :] = -math.inf
@@ -122,13 +137,19 @@ class _Choice(LogitsProcessor):
                 f"{str(self._model.dtype).removeprefix('torch.')}.",
                 hint="Its weights are damaged or were made for another precision; download it again or pick another model.",
             )
-        if self._temperature == 0:
-            return scores
-        chances = torch.softmax(self._warpers(input_ids, scores), dim=-1).cpu()
-        token = torch.multinomial(chances, 1, generator=self._generator).item()
+        token = self._draw(input_ids, scores)
+        if self._at == len(self._chosen):
+            self._chosen.append(token)
         only = torch.full_like(scores, -math.inf)
-        only[0, int(token)] = 0.0
+        only[0, self._chosen[self._at]] = 0.0
+        self._at += 1
         return only
+
+    def _draw(self, input_ids: torch.Tensor, scores: torch.Tensor) -> int:
+        if self._temperature == 0:
+            return int(scores.argmax())
+        chances = torch.softmax(self._warpers(input_ids, scores), dim=-1).cpu()
+        return int(torch.multinomial(chances, 1, generator=self._generator))
 
 
 class _Ear(StoppingCriteria):
@@ -142,11 +163,19 @@ class _Ear(StoppingCriteria):
         self._filter = StopFilter(request.stop)
         self._pieces: list[str] = []
         self._told = 0.0
+        self._heard = self._known = 0
         self.count = 0
         self.is_over = False
 
+    def listen_again(self) -> None:
+        """From the first token on; those heard before say nothing new."""
+        self._known, self._heard = max(self._known, self._heard), 0
+
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        if not self.is_over and self.count < self._most:  # some devices are heard one token late
+        self._heard += 1
+        if self._heard <= self._known:
+            self._ctx.check_cancelled()
+        elif not self.is_over and self.count < self._most:  # some devices are heard one token late
             self._hear(int(input_ids[0, -1]))
         return torch.full((input_ids.shape[0],), self.is_over, dtype=torch.bool, device=input_ids.device)
 

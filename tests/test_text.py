@@ -393,12 +393,12 @@ def test_missing_tensors_are_refused_and_not_made_up(context: Ctx, tmp_path: Pat
 def test_the_plan_knows_the_weights_and_the_room_for_keys_and_values() -> None:
     request = TextRequest(prompt="The quick brown", max_tokens=100)
     spec = tiny.spec_of(tiny.tiny_chat())
-    (component,), working_bytes = TextPipeline().plan(request, spec, torch.float32)
+    (component,), (way,) = TextPipeline().plan(request, spec, torch.float32)
     model = AutoModelForCausalLM.from_pretrained(tiny.tiny_chat(), dtype=torch.float32)
     assert component.nbytes == sum(p.nbytes for p in model.parameters())
-    longer = TextPipeline().plan(request.model_copy(update={"max_tokens": 200}), spec, torch.float32)[1]
+    (longer,) = TextPipeline().plan(request.model_copy(update={"max_tokens": 200}), spec, torch.float32)[1]
     assert (
-        longer - working_bytes == 2 * 2 * 2 * 8 * 100 * 4
+        longer.working_bytes - way.working_bytes == 2 * 2 * 2 * 8 * 100 * 4
     )  # K and V · layers · heads · head size · tokens · bytes
 
 
