@@ -18,7 +18,7 @@ import torch
 
 from pipelines.errors import InvalidRequest
 from pipelines.memory.parts import Held
-from pipelines.memory.weights import NoWeights, Weights
+from pipelines.memory.weights import MovedByItself, NoWeights, hold_apart
 from pipelines.peak import PeakSampler
 
 GIB = 1 << 30
@@ -109,7 +109,9 @@ class TorchDevice:
     def hold(self, thing: object) -> Held:
         if not isinstance(thing, torch.nn.Module):
             return NoWeights()
-        return Weights(thing, self.handle, keep_host=not self.unified)
+        if self.unified:
+            return MovedByItself(thing, self.handle, returns=False)
+        return hold_apart(thing, self.handle)
 
     def empty_cache(self) -> None:
         """Hand freed memory back: the driver's cache, and what the C library keeps of freed host memory."""

@@ -1,18 +1,37 @@
-"""A module's tensors and their way between host and device.
+"""A loaded thing's way onto a device apart from host memory, and off again.
 
-The tensors it was loaded with stay in host memory as the master copy. Upload copies them and points every parameter and buffer
-at its copy; unload points them back, so it moves no bytes. Weights are not changed in between: a fused LoRA belongs into a
-component of its own. Where host and device memory are one there is no second copy, and unload has nothing to do.
+The master copy of all weights lies in an arena in host memory. Upload copies its chunks and points the module's tensors at the
+copies; unload points them back, so it moves no bytes. With less room than the whole, some chunks stay on the device and the rest
+passes through a ring (`streaming.py`).
+
+Nothing done on the device changes a master: what was written into a device copy (a fused LoRA) is gone once the component has
+left. Tensors added since (an adapter) travel along and are kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
-PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer)
+from pipelines.memory.arena import CHUNK_BYTES, Arena, Lane, differ
+from pipelines.memory.parts import Held
+from pipelines.memory.seats import PLAIN, Group, Piece, Unseatable, find_groups, held_tensors
+from pipelines.memory.streaming import SLOTS, Block, Ring, find_blocks
+
+
+def _go_on() -> None: ...
+
+
+def hold_apart(module: nn.Module, device: torch.device) -> Held:
+    """A module in host memory, to be lent on a device with memory of its own."""
+    try:
+        return Weights(module, device)
+    except Unseatable:
+        return MovedByItself(module, device)
 
 
 class NoWeights:
@@ -22,7 +41,7 @@ class NoWeights:
     least_bytes = device_bytes = host_bytes = pinned_bytes = 0
     returns = False
 
-    def upload(self, nbytes: int | None = None, check: Callable[[], None] = lambda: None) -> None: ...
+    def upload(self, nbytes: int | None = None, check: Callable[[], None] = _go_on) -> None: ...
 
     def unload(self, nbytes: int = 0) -> None: ...
 
@@ -31,77 +50,319 @@ class NoWeights:
     def unpin_host(self) -> None: ...
 
 
-class Weights:
-    """All parameters and buffers of a module, each distinct tensor once, so that tied weights stay tied.
+class MovedByItself:
+    """A module that is moved by its own `.to`: some of its tensors have insides that only it knows (bitsandbytes, GGUF).
 
-    module: on the CPU. keep_host: hold the master copy; without it (unified memory) unload does nothing.
-    nbytes: bytes of the distinct tensors.
+    Leaving the device copies the weights back, and it cannot be streamed. returns: False where host and device memory are one;
+    it then stays where it is until it is dropped.
     """
 
-    def __init__(self, module: torch.nn.Module, device: torch.device, *, keep_host: bool) -> None:
-        self._module = module
-        self._device = device
-        self._keep_host = keep_host
-        groups: dict[tuple[Any, ...], list[torch.Tensor]] = {}
-        for tensor in _tensors(module):
-            groups.setdefault(_identity(tensor), []).append(tensor)
-        self._groups = list(groups.values())
-        self._plain = all(type(tensor) in PLAIN for group in self._groups for tensor in group)
-        self._masters = [group[0].data for group in self._groups] if keep_host and self._plain else []
-        self.nbytes: int | None = sum(group[0].nbytes for group in self._groups)
-        self.least_bytes = self.nbytes
-        self.returns = keep_host
-        self.device_bytes = 0 if keep_host else self.nbytes
-        self.host_bytes = self.nbytes if keep_host else 0
-        self.pinned_bytes = 0
+    pinned_bytes = 0
+
+    def __init__(self, module: nn.Module, device: torch.device, returns: bool = True) -> None:
+        self._module, self._device, self.returns = module, device, returns
+        distinct = {_identity(tensor): tensor.nbytes for *_, tensor in held_tensors(module)}
+        self._bytes = sum(distinct.values())
+        self.nbytes: int | None = self._bytes
+        self.least_bytes = self._bytes
+        self.device_bytes = 0 if returns else self._bytes
+        self.host_bytes = self._bytes if returns else 0
+
+    def upload(self, nbytes: int | None = None, check: Callable[[], None] = _go_on) -> None:
+        check()
+        self._module.to(self._device)
+        self.device_bytes, self.host_bytes = self._bytes, 0
+
+    def unload(self, nbytes: int = 0) -> None:
+        if self.returns:
+            self._module.to("cpu")
+            self.device_bytes, self.host_bytes = 0, self._bytes
 
     def pin_host(self) -> None: ...
 
     def unpin_host(self) -> None: ...
 
-    @torch.no_grad()
-    def upload(self, nbytes: int | None = None, check: Callable[[], None] = lambda: None) -> None:
-        self._upload()
-        self.device_bytes = self.nbytes or 0
 
-    def _upload(self) -> None:
-        if not self._keep_host and self._device.type == "cpu":
-            return
-        if not self._plain:  # a quantised subclass has insides only its own `.to` knows
-            self._module.to(self._device)
-            return
+@dataclass(eq=False)
+class Added:
+    """A tensor the module has got since it was loaded. host: its master copy; there: its copy on the device, when uploaded."""
+
+    tensor: torch.Tensor
+    owners: list[tuple[dict[str, Any], str]]
+    host: torch.Tensor | None = None
+    there: torch.Tensor | None = None
+    version: int = 0
+
+
+class Weights:
+    """All parameters and buffers of a module, each distinct tensor once, tied ones still tied; see `Held`.
+
+    module: in host memory; its tensors become views of the arena, chunk by chunk, so that at most one chunk is held twice.
+    chunk_bytes: most bytes per chunk, unless one tensor or block is larger. nbytes: bytes on the device when all of it is there,
+    with up to 511 of alignment per tensor. Raises Unseatable for tensors that only their module can move.
+
+    Chunks that are not needed by blocks first, then those of the blocks, spread evenly over the module: what stays on the device
+    is interleaved with what is streamed, so that copying goes on while the resident blocks compute.
+    """
+
+    returns = True
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def __init__(self, module: nn.Module, device: torch.device, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self._module, self._device = module, device
+        self._lane = Lane(device)
+        groups = find_groups(module)
+        blocks, stay, in_block = _divide(module, groups)
+        pieces = [Piece(part) for part in _parcels(stay, chunk_bytes)]
+        first_block = len(pieces)
+        pieces += [Piece(in_block[block]) for block in blocks]
+        del groups, stay, in_block
+        self._arena = Arena([piece.nbytes for piece in pieces], chunk_bytes, breaks=[first_block])
+        self._pieces: list[list[tuple[Piece, int]]] = [
+            [] for _ in self._arena.chunks
+        ]  # of each chunk, with their offsets
+        self._blocks: dict[int, list[Block]] = {}  # by chunk
+        self._host_looks = []
+        for number, piece in enumerate(pieces):
+            place = self._arena.places[number]
+            piece.fill(self._arena.piece(number))
+            look = piece.look(self._arena.chunks[place.chunk], place.offset)
+            piece.point(look)
+            self._host_looks.append((piece, look))
+            self._pieces[place.chunk].append((piece, place.offset))
+            if number >= first_block:
+                block = Block(
+                    blocks[number - first_block], piece, self._arena.piece(number), piece.absent(device)
+                )
+                self._blocks.setdefault(place.chunk, []).append(block)
+        self._order = [n for n in range(len(self._arena.chunks)) if n not in self._blocks]
+        self._order += _spread(sorted(self._blocks))
+        self._there: dict[int, torch.Tensor] = {}
+        self._ring: Ring | None = None
+        self._own = {id(t) for piece in pieces for seat in piece.seats for t in seat.tensors}
+        self._added: dict[int, Added] = {}
+        self._wrapped = [wrapped for piece in pieces for wrapped in piece.wrapped]
+        self.nbytes: int | None = self._arena.nbytes
+
+    # ---- bytes ----------------------------------------------------------------------------------------------------
+
+    @property
+    def least_bytes(self) -> int:
+        staying = sum(self._arena.chunks[n].nbytes for n in self._order if n not in self._blocks)
+        least = staying + self._ring_bytes + self._added_bytes
+        return least if self._blocks and least < (self.nbytes or 0) else self.nbytes or 0
+
+    @property
+    def device_bytes(self) -> int:
+        ring = self._ring.nbytes if self._ring is not None else 0
+        added = sum(a.there.nbytes for a in self._added.values() if a.there is not None)
+        return sum(chunk.nbytes for chunk in self._there.values()) + ring + added
+
+    @property
+    def host_bytes(self) -> int:
+        return self._arena.nbytes + sum(a.host.nbytes for a in self._added.values() if a.host is not None)
+
+    @property
+    def pinned_bytes(self) -> int:
+        return self._arena.pinned_bytes
+
+    @property
+    def _ring_bytes(self) -> int:
+        return SLOTS * max((b.piece.nbytes for found in self._blocks.values() for b in found), default=0)
+
+    @property
+    def _added_bytes(self) -> int:
+        return sum(added.tensor.nbytes for added in self._added.values())
+
+    # ---- on and off -----------------------------------------------------------------------------------------------
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def upload(self, nbytes: int | None = None, check: Callable[[], None] = _go_on) -> None:
+        """Bring chunks until all are there, or `nbytes` device bytes are used and the rest is streamed.
+
+        Chunks that were there are used again, unless someone has written to one of them: then all are copied anew. Raises
+        ValueError below `least_bytes`, and what `check` or the device raises; the module is then back in host memory.
+        """
+        self._rest()
+        self._see_added()
+        chosen, is_whole = self._choose(nbytes)
+        for number in [n for n in self._there if n not in chosen]:
+            del self._there[number]
+        if any(differ(chunk, self._arena.chunks[number]) for number, chunk in self._there.items()):
+            self._there.clear()
         try:
-            for i, group in enumerate(self._groups):
-                source = self._masters[i] if self._keep_host else group[0].data
-                self._point(group, source.to(self._device, copy=self._keep_host))
+            self._copy([number for number in chosen if number not in self._there], check)
+            for added in self._added.values():
+                check()
+                self._carry(added)
+            if not is_whole:
+                streamed = [b for n, found in sorted(self._blocks.items()) if n not in chosen for b in found]
+                self._ring = Ring(streamed, self._lane)
+            for number in chosen:
+                for piece, offset in self._pieces[number]:
+                    piece.point(piece.look(self._there[number], offset))
+            if self._ring is not None:
+                self._ring.start()
         except BaseException:
-            self.unload()
+            self._rest()
             raise
 
+    @torch.inference_mode(False)
     @torch.no_grad()
     def unload(self, nbytes: int = 0) -> None:
-        if not self._keep_host:
+        """Point everything back at host memory and drop chunks from the tail until at most `nbytes` are on the device."""
+        self._see_added()
+        self._rest()
+        for number in reversed(self._order):
+            if self.device_bytes <= nbytes:
+                break
+            self._there.pop(number, None)
+
+    def _rest(self) -> None:
+        """Host memory is what the module uses, whatever it used before; the chunks on the device stay."""
+        if self._ring is not None:
+            self._ring.stop()
+            self._ring = None
+        for piece, look in self._host_looks:
+            piece.point(look)
+        for added in self._added.values():
+            self._bring_back(added)
+
+    def _choose(self, nbytes: int | None) -> tuple[list[int], bool]:
+        """Numbers of the chunks to have on the device, and whether that is all of them."""
+        if nbytes is None or nbytes >= (self.nbytes or 0):
+            return self._order, True
+        if nbytes < self.least_bytes:
+            raise ValueError(f"{nbytes} bytes are too few: {self.least_bytes} are needed to stream it")
+        chosen = [number for number in self._order if number not in self._blocks]
+        room = nbytes - self.least_bytes
+        for number in self._order[len(chosen) :]:
+            if self._arena.chunks[number].nbytes <= room:
+                room -= self._arena.chunks[number].nbytes
+                chosen.append(number)
+        return chosen, False
+
+    def _copy(self, numbers: list[int], check: Callable[[], None]) -> None:
+        """Chunks to the device, two under way at a time; those that arrived stay when it ends early."""
+        under_way = None
+        try:
+            for number in numbers:
+                check()
+                memory = self._lane.allocate(self._arena.chunks[number].nbytes)
+                event = self._lane.copy(memory, self._arena.chunks[number])
+                self._there[number] = memory
+                if under_way is not None:
+                    under_way.synchronize()
+                under_way = event
+        finally:
+            self._lane.finish()
+
+    # ---- what was added -------------------------------------------------------------------------------------------
+
+    def _see_added(self) -> None:
+        """Find tensors the module has got since it was loaded, and forget those that are gone."""
+        own = self._own | {id(wrapped.current) for wrapped in self._wrapped}
+        present: dict[int, Added] = {}
+        for _, owner, name, tensor in held_tensors(self._module):
+            if id(tensor) not in own and not tensor.is_meta:
+                if id(tensor) not in present:
+                    present[id(tensor)] = self._added.get(id(tensor)) or Added(tensor, [])
+                    present[id(tensor)].owners = []
+                present[id(tensor)].owners.append((owner, name))
+        self._added = present
+        self.nbytes = self._arena.nbytes + self._added_bytes
+
+    def _carry(self, added: Added) -> None:
+        if type(added.tensor) not in PLAIN:
+            self._replace(added, self._device)
             return
-        self.device_bytes = 0
-        if not self._plain:
-            self._module.to("cpu")
+        added.host = added.tensor.data.cpu()
+        added.there = added.host.to(self._device, copy=True)
+        added.tensor.data = added.there
+        added.version = _version(added.tensor)
+
+    def _bring_back(self, added: Added) -> None:
+        """To its master copy if it is what was uploaded; what is new or was written to is copied."""
+        if type(added.tensor) not in PLAIN:
+            self._replace(added, torch.device("cpu"))
             return
-        for group, master in zip(self._groups, self._masters, strict=True):
-            self._point(group, master)
+        data = added.tensor.data
+        is_as_uploaded = (
+            added.there is not None
+            and data.data_ptr() == added.there.data_ptr()
+            and _version(added.tensor) == added.version
+        )
+        if added.there is not None or data.device.type != "cpu":
+            added.host = (
+                added.host if is_as_uploaded and added.host is not None else data.to("cpu", copy=True)
+            )
+            added.tensor.data = added.host
+        added.there = None
 
     @staticmethod
-    def _point(group: list[torch.Tensor], data: torch.Tensor) -> None:
-        for tensor in group:
-            tensor.data = data
+    def _replace(added: Added, device: torch.device) -> None:
+        moved: torch.Tensor = added.tensor.to(device)
+        if isinstance(added.tensor, nn.Parameter):
+            moved = nn.Parameter(moved, requires_grad=added.tensor.requires_grad)
+        for owner, name in added.owners:
+            if owner.get(name) is added.tensor:
+                owner[name] = moved
+        added.tensor = moved
+
+    # ---- page-locking ---------------------------------------------------------------------------------------------
+
+    def pin_host(self) -> None:
+        if self._device.type == "cuda":
+            self._arena.pin()
+
+    def unpin_host(self) -> None:
+        self._lane.finish()
+        self._arena.unpin()
 
 
-def _tensors(module: torch.nn.Module) -> list[torch.Tensor]:
-    found: dict[int, torch.Tensor] = {}
-    for part in module.modules():
-        for tensor in (*part._parameters.values(), *part._buffers.values()):
-            if tensor is not None:
-                found[id(tensor)] = tensor
-    return list(found.values())
+def _divide(
+    module: nn.Module, groups: list[Group]
+) -> tuple[list[nn.Module], list[Group], dict[nn.Module, list[Group]]]:
+    """(blocks that have groups of their own, groups that always stay, groups of each block)."""
+    weights: dict[nn.Module, int] = {}
+    for group in groups:
+        if len(group.owners) == 1:
+            weights[next(iter(group.owners))] = weights.get(next(iter(group.owners)), 0) + group.nbytes
+    blocks = find_blocks(module, weights, sum(group.nbytes for group in groups))
+    block_of = {part: block for block in blocks for part in block.modules()}
+    in_block: dict[nn.Module, list[Group]] = {}
+    stay: list[Group] = []
+    for group in groups:
+        owning = {block_of.get(owner) for owner in group.owners}
+        block = owning.pop() if len(owning) == 1 else None
+        (stay if block is None else in_block.setdefault(block, [])).append(group)
+    return [block for block in blocks if block in in_block], stay, in_block
+
+
+def _parcels(groups: list[Group], most_bytes: int) -> list[list[Group]]:
+    """Neighbours joined until a chunk is full."""
+    parcels: list[list[Group]] = []
+    room = 0
+    for group in groups:
+        if not parcels or group.nbytes > room:
+            parcels.append([])
+            room = most_bytes
+        parcels[-1].append(group)
+        room -= -(-group.nbytes // 512) * 512
+    return parcels
+
+
+def _spread(numbers: list[int]) -> list[int]:
+    """The same numbers, so that every first part of them is spread evenly over all: with their bits in reverse."""
+    width = max(len(numbers) - 1, 1).bit_length()
+    return [n for _, n in sorted((int(f"{i:0{width}b}"[::-1], 2), n) for i, n in enumerate(numbers))]
+
+
+def _version(tensor: torch.Tensor) -> int:
+    """Counts in-place changes; tensors made in inference mode do not."""
+    return -1 if tensor.is_inference() else tensor._version
 
 
 def _identity(tensor: torch.Tensor) -> tuple[Any, ...]:

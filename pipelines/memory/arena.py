@@ -1,0 +1,180 @@
+"""Host memory in a few large chunks, and the lane by which bytes go from there to a device.
+
+An arena knows sizes and places, nothing of modules or tensors: `weights.py` fills it from a loaded module, and a reader can fill
+it straight from a file (`memoryview(arena.piece(i).numpy())`). Large chunks because a device takes one copy of 128 MiB many
+times faster than a thousand small ones; page-aligned and of exact size because they are page-locked where they lie.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import mmap
+import weakref
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+log = logging.getLogger(__name__)
+
+CHUNK_BYTES = 128 << 20
+ALIGN = 512
+"""Every piece starts at a multiple, as the allocators of devices do it; kernels pick the same path for the same alignment."""
+SAMPLES = 4096
+
+
+def aligned(nbytes: int) -> int:
+    return -(-nbytes // ALIGN) * ALIGN
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a piece lies: chunk number, first byte in it, bytes."""
+
+    chunk: int
+    offset: int
+    nbytes: int
+
+
+class Arena:
+    """Pieces of the given sizes, one behind the other in chunks; none straddles two.
+
+    sizes: bytes of each piece. chunk_bytes: how large a chunk may grow; a piece that is larger has one of its own. breaks:
+    numbers of pieces before which a new chunk begins. places: of each piece. chunks: uint8 tensors; their memory is zero and
+    takes no room until it is written. It goes back to the system with the last tensor that looks at it, whatever the C library
+    would like to keep.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], chunk_bytes: int = CHUNK_BYTES, breaks: Iterable[int] = ()
+    ) -> None:
+        self.places: list[Place] = []
+        filled: list[int] = []
+        new_chunk_at = {0, *breaks}
+        for number, nbytes in enumerate(sizes):
+            if number in new_chunk_at or filled[-1] + aligned(nbytes) > chunk_bytes:
+                filled.append(0)
+            self.places.append(Place(len(filled) - 1, filled[-1], nbytes))
+            filled[-1] += aligned(nbytes)
+        self.chunks = [_host_memory(nbytes) for nbytes in filled]
+        self.nbytes = sum(filled)
+        self._locked: list[int] = []  # addresses
+        weakref.finalize(self, _unlock, self._locked, self.chunks)
+
+    def piece(self, number: int) -> torch.Tensor:
+        """(nbytes,) uint8, the memory of one piece."""
+        place = self.places[number]
+        return self.chunks[place.chunk][place.offset : place.offset + place.nbytes]
+
+    # ---- page-locking ---------------------------------------------------------------------------------------------
+
+    @property
+    def pinned_bytes(self) -> int:
+        return sum(chunk.nbytes for chunk in self.chunks[: len(self._locked)])
+
+    def pin(self) -> None:
+        """Page-lock the chunks where they lie (CUDA, ROCm), so that the device fetches them itself and beside other work.
+
+        Exact sizes: `Tensor.pin_memory` would copy and round up to a power of two. What the system refuses stays as it was.
+        """
+        if not torch.cuda.is_available():
+            return
+        for chunk in self.chunks[len(self._locked) :]:
+            if not chunk.nbytes or not _lock(chunk):
+                break
+            self._locked.append(chunk.data_ptr())
+
+    def unpin(self) -> None:
+        """Undo `pin`; nothing may be on its way from here to the device."""
+        _unlock(self._locked, self.chunks)
+
+
+def differ(copy: torch.Tensor, master: torch.Tensor) -> bool:
+    """Whether a device's copy of a chunk was written to: compared in 4,096 words spread over it, for a few microseconds."""
+    words = copy.view(torch.int64)
+    step = (
+        max(1, len(words) // SAMPLES) | 1
+    )  # odd: matrices have even rows, and every column should have its turn
+    return not torch.equal(words[::step].cpu(), master.view(torch.int64)[::step])
+
+
+class Lane:
+    """The way from host memory to a device: a stream beside the computing where there are streams, an ordinary copy elsewhere."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._stream: Any = torch.Stream(device=device) if device.type in ("cuda", "xpu") else None
+        self._last: Any = None
+
+    def allocate(self, nbytes: int) -> torch.Tensor:
+        """(nbytes,) uint8 on the device, as one allocation; raises what the device raises when memory runs out."""
+        if self.device.type == "cpu":
+            return _host_memory(nbytes)
+        memory = torch.empty(nbytes, dtype=torch.uint8, device=self.device)
+        if self._stream is not None:
+            self._stream.wait_stream(
+                torch.accelerator.current_stream(self.device)
+            )  # who had the memory before
+            memory.record_stream(self._stream)
+        return memory
+
+    def copy(self, target: torch.Tensor, source: torch.Tensor, after: Iterable[Any] = ()) -> Any:
+        """Copy host bytes to the device once the events in `after` have passed; the event to wait for (None: it is done)."""
+        if self._stream is None:
+            target.copy_(source)
+            return None
+        for event in after:
+            self._stream.wait_event(event)
+        with self._stream:
+            target.copy_(source, non_blocking=True)
+        self._last = self._stream.record_event()
+        return self._last
+
+    def mark(self) -> Any:
+        """An event behind everything the calling thread has asked the device to do."""
+        return None if self._stream is None else torch.accelerator.current_stream(self.device).record_event()
+
+    def wait(self, event: Any) -> None:
+        """Let what the calling thread asks for next begin after the event; the thread itself does not wait."""
+        if event is not None:
+            torch.accelerator.current_stream(self.device).wait_event(event)
+
+    def finish(self) -> None:
+        """Return when nothing is on its way any more; other streams of the device are not waited for."""
+        if self._last is not None:
+            self._last.synchronize()
+            self._last = None
+
+
+def _host_memory(nbytes: int) -> torch.Tensor:
+    if not nbytes:
+        return torch.empty(0, dtype=torch.uint8)
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    memory = mmap.mmap(-1, nbytes, **private)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without them
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=torch.uint8)
+
+
+def _lock(chunk: torch.Tensor) -> bool:
+    try:
+        code = int(torch.cuda.cudart().cudaHostRegister(chunk.data_ptr(), chunk.nbytes, 0))
+    except RuntimeError as error:
+        log.info("host memory could not be page-locked: %s", error)
+        return False
+    if code:
+        log.info("host memory could not be page-locked (CUDA error %d)", code)
+        with contextlib.suppress(RuntimeError):
+            torch.zeros(
+                1, device="cuda"
+            )  # takes the error off the thread, which else surfaces in somebody's kernel
+    return not code
+
+
+def _unlock(addresses: list[int], chunks: list[torch.Tensor]) -> None:
+    """chunks: only so that the memory is still there."""
+    while addresses:
+        torch.cuda.cudart().cudaHostUnregister(addresses.pop())
