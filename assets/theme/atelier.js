@@ -230,6 +230,8 @@
     setTimeout(poll, ready ? 5000 : 1000);
   };
   document.addEventListener("visibilitychange", status);
+  // memory and downloads move by themselves: look at them while someone does
+  setInterval(() => { if (tab() === "models" && !document.hidden && bridges.models) send("models", "look", {}); }, 2000);
 
   const settled = (name) => { if (name === tab()) send(name, "plan", {}); };
 

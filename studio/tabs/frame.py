@@ -33,7 +33,7 @@ ASKED: dict[str, Any] = {**DIRECT, "trigger_mode": "multiple"}
 """For what a button asks: by default Gradio drops a click that comes while the one before is still on its way."""
 BRIDGE = """
 window.atelier.connect('%s', trigger);
-// what atelier.js may ask: 'fill' 'again' 'retry' 'cancel' 'clear' 'refresh' 'plan' 'more' 'open' 'change'
+// what atelier.js may ask: 'fill' 'again' 'retry' 'cancel' 'clear' 'refresh' 'look' 'plan' 'more' 'open' 'change'
 """
 
 

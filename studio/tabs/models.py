@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from html import escape
 from typing import Any
 
@@ -11,11 +13,10 @@ from pipelines.catalog import ModelSpec
 from pipelines.errors import StudioError
 from pipelines.messages import MODALITIES
 from studio.forms import size
-from studio.tabs import frame, pieces
+from studio.tabs import frame, memory, pieces
 
 TITLES = {"text": "Text", "code": "Code", "image": "Image", "audio": "Audio", "video": "Video"}
 STATES = {"ready": "Ready", "remote": "Can be downloaded", "broken": "Cannot be used"}
-SECONDS = 2.0  # between looks at the device and at downloads, while this tab is open and something moves
 
 
 def build(studio: Any) -> None:
@@ -23,15 +24,28 @@ def build(studio: Any) -> None:
         device = frame.html(elem_id="models-device")
         cards = frame.html(elem_id="models-list")
     bridge = frame.bridge("models")
-    timer = gr.Timer(SECONDS, active=False)
-    screen = [device, cards, timer]
+    screen = [device, cards]
 
     def show() -> list[Any]:
-        moving = any(one.state == "running" for one in studio.downloads.all().values())
-        return [device_card(studio.telemetry()), model_list(studio), gr.Timer(active=moving)]
+        return [memory_now(), model_list(studio)]
 
-    def change(event: gr.EventData) -> list[Any]:
-        model_id = str(event._data.get("model", ""))
+    def look() -> list[Any]:
+        """What moves by itself: memory, and downloads once there are any."""
+        return [memory_now(), model_list(studio) if studio.downloads.all() else gr.skip()]
+
+    def memory_now() -> str:
+        titles = {spec.id: spec.title for spec in studio.catalog.all()}
+        return memory.card(studio.telemetry(), titles, time.time())
+
+    async def heard(before: Any) -> None:
+        """Wait a moment for the worker's answer to what was just asked of it."""
+        for _ in range(10):
+            await asyncio.sleep(0.05)
+            if studio.telemetry()["memory"] is not before:
+                return
+
+    async def change(event: gr.EventData) -> list[Any]:
+        model_id, before = str(event._data.get("model", "")), studio.telemetry()["memory"]
         try:
             match event._data.get("do"):
                 case "download":
@@ -40,6 +54,10 @@ def build(studio: Any) -> None:
                     studio.downloads.cancel(model_id)
                 case "unload":
                     studio.unload(model_id)
+                    await heard(before)
+                case "pin" | "unpin" as kept:
+                    studio.pin(model_id, kept == "pin")
+                    await heard(before)
                 case "rescan":
                     studio.catalog.refresh()
         except StudioError as error:
@@ -48,40 +66,7 @@ def build(studio: Any) -> None:
 
     bridge.refresh(show, None, screen, **frame.DIRECT)
     bridge.change(change, None, screen, **frame.ASKED)
-    timer.tick(show, None, screen, **frame.DIRECT)
-
-
-def device_card(told: dict[str, Any]) -> str:
-    """The device, how full it is, and which models it holds."""
-    memory = told.get("memory") or {}
-    if told.get("worker") != "ready":
-        return '<div class="device"><div class="row"><strong>Starting the engine…</strong></div></div>'
-    held, budget = memory.get("committed_bytes") or 0, memory.get("budget_bytes") or 0
-    share = f"{min(1.0, held / budget):.1%}" if budget else "0"
-    numbers = (
-        f"{size(held) or '0 MB'} of {size(budget)} held by models"
-        if budget
-        else f"{size(held) or 'Nothing'} held"
-    )
-    models: dict[str, dict[str, Any]] = {}
-    for component in memory.get("components", ()):
-        name = str(component.get("key", "")).split(":")[0]
-        seen = models.setdefault(name, {"nbytes": 0, "lent": False})
-        seen["nbytes"] += int(component.get("nbytes") or 0)
-        seen["lent"] = seen["lent"] or bool(component.get("leases"))
-    rows = "".join(
-        f'<div class="resident"><span>{escape(name)}</span><span class="facts">{size(seen["nbytes"])}'
-        f"{', in use' if seen['lent'] else ''}</span>"
-        + (pieces.button("Unload", "change", do="unload", model=name) if not seen["lent"] else "")
-        + "</div>"
-        for name, seen in sorted(models.items())
-    )
-    free = pieces.button("Free all", "change", do="unload", model="") if models else ""
-    return (
-        f'<div class="device"><div class="row"><span><strong>{escape(str(told.get("device") or memory.get("device", "")))}</strong>'
-        f'<span class="dot">·</span><span class="facts">{numbers}</span></span>{free}</div>'
-        f'<div class="gauge"><i style="width:{share}"></i></div>{rows}</div>'
-    )
+    bridge.look(look, None, screen, **frame.DIRECT)
 
 
 def model_list(studio: Any) -> str:

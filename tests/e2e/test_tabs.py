@@ -150,6 +150,33 @@ def test_what_is_wrong_is_said_beside_the_field(page: Page, studio: Any) -> None
     assert len(studio.jobs()) == before
 
 
+def test_what_a_picture_would_take_is_told_before_it_is_made(page: Page, studio: Any) -> None:
+    picture(studio)  # teaches how long one takes
+    open_tab(page, "image")
+    told = page.locator("#forecast-image")
+    expect(told).to_contain_text(re.compile(r"Fits.+[MG]B of .+GB.+about \d+ s"))
+    page.locator("#image-width input").fill("100")  # not a size
+    expect(told).to_have_text("")
+    page.locator("#image-width input").fill("128")
+    expect(told).to_contain_text("Fits")
+
+
+def test_a_model_in_memory_is_shown_pinned_and_let_go(page: Page, studio: Any) -> None:
+    picture(studio)
+    page.goto("/#models")
+    painter = page.locator("#models-device .resident").filter(has_text="Starter painter")
+    expect(painter).to_contain_text("Resident")
+    painter.get_by_role("button", name="Pin", exact=True).click()
+    expect(painter).to_contain_text("Pinned")
+    painter.get_by_role("button", name="Unpin").click()
+    expect(painter).not_to_contain_text("Pinned")
+    painter.get_by_role("button", name="Unload").click()
+    expect(painter).to_have_count(0)
+    expect(page.locator("#models-device .decisions li").first).to_contain_text("Starter painter")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_prompt_result_and_button_are_in_view_without_scrolling(page: Page) -> None:
     for name in ("text", "code", "image", "audio", "video"):
         open_tab(page, name)
