@@ -182,45 +182,38 @@ class Ledger:
     ) -> list[tuple[Entry, int]] | None:
         """Idle entries that leave so that `short_bytes` come free, cheapest to bring back; None when they do not suffice.
 
-        With each, how many of its bytes may stay: the last one to leave goes no further than it must.
+        With each, how many of its bytes may stay: what works in pieces gives up just those that are missing.
         """
         idle = self.idle_on_device(keep)
-        chosen = self._cheapest(idle, [entry.promised for entry in idle], short_bytes, now, leaves_host=False)
-        if chosen is None:
-            return None
-        spare = sum(entry.promised for entry in chosen) - short_bytes
-        stays = dict.fromkeys(chosen, 0)
-        in_pieces = [e for e in chosen if e.held is not None and e.least_bytes < e.nbytes]
-        if spare > 0 and in_pieces:
-            dearest = max(in_pieces, key=lambda e: e.restore_seconds(e.promised, from_disk=False))
-            stays[dearest] = min(spare, dearest.promised - 1)
-        return list(stays.items())
+        costs = self._costs(idle, [entry.promised for entry in idle], now, leaves_host=False)
+        candidates = [
+            (cost, entry.promised, entry.held is not None and entry.least_bytes < entry.nbytes)
+            for entry, cost in zip(idle, costs, strict=True)
+        ]
+        chosen = policy.cheapest_parts(candidates, short_bytes)
+        return None if chosen is None else [(idle[i], idle[i].promised - leaves) for i, leaves in chosen]
 
     def host_victims(self, short_bytes: int, now: float) -> list[Entry] | None:
         """Idle host copies to drop so that `short_bytes` of host memory come free; None when they do not suffice."""
         idle = [e for e in self.idle(State.HOST) if e.held is not None and e.held.host_bytes]
         sizes = [entry.held.host_bytes if entry.held else 0 for entry in idle]
-        return self._cheapest(idle, sizes, short_bytes, now, leaves_host=True)
+        costs = self._costs(idle, sizes, now, leaves_host=True)
+        chosen = policy.cheapest_set(list(zip(costs, sizes, strict=True)), short_bytes)
+        return None if chosen is None else [idle[i] for i in chosen]
 
-    def _cheapest(
-        self, idle: list[Entry], sizes: list[int], short_bytes: int, now: float, leaves_host: bool
-    ) -> list[Entry] | None:
-        candidates = [
-            (
-                policy.expected_cost(
-                    entry.restore_seconds(
-                        nbytes, leaves_host or not (entry.held is not None and entry.held.returns)
-                    ),
-                    now - entry.last_used,
-                    entry.mean_gap,
-                    self.hints.get(entry.key),
+    def _costs(self, idle: list[Entry], sizes: list[int], now: float, leaves_host: bool) -> list[float]:
+        """Expected seconds lost if so many bytes of each left now."""
+        return [
+            policy.expected_cost(
+                entry.restore_seconds(
+                    nbytes, leaves_host or not (entry.held is not None and entry.held.returns)
                 ),
-                nbytes,
+                now - entry.last_used,
+                entry.mean_gap,
+                self.hints.get(entry.key),
             )
             for entry, nbytes in zip(idle, sizes, strict=True)
         ]
-        chosen = policy.cheapest_set(candidates, short_bytes)
-        return None if chosen is None else [idle[i] for i in chosen]
 
     def mark_leaving(self, victims: Iterable[tuple[Entry, int]]) -> None:
         for entry, stays in victims:

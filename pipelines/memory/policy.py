@@ -1,8 +1,8 @@
-"""Who leaves when room is needed: the set of idle components whose return is expected to cost the least time.
+"""Who leaves when room is needed: those idle components whose return is expected to cost the least time, and no more of them.
 
 Pure functions over numbers. The expected cost of evicting a component is the seconds it takes to bring it back, times how
-likely it is to be wanted again soon. Among sets that free enough, the cheapest leaves; equal costs prefer fewer components,
-then fewer bytes.
+likely it is to be wanted again soon. What can stay in part gives up just the bytes that are missing. Among choices that free
+enough, the cheapest; equal costs prefer fewer components, then fewer bytes. docs/memory-measurements.md has it beside others.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 HORIZON_SECONDS = 300.0
 """How far ahead a return counts."""
 EXACT_UP_TO = 16
-"""Subsets are searched exactly up to this many candidates (a few milliseconds), greedily beyond."""
+"""Subsets of what leaves whole are searched exactly up to this many (a few milliseconds), greedily beyond."""
 
 
 def expected_cost(
@@ -33,59 +33,102 @@ def expected_cost(
 def cheapest_set(candidates: Sequence[tuple[float, int]], short_bytes: int) -> list[int] | None:
     """Indices of the cheapest candidates that together free `short_bytes`; None when all of them do not.
 
-    candidates: (cost, nbytes) each.
+    candidates: (cost, nbytes) each, leaving whole.
+    """
+    chosen = cheapest_parts([(cost, nbytes, False) for cost, nbytes in candidates], short_bytes)
+    return None if chosen is None else [i for i, _ in chosen]
+
+
+def cheapest_parts(
+    candidates: Sequence[tuple[float, int, bool]], short_bytes: int
+) -> list[tuple[int, int]] | None:
+    """(index, bytes that leave) of the cheapest candidates that together free `short_bytes`; None when all of them do not.
+
+    candidates: (cost of all its bytes, nbytes, whether a part of it may leave for a part of the cost) each.
     """
     if short_bytes <= 0:
         return []
-    if sum(nbytes for _, nbytes in candidates) < short_bytes:
+    if sum(nbytes for _, nbytes, _ in candidates) < short_bytes:
         return None
-    useful = [i for i, (_, nbytes) in enumerate(candidates) if nbytes > 0]
-    if len(useful) > EXACT_UP_TO:
+    useful = [i for i, (_, nbytes, _) in enumerate(candidates) if nbytes > 0]
+    divisible = [i for i in useful if candidates[i][2]]
+    divisible.sort(key=lambda i: (candidates[i][0] / candidates[i][1], -candidates[i][1]))
+    whole = [i for i in useful if not candidates[i][2]]
+    if len(whole) > EXACT_UP_TO:
         return _greedy(candidates, useful, short_bytes)
-    return _exact(candidates, useful, short_bytes)
+    return _exact(candidates, whole, divisible, short_bytes)
 
 
-def _exact(candidates: Sequence[tuple[float, int]], useful: list[int], short_bytes: int) -> list[int]:
+Choice = list[tuple[int, int]]
+
+
+def _exact(
+    candidates: Sequence[tuple[float, int, bool]], whole: list[int], divisible: list[int], short_bytes: int
+) -> Choice:
+    """Every set of those that leave whole, filled up with parts, least cost per byte first: nothing can be cheaper."""
     order = sorted(
-        useful, key=lambda i: -candidates[i][1]
+        whole, key=lambda i: -candidates[i][1]
     )  # large first: solutions, and so bounds, come early
-    left = [0] * (len(order) + 1)
+    left = [sum(candidates[i][1] for i in divisible)] * (len(order) + 1)
     for place in range(len(order) - 1, -1, -1):
         left[place] = left[place + 1] + candidates[order[place]][1]
-    best: tuple[tuple[float, int, int], list[int]] = ((math.inf, 0, 0), [])
+    best: tuple[tuple[float, int, int], Choice] = ((math.inf, 0, 0), [])
 
-    def search(place: int, chosen: list[int], cost: float, freed: int) -> None:
+    def search(place: int, chosen: Choice, cost: float, freed: int) -> None:
         nonlocal best
-        if freed >= short_bytes:
-            best = min(best, ((cost, len(chosen), freed), list(chosen)))
-            return
         if cost > best[0][0] or freed + left[place] < short_bytes:
             return
+        if freed + left[-1] >= short_bytes:
+            parts, price = _fill(candidates, divisible, short_bytes - freed)
+            all_freed = freed + sum(nbytes for _, nbytes in parts)
+            best = min(best, ((cost + price, len(chosen) + len(parts), all_freed), [*chosen, *parts]))
+        if freed >= short_bytes or place == len(order):
+            return
         i = order[place]
-        search(place + 1, [*chosen, i], cost + candidates[i][0], freed + candidates[i][1])
+        search(place + 1, [*chosen, (i, candidates[i][1])], cost + candidates[i][0], freed + candidates[i][1])
         search(place + 1, chosen, cost, freed)
 
     search(0, [], 0.0, 0)
     return best[1]
 
 
-def _greedy(candidates: Sequence[tuple[float, int]], useful: list[int], short_bytes: int) -> list[int]:
-    chosen: list[int] = []
-    freed = 0
-    for i in sorted(useful, key=lambda i: candidates[i][0] / candidates[i][1]):
-        chosen.append(i)
-        freed += candidates[i][1]
-        if freed >= short_bytes:
+def _fill(
+    candidates: Sequence[tuple[float, int, bool]], divisible: list[int], short_bytes: int
+) -> tuple[Choice, float]:
+    """Parts that free exactly so much, and their cost."""
+    parts, price = Choice(), 0.0
+    for i in divisible:
+        if short_bytes <= 0:
             break
-    for i in sorted(
-        chosen, key=lambda i: -candidates[i][0]
-    ):  # the last one may have made earlier ones needless
-        if freed - candidates[i][1] >= short_bytes:
-            chosen.remove(i)
-            freed -= candidates[i][1]
+        cost, nbytes, _ = candidates[i]
+        leaves = min(nbytes, short_bytes)
+        parts.append((i, leaves))
+        price += cost * leaves / nbytes
+        short_bytes -= leaves
+    return parts, price
+
+
+def _greedy(candidates: Sequence[tuple[float, int, bool]], useful: list[int], short_bytes: int) -> Choice:
+    """Least cost per byte first, without those that turn out needless; or the single one that frees enough, if cheaper."""
+    chosen: dict[int, int] = {}
+    missing = short_bytes
+    for i in sorted(useful, key=lambda i: candidates[i][0] / candidates[i][1]):
+        chosen[i] = candidates[i][1]
+        missing -= candidates[i][1]
+        if missing <= 0:
+            break
+    for i in sorted(chosen, key=lambda i: -candidates[i][0]):
+        gives_back = min(chosen[i], -missing)
+        if gives_back == chosen[i] or candidates[i][2]:
+            chosen[i] -= gives_back
+            missing += gives_back
+    picked = [(i, nbytes) for i, nbytes in chosen.items() if nbytes]
     single = min(
         (i for i in useful if candidates[i][1] >= short_bytes), key=lambda i: candidates[i], default=None
     )
-    if single is not None and candidates[single][0] <= sum(candidates[i][0] for i in chosen):
-        return [single]
-    return chosen
+    if single is not None:
+        cost, nbytes, in_pieces = candidates[single]
+        leaves = short_bytes if in_pieces else nbytes
+        if cost * leaves / nbytes <= sum(candidates[i][0] * n / candidates[i][1] for i, n in picked):
+            return [(single, leaves)]
+    return picked

@@ -52,7 +52,7 @@ class MadeUpHeld:
 
     @property
     def least_bytes(self) -> int:
-        return self.thing.least_bytes
+        return self.thing.least_bytes if self.returns else self.nbytes
 
     @property
     def chunk_bytes(self) -> int:
