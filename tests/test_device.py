@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from pipelines import device
 from pipelines.device import TorchDevice, generator
 from pipelines.errors import InvalidRequest, readable_bytes
+from pipelines.peak import PeakSampler
 
 
 def test_the_budget_is_what_was_asked_for_but_never_more_than_there_is() -> None:
@@ -76,6 +78,18 @@ def test_the_same_seed_draws_the_same_numbers() -> None:
             ),
             True,
         ),
+        (
+            RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
+            True,
+        ),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 5.05 GB, other allocations: 1 GB)"), True),
+        (
+            RuntimeError("level_zero backend failed with error: 39 (UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY)"),
+            True,
+        ),
+        (torch.AcceleratorError("CUDA error: out of memory"), True),
+        (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), False),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (ValueError("out of memory"), False),
     ],
@@ -93,3 +107,34 @@ def test_bytes_are_written_as_people_read_them() -> None:
         "3.0 GB",
         "61 GB",
     ]
+
+
+def test_the_most_memory_the_work_took_is_told() -> None:
+    cpu = TorchDevice("cpu")
+    cpu.start_peak()
+    ballast = torch.ones(16 << 20)  # 64 MB
+    took = cpu.peak_bytes()
+    assert took is not None
+    assert 60 << 20 < took < 300 << 20  # other tests' threads may allocate too
+    del ballast
+
+
+def test_a_peak_that_is_over_when_asked_is_told_all_the_same() -> None:
+    """Between the start and the question somebody looks, and only then."""
+    values, looked = [100, 700, 300], threading.Event()
+
+    def read() -> int:
+        if len(values) == 1:
+            looked.set()
+            return values[0]
+        return values.pop(0)
+
+    sampler = PeakSampler(read, looks_a_second=1000)
+    assert sampler.stop() is None
+    values[:] = [100, 700, 300]
+    looked.clear()
+    sampler.start()
+    assert looked.wait(10)
+    assert sampler.stop() == 600
+    sampler.start()
+    assert sampler.stop() == 0
