@@ -22,12 +22,14 @@ def expected_cost(
     """Expected seconds lost by evicting now.
 
     mean_gap_seconds: usual time between two uses, None until there were two. hint_rank: place in the announced future
-    (0 is next), None when nobody announced it.
+    (0 is next), None when nobody announced it. How long until the next use is guessed by the usual gap and by the rest so far,
+    their geometric mean: of twelve guesses tried it cost the least on sessions of people.
     """
     if hint_rank is not None:
         return restore_seconds * (1.0 + 1.0 / (1 + hint_rank))  # it will be wanted: always above any guess
-    gap = max(mean_gap_seconds or 1.0, 0.7 * idle_seconds, 1e-3)
-    return restore_seconds * (1.0 - math.exp(-HORIZON_SECONDS / gap))
+    usual = idle_seconds if mean_gap_seconds is None else mean_gap_seconds
+    until_next = math.sqrt((1.0 + max(0.0, usual)) * (1.0 + max(0.0, idle_seconds)))
+    return restore_seconds * (1.0 - math.exp(-HORIZON_SECONDS / until_next))
 
 
 def cheapest_set(candidates: Sequence[tuple[float, int]], short_bytes: int) -> list[int] | None:

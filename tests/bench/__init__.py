@@ -3,6 +3,7 @@
 NAMES = {
     "startup": "tests.bench.startup",
     "overhead": "tests.bench.overhead",
+    "memory": "tests.bench.memory",
     "interpolation": "tests.bench.interpolation",
     "starter": "pipelines.training.bench",
 }

@@ -85,4 +85,4 @@ def test_what_rests_longer_than_usual_gets_cheaper() -> None:
     costs = [expected_cost(2.0, idle, 10.0, None) for idle in (1.0, 100.0, 1000.0, 10000.0)]
     assert costs == sorted(costs, reverse=True)
     assert costs[0] > 1.9
-    assert costs[-1] < 0.1
+    assert costs[-1] < 0.7 * costs[0]

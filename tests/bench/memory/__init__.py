@@ -1,0 +1,1 @@
+"""What the memory manager is worth, measured: `python3 launch.py bench memory`."""

@@ -1,0 +1,53 @@
+"""`python3 launch.py bench memory [PART …] [--fuzz N]`: what the memory manager promises, measured.
+
+Without a part: everything but `chain`, which writes and runs 8 GB of models. Fails when a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from tests.bench.report import machine
+
+PARTS = {
+    "policy": "who leaves, beside the offline optimum and simple rules",
+    "queue": "the order of jobs",
+    "hits": "what a lease costs when everything is there, and what leaving costs",
+    "swaps": "a thousand swaps of real modules",
+    "fuzz": "random use with faults and cancels at every step",
+    "chain": "language model, picture, speech and video under a budget smaller than their sum",
+    "gpu": "what needs a GPU",
+}
+
+
+def main(argv: list[str]) -> int:
+    arguments = argparse.ArgumentParser(prog="bench memory", description=__doc__)
+    arguments.add_argument(
+        "parts", nargs="*", metavar="PART", help="; ".join(f"{k}: {v}" for k, v in PARTS.items())
+    )
+    arguments.add_argument(
+        "--fuzz", type=int, default=0, metavar="N", help="random operations, 1000000 takes minutes"
+    )
+    arguments.add_argument("--seed", type=int, default=1)
+    asked = arguments.parse_args(argv)
+    if unknown := set(asked.parts) - set(PARTS):
+        arguments.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    default = ["fuzz"] if asked.fuzz else [name for name in PARTS if name != "chain"]
+    print(machine(), "\n")
+    held = True
+    for name in asked.parts or default:
+        print(f"## {name}: {PARTS[name]}\n")
+        part = importlib.import_module(f"tests.bench.memory.{'policy' if name == 'queue' else name}")
+        if name == "fuzz":
+            good = part.report(asked.fuzz or 100_000, asked.seed)
+        else:
+            good = part.queue_table() if name == "queue" else part.table()
+        print("" if good else f"\nA bar of {name} is missed.\n", flush=True)
+        held &= good
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
