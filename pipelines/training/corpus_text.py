@@ -4,7 +4,7 @@ The grammars live in `language_email`, `language_office`, `language_summary` and
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipelines.training import language_creative as creative
@@ -45,25 +45,27 @@ class Example:
     facts: tuple[str, ...]
 
 
-def example(number: int, *, held_out: bool = False, kind: str | None = None) -> Example:
-    """Example `number`; held-out ones use names, things and phrasings that training never shows."""
+def example(
+    number: int, *, held_out: bool = False, kind: str | None = None, pieces: Sequence[str] = ()
+) -> Example:
+    """Example `number`; held-out ones use names, things and phrasings that training never shows. pieces: see `Pen`."""
     rng = random.Random(f"text {number} {held_out}")
     kind = kind or rng.choices(list(MAKERS), [weight for _, weight in MAKERS.values()])[0]
-    instruction, answer, facts = MAKERS[kind][0](Pen(rng, held_out))
+    instruction, answer, facts = MAKERS[kind][0](Pen(rng, held_out, pieces))
     if rng.random() < 0.12 and kind != "summary":
         instruction = instruction[0].lower() + instruction[1:]
     return Example(kind, instruction, answer, facts)
 
 
-def conversation(number: int) -> list[Message]:
+def conversation(number: int, pieces: Sequence[str] = ()) -> list[Message]:
     """A training conversation: mostly one turn, at times an earlier one or a system prompt before it."""
     rng = random.Random(f"conversation {number}")
     messages: list[Message] = []
     if rng.random() < 0.25:
         messages.append({"role": "system", "content": rng.choice(SYSTEMS)})
     if rng.random() < 0.06:
-        messages += _turn(example(-1 - number))
-    return messages + _turn(example(number))
+        messages += _turn(example(-1 - number, pieces=pieces))
+    return messages + _turn(example(number, pieces=pieces))
 
 
 def _turn(made: Example) -> list[Message]:

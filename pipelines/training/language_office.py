@@ -22,7 +22,8 @@ _SECTIONS = (
 
 def report(pen: Pen) -> Made:
     s, count = pen.subject(), pen.rng.choice((3, 4, 4, 5, 5, 6, 7))
-    named = pen.chance(0.5)
+    named = pen.chance(0.5) or pen.training_does(0.5)
+    count = pen.rng.randint(3, 8) if pen.training_does(0.5) else count
     count = count if named else 5
     number = pen.rng.choice((str(count), NUMBER_WORDS[count]))
     reader = pen.say(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from functools import cache
 
 from transformers import PreTrainedTokenizerFast
 
@@ -32,7 +33,15 @@ def texts() -> Iterable[str]:
 
 
 def piece(tokenizer: PreTrainedTokenizerFast, number: int) -> Piece:
-    return language.chat_piece(tokenizer, corpus_text.conversation(number))
+    return language.chat_piece(tokenizer, corpus_text.conversation(number, _word_pieces(tokenizer)))
+
+
+@cache
+def _word_pieces(tokenizer: PreTrainedTokenizerFast) -> tuple[str, ...]:
+    """The letters-only entries of its vocabulary, in order of their number."""
+    entries = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    words = (str(entry).removeprefix("Ġ") for entry in entries)  # the blank before a word
+    return tuple(word for word in words if word.isascii() and word.isalpha())
 
 
 def prompts(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> list[str]:

@@ -245,9 +245,15 @@ def _form(phrasing: str) -> re.Pattern[str]:
 class Pen:
     """Where a generator takes its facts from: one random source, and the training or the held-out half of each list."""
 
-    def __init__(self, rng: random.Random, held_out: bool = False) -> None:
+    def __init__(self, rng: random.Random, held_out: bool = False, pieces: Sequence[str] = ()) -> None:
+        """pieces: the tokenizer's own word pieces; training coins words from them as well.
+
+        A token that never stood in an answer is never copied either (measured: 505 of 2048 had not, and with them failed
+        "leaving", "Saturday", "moving"), whatever word it is part of.
+        """
         self.rng = rng
         self.held_out = held_out
+        self.pieces = pieces
 
     def pick(self, options: Sequence[str], novel: Callable[[], str] | None = None) -> str:
         """A name or thing: every eighth entry of the list is kept for evaluation. novel: what training takes at times instead."""
@@ -309,8 +315,17 @@ class Pen:
         """Like `made_up`, of one to four syllables and with the ending of a noun, an adjective, a gerund or a name."""
         rng = self.rng
         parts = syllables or rng.choice((1, 2, 2, 2, 3, 3, 4))
+        if self.pieces and rng.random() < 0.4:
+            word = "".join(rng.choice(self.pieces) for _ in range(min(parts, 3)))[:14]
+            if word.lower() not in kept_words():
+                return word
         sounds = (_MORE_ONSETS, _MORE_VOWELS, _MORE_CODAS)
-        word = "".join(rng.choice(sound) for _ in range(parts) for sound in sounds)[:12]
+        said = ["".join(rng.choice(sound) for sound in sounds) for _ in range(parts)]
+        if (
+            parts > 1 and rng.random() < 0.15
+        ):  # the same sound again, where copying likes to go round in a circle
+            said.insert(rng.randrange(len(said) + 1), rng.choice(said))
+        word = "".join(said)[:12]
         return word + rng.choice(_ENDINGS[kind])
 
     def first_name(self) -> str:
@@ -472,6 +487,25 @@ class Pen:
     def several(self, options: Sequence[str], count: int) -> list[str]:
         """Different entries of one list, in any order."""
         return self.rng.sample(list(options), count)
+
+
+@cache
+def kept_words() -> frozenset[str]:
+    """The names and things that are kept for evaluation, in lower case."""
+    lists = (
+        FIRST_NAMES,
+        LAST_NAMES,
+        PLACES,
+        NOUNS,
+        MORE_WORDS,
+        ADJECTIVES,
+        GERUNDS,
+        STATES,
+        HOBBIES,
+        DAYS,
+        MONTHS,
+    )
+    return frozenset(word.lower() for options in lists for word in options[5::8])
 
 
 def listed(items: Sequence[str]) -> str:
