@@ -10,9 +10,10 @@ import functools
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from pipelines.illustrator.colours import Colour
 
@@ -158,17 +159,49 @@ class Brush:
         )
         self.image.paste(colour, area[:2], part)
 
+    def haze(self, points: Sequence[Point], colour: Colour, blur: float, strength: float) -> None:
+        """A blurred polygon: light that falls, or shade."""
+        placed = self.at(points)
+        self.softly(lambda draw: draw.polygon(placed, fill=255), colour, blur, strength)
+
+    def gleam(
+        self, points: Sequence[Point], width: float, colour: Colour, blur: float, strength: float
+    ) -> None:
+        """A blurred line."""
+        placed, wide = self.at(points), max(1, round(width * self.size))
+        self.softly(
+            lambda draw: draw.line(placed, fill=255, width=wide, joint="curve"), colour, blur, strength
+        )
+
+    def dusk(self, x: float, y: float, r: float, colour: Colour, strength: float) -> None:
+        """The night side of a ball, away from a light at the upper left."""
+        edges = self._edges(x - r, y - r, x + r, y + r)
+        self.softly(lambda draw: draw.chord(edges, -60, 130, fill=255), colour, r * 0.15, strength)
+
+    def spot(
+        self,
+        left: float,
+        top: float,
+        right: float,
+        bottom: float,
+        colour: Colour,
+        blur: float,
+        strength: float,
+    ) -> None:
+        """A blurred oval."""
+        edges = self._edges(left, top, right, bottom)
+        self.softly(lambda draw: draw.ellipse(edges, fill=255), colour, blur, strength)
+
     def shadow(
         self, x: float, y: float, rx: float, ry: float, strength: float = 0.35, colour: Colour = (20, 20, 40)
     ) -> None:
         """What a thing throws on the ground it stands on."""
-        edges = self._edges(x - rx, y - ry, x + rx, y + ry)
-        self.softly(lambda draw: draw.ellipse(edges, fill=255), colour, ry * 0.5, strength)
+        self.spot(x - rx, y - ry, x + rx, y + ry, colour, ry * 0.5, strength)
 
     def shaded(
         self, paint: Callable[[Brush], None], light: Colour, dark: Colour, *, across: bool = True
     ) -> None:
-        """Fill a form with a gradient: `paint` draws it on a brush of the same size, in white. across: light left, dark right."""
+        """Fill a form with a gradient: `paint` draws it on a brush of the same size, in `MARK`. across: light left, dark right."""
         form = Brush.__new__(Brush)
         form.__dict__.update(self.__dict__)
         form.image = Image.new("L", (self.width, self.height))
@@ -190,7 +223,7 @@ class Brush:
         self.image.paste(fill, bounds[:2], form.image.crop(bounds))
 
 
-WHITE = 255  # what a form is drawn in for `Brush.shaded`
+MARK = cast(Colour, 255)  # what a form is drawn in for `Brush.shaded`
 
 
 @functools.cache
@@ -209,8 +242,3 @@ def polygon(x: float, y: float, r: float, corners: int, turn: float = 0.0) -> li
     """A regular polygon, its first corner at the top, turned by `turn` radians."""
     steps = (turn + 2 * math.pi * k / corners for k in range(corners))
     return [(x + r * math.sin(a), y - r * math.cos(a)) for a in steps]
-
-
-def lit_up(image: Image.Image, light: Image.Image) -> Image.Image:
-    """Light added to a picture, as lamps do."""
-    return ImageChops.screen(image, light)

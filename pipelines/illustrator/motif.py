@@ -66,7 +66,7 @@ class Motif:
             change["place"] = place
             bare = place in BARE
             change["time"] = self.time or (
-                "night" if place == "space" else pick("time", ("day", "day", "dawn", "sunset", "night"))
+                "night" if place == "space" else pick("time", ("day", "day", "day", "day", "dawn", "sunset"))
             )
             change["weather"] = self.weather or (
                 "clear" if bare else pick("weather", ("clear", "clear", "cloudy"))

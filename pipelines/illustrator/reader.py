@@ -29,7 +29,7 @@ BREAKS = (",", ".", ";", ":", "!", "?", "\n")
 JOINTS = ("and", "with", "in", "on", "at", "by", "near", "over", "of", "under", "above", "beside", "behind")
 NOUNS = ("object", "shape", "product", "ground", "pattern", "emblem word", "pattern word", "surface")
 MOST_THINGS = 4
-SHAPE_OF = {"mountains": "mountain", "sea": "wave", "birds": "bird", "cloudy": "cloud", "snowfall": "snowflake", "night": "moon", "day": "sun"}  # fmt: skip
+SHAPE_OF = {"pine": "tree", "palm": "tree", "village": "house", "hills": "mountain", "flowers": "flower", "forest": "tree", "mountains": "mountain", "sea": "wave", "birds": "bird", "cloudy": "cloud", "snowfall": "snowflake", "night": "moon", "day": "sun"}  # fmt: skip
 OBJECT_OF = {"flower": "flowers", "leaf": "tree", "mushroom": "", "dog": "dog"}
 
 
@@ -271,24 +271,38 @@ def _motif(kind: Kind, said: list[_Found], tokens: Sequence[str], avoid: frozens
             surface=first("surface"),
             avoid=avoid,
         )
-    shape = next((item for item in said if item.has("shape") and not item.has("pattern")), None)
-    colours = [
-        item.meanings["colour"] for item in said if item.has("colour") and item.meanings["colour"] != ground
-    ]
-    if ground:
-        colours.insert(0, ground)
-    pattern = first("pattern")
-    things = [item.meanings["object"] for item in said if item.has("object")]
-    drawn = shape.meanings["shape"] if shape else next((SHAPE_OF.get(name, name) for name in things), "")
-    if drawn and not pattern:
-        pattern = f"shape {drawn}"
-    return Motif(
-        kind,
-        style,
-        pattern=pattern or ("gradient" if colours and not _any(said, "pattern word") else ""),
-        colours=tuple(dict.fromkeys(colours)),
-        avoid=avoid,
+    return _pattern(said, style, tokens, avoid, first("pattern"), ground)
+
+
+def _pattern(
+    said: list[_Found], style: str, tokens: Sequence[str], avoid: frozenset[str], pattern: str, ground: str
+) -> Motif:
+    for item in said:
+        if item.has("colour") and not ground and "on" in tokens[max(0, item.start - 2) : item.start]:
+            ground = item.meanings["colour"]
+    colours = tuple(
+        dict.fromkeys(
+            item.meanings["colour"]
+            for item in said
+            if item.has("colour") and item.meanings["colour"] != ground
+        )
     )
+    shape = next(
+        (item.meanings["shape"] for item in said if item.has("shape") and not item.has("pattern")), ""
+    )
+    things = [
+        item.meanings.get("object") or item.meanings["place"]
+        for item in said
+        if item.has("object", "place") and not item.has("pattern")
+    ]
+    shape = shape or next(
+        (name for thing in things if (name := SHAPE_OF.get(thing, thing)) in words()["shape"]), ""
+    )
+    if not pattern and shape:
+        pattern = f"shape {shape}"
+    if not pattern and colours and not _any(said, "pattern word"):
+        pattern = "gradient"
+    return Motif("pattern", style, background=ground, pattern=pattern, colours=colours, avoid=avoid)
 
 
 def _any(said: list[_Found], attribute: str) -> bool:

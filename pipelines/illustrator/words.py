@@ -244,6 +244,7 @@ WIDER: dict[str, dict[str, list[str]]] = {
         "phone": ["phone", "smartphone", "mobile phone"],
         "jar": ["jar", "jam jar", "honey jar"],
         "bag": ["bag", "handbag", "shopping bag", "backpack"],
+        "apple": [],
     },
     "surface": {
         "table": ["table", "wooden table", "desk", "wooden desk", "wood", "shelf", "kitchen table"],
@@ -255,7 +256,7 @@ WIDER: dict[str, dict[str, list[str]]] = {
         "stripes": ["stripe", "striped"],
         "diagonal stripes": ["diagonal stripe", "diagonal"],
         "dots": ["dot", "polka dot", "dotted", "spots"],
-        "waves": ["wavy", "wavy lines"],
+        "waves": ["wave", "wavy", "wavy lines"],
         "checks": ["check", "checked", "checkerboard", "chess board", "squares"],
         "plaid": ["plaid", "tartan", "gingham"],
         "terrazzo": ["terrazzo", "stone chips"],
@@ -321,15 +322,18 @@ GROUND_WORDS = ("background", "backdrop", "ground", "wall", "backgrounds")
 NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "pair of": 2, "couple of": 2, "few": 3, "some": 3, "several": 4, "many": 6}  # fmt: skip
 NEGATIONS = ("no", "not", "without", "never", "minus", "except")
 # Words that say nothing about what to paint; anything else that is not read is told to the person.
-SILENT = frozenset(
-    "a an the and or of in on at by near with for to from over under above below behind beside between before into onto through"
-    " is are it its this that there these those be being has have my our your his her their me us you i we please draw make paint"
-    " create show picture image photo photograph illustration painting art artwork render depicting showing very quite so really"
-    " quality best high highly detailed detail lovely beautiful nice great cute pretty simple clean minimal minimalist modern plain"
-    " 4k 8k hd uhd style design coloured colored colour color colours colors small little tiny big large huge wide tall old new"
-    " quiet calm peaceful happy bright soft warm cool dreamy magic magical famous cosy cozy any some standing flying sitting lying"
-    " sailing floating swimming shining full side against front upon around across while as lights light sky looking".split()
-)
+_SILENT = """
+a an the and or of in on at by near with for to from over under above below behind beside between
+before into onto through is are it its this that there these those be being has have my our your his
+her their me us you i we please draw make paint create show picture image photo photograph
+illustration painting art artwork render depicting showing very quite so really quality best high
+highly detailed detail lovely beautiful nice great cute pretty simple clean minimal minimalist
+modern plain 4k 8k hd uhd style design coloured colored colour color colours colors small little
+tiny big large huge wide tall old new quiet calm peaceful happy bright soft warm cool dreamy magic
+magical famous cosy cozy any some standing flying sitting lying sailing floating swimming shining
+full side against front upon around across while as lights light sky looking
+"""
+SILENT = frozenset(_SILENT.split())
 
 
 def words() -> dict[str, dict[str, list[str]]]:
