@@ -188,7 +188,7 @@ class Mover:
         before = entry.promised
         try:
             if entry.held is not None:
-                entry.held.unload(stays)
+                entry.held.unload(stays if entry.held.returns else 0)
         except Exception:
             log.exception("could not unload %s; dropping it", entry.key)
             drop = True
