@@ -16,7 +16,7 @@ from pipelines.encode import MEDIA_TYPES, encode_image, parameters_text, recipe_
 from pipelines.ladder import Ladder, Way
 from pipelines.loading import diffusers_bundle
 from pipelines.memory import Component
-from pipelines.messages import MAX_SEED, Artifact, ImageRequest
+from pipelines.messages import Artifact, ImageRequest
 from pipelines.thrift import painting_ways
 from pipelines.uploads import check_has_start, mask_image, start_image
 
@@ -49,7 +49,7 @@ class ImagePipeline:
         with Ladder(ctx, bundle.components, painting_ways(bundle, request)) as ladder:
             painter = Painter(bundle, ladder.lease, request.scheduler, ladder)
             for index in range(request.num_images):
-                item = single(request, index)
+                item = request.single(index)
 
                 # 3. Encode, denoise, decode: noise from the item's own seed, the same on any device
                 ctx.progress("encode")
@@ -69,12 +69,6 @@ class ImagePipeline:
 def _report(ctx: Context, index: int, count: int, step: int, total: int, preview: bytes | None) -> None:
     """Progress over the whole batch; where a cancel is heard."""
     ctx.progress("denoise", index * total + step, count * total, preview)
-
-
-def single(request: ImageRequest, index: int) -> ImageRequest:
-    """The request for picture `index` of a batch alone: its own seed, counted up from the first."""
-    seed = (request.seed + index) % (MAX_SEED + 1)
-    return request.model_copy(update={"seed": seed, "num_images": 1})
 
 
 def artifact(request: ImageRequest, painting: Painting, ctx: Context, notes: list[str]) -> Artifact:

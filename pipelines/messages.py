@@ -180,6 +180,10 @@ class ImageRequest(DiffusionRequest):
     )
     format: Literal["png", "jpeg", "webp"] = knob("png", "File format.")
 
+    def single(self, index: int) -> ImageRequest:
+        """The request for picture `index` of the batch alone: its own seed, counted up from the first."""
+        return self.model_copy(update={"seed": (self.seed + index) % (MAX_SEED + 1), "num_images": 1})
+
 
 class AudioRequest(BaseRequest):
     """Speech, or music when the model makes music."""

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from pipelines.errors import InvalidRequest
 from pipelines.interpolation import frame_count
+from pipelines.media import GIF_MAX_FPS
 from pipelines.messages import VideoRequest
 
 TIME = re.compile(r"^\s*\[?(?:(\d+):)?(\d{1,3}):(\d{2}(?:\.\d+)?)\]?\s*[-–—:]?\s+(?=\S)")
@@ -155,6 +156,17 @@ def _check_times(times: list[Fraction], seconds: Fraction) -> None:
                 detail=f"The clip is {float(seconds):g} seconds long.",
                 hint=f"Make the clip longer than {float(after):g} seconds, or move the line.",
             )
+
+
+def check_rate(request: VideoRequest) -> None:
+    """Raises InvalidRequest when the file format cannot play so many frames a second."""
+    if request.format == "gif" and request.frame_rate > GIF_MAX_FPS:
+        raise InvalidRequest(
+            f"A GIF cannot play {request.fps} frames a second.",
+            field="fps",
+            detail=f"Its clock allows {GIF_MAX_FPS} at most.",
+            hint="Use 50 or less, or MP4.",
+        )
 
 
 def clock(seconds: Fraction) -> str:

@@ -19,16 +19,16 @@ from pipelines.catalog import ModelSpec
 from pipelines.context import Context
 from pipelines.device import TorchDevice
 from pipelines.diffusion import Painter
-from pipelines.errors import InvalidRequest, OutOfDisk, readable_bytes
+from pipelines.errors import OutOfDisk, readable_bytes
 from pipelines.interpolation import Frame, interpolate, positions
 from pipelines.keyframes import FrameStore, Keyframes, thumbnail
 from pipelines.ladder import Ladder, Way
 from pipelines.loading import Bundle, diffusers_bundle
-from pipelines.media import GIF_MAX_FPS, VIDEO_FILES, VideoWriter, recipe_tags
+from pipelines.media import VIDEO_FILES, VideoWriter, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, VideoRequest
 from pipelines.native_video import NativeVideo, is_native
-from pipelines.storyboard import Shot, storyboard
+from pipelines.storyboard import Shot, check_rate, storyboard
 from pipelines.thrift import painting_ways
 from pipelines.uploads import start_image
 
@@ -163,13 +163,7 @@ def _ways(bundle: Bundle, request: VideoRequest) -> Sequence[Way]:
 
 
 def _check(request: VideoRequest, bundle: Bundle, *, has_picture: bool) -> None:
-    if request.format == "gif" and request.frame_rate > GIF_MAX_FPS:
-        raise InvalidRequest(
-            f"A GIF cannot play {request.fps} frames a second.",
-            field="fps",
-            detail=f"Its clock allows {GIF_MAX_FPS} at most.",
-            hint="Use 50 or less, or MP4.",
-        )
+    check_rate(request)
     if is_native(bundle):
         NativeVideo.check(bundle, has_picture=has_picture)
     else:

@@ -57,7 +57,12 @@ PIPELINES: dict[Modality, str] = {
     "audio": "pipelines.audio:AudioPipeline",
     "video": "pipelines.video:VideoPipeline",
 }
-LIGHT_LOADERS = ("espeak",)
+OWN_PIPELINES: dict[tuple[Modality, str], str] = {
+    ("image", "illustrator"): "pipelines.illustrator.engine:Illustrator",
+    ("video", "illustrator"): "pipelines.illustrator.film:IllustratedVideo",
+}
+"""Modality and loader of models that do not go through their modality's pipeline."""
+LIGHT_LOADERS = ("espeak", "illustrator")
 """Models that need no torch: their jobs start while it is still loading."""
 TICK_SECONDS = 1.0
 GRACE_SECONDS = 3.0
@@ -161,7 +166,9 @@ class Worker:
         ctx.check_cancelled()
         if run.spec.loader not in LIGHT_LOADERS:
             self.memory(asked.is_set)
-        artifacts: Iterator[Any] = self._pipeline(run.request.modality).generate(run.request, ctx)
+        artifacts: Iterator[Any] = self._pipeline(run.request.modality, run.spec.loader).generate(
+            run.request, ctx
+        )
         with contextlib.closing(cast(Any, artifacts)):
             for artifact in artifacts:
                 self._emit(Produced(run.job_id, ctx.noted(artifact)))
@@ -232,12 +239,13 @@ class Worker:
             return None
         return promise.result()
 
-    def _pipeline(self, modality: Modality) -> Any:
-        """The pipeline of that modality, imported when it is first wanted."""
-        if modality not in self._pipelines:
-            module, name = PIPELINES[modality].split(":")
-            self._pipelines.setdefault(modality, getattr(import_module(module), name)())
-        return self._pipelines[modality]
+    def _pipeline(self, modality: Modality, loader: str) -> Any:
+        """The pipeline for that modality and loader, imported when it is first wanted."""
+        path = OWN_PIPELINES.get((modality, loader), PIPELINES[modality])
+        if path not in self._pipelines:
+            module, name = path.split(":")
+            self._pipelines.setdefault(path, getattr(import_module(module), name)())
+        return self._pipelines[path]
 
     def _needs(
         self, request: Any, spec: ModelSpec, memory: MemoryManager
@@ -245,7 +253,9 @@ class Worker:
         """What a job will lease, in the dtype of the device, and the ways to do the work, the preferred one first."""
         from pipelines.ladder import ways_of
 
-        components, working = self._pipeline(request.modality).plan(request, spec, memory.device.dtype())
+        components, working = self._pipeline(request.modality, spec.loader).plan(
+            request, spec, memory.device.dtype()
+        )
         return components, ways_of(working)
 
     def _plan(self, plan: Plan) -> None:

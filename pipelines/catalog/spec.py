@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from pipelines.messages import Modality
 
-Loader = Literal["diffusers", "diffusers-single-file", "causal-lm", "bark", "vits", "musicgen", "espeak"]
+Loader = Literal[
+    "diffusers", "diffusers-single-file", "causal-lm", "bark", "vits", "musicgen", "espeak", "illustrator"
+]
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class ModelSpec:
     modalities: the tabs that can use it. loader: the function in `pipelines/loading.py` that opens it.
     weight_bytes: size of the weights on disk; memory_bytes: what to have free to run it at its defaults.
     defaults: request fields this model likes, used where the person chose nothing.
-    limits: request field → largest value it can take (e.g. {"width": 1024}). facts: what a form wants to know
+    limits: request field → largest value it can take (e.g. {"width": 1024}). unused: fields that mean nothing to it, which forms
+    leave out. facts: what a form wants to know
     (voices, class name, whether it knows negative prompts, …), plain JSON.
     state: "ready" (on this disk), "remote" (can be downloaded), "broken" (problem says why).
     """
@@ -49,6 +52,7 @@ class ModelSpec:
     problem: str = ""
     defaults: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
 

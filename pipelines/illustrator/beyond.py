@@ -7,7 +7,7 @@ import math
 from pipelines.illustrator.air import Air, rays, stars
 from pipelines.illustrator.animals import fish
 from pipelines.illustrator.brush import Brush, mix
-from pipelines.illustrator.colours import named
+from pipelines.illustrator.colours import Colour, named
 from pipelines.illustrator.land import fill, ridge
 from pipelines.illustrator.motif import Motif
 
@@ -51,7 +51,10 @@ def space(b: Brush, air: Air, motif: Motif) -> None:
 
 def underwater(b: Brush, air: Air, motif: Motif) -> None:
     day = {"night": 0.5, "sunset": 0.2, "dawn": 0.08}.get(air.time, 0.0)
-    deep = lambda tone: mix(tone, (8, 14, 50), day)
+
+    def deep(tone: Colour) -> Colour:
+        return mix(tone, (8, 14, 50), day)
+
     b.fade(b.top, 0.5, deep((96, 206, 226)), deep((34, 132, 190)))
     b.fade(0.5, b.bottom, deep((34, 132, 190)), deep((12, 66, 132)))
     rays(b, 0.45, (220, 250, 255), 0.2)

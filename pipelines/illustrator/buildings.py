@@ -48,7 +48,10 @@ def house(b: Brush, x: float, y: float, s: float, colour: Colour, air: Air) -> N
 def lighthouse(b: Brush, x: float, y: float, s: float, colour: Colour, air: Air) -> None:
     top, tall = y - 0.38 * s, 0.38 * s
     stripe = air.lit(colour, 0, 0.5)
-    edge = lambda v: (0.032 + 0.022 * (v - top) / tall) * s
+
+    def edge(v: float) -> float:
+        return (0.032 + 0.022 * (v - top) / tall) * s
+
     if air.is_dark:
         beam = 0.25 + 0.05 * math.sin(b.moment)
         for side in (-1, 1):

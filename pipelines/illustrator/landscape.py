@@ -49,7 +49,9 @@ def _spots(things: tuple[Thing, ...]) -> list[tuple[str, str, float, int]]:
         centre = SIDES[side] if count == 1 or len(things) > 1 else 0.5
         for k in range(count):
             x = centre + (reach * (2 * k / (count - 1) - 1) if count > 1 else 0.0)
-            spots.append((thing.name, thing.colour, min(max(x, 0.13), 0.84), k))
+            spots.append(
+                (thing.name, thing.colour, min(max(x, 0.13), 0.74 if thing.name == "whale" else 0.84), k)
+            )
     return spots
 
 

@@ -1,0 +1,113 @@
+"""The engine behind `starter/illustrator`: an image request → pictures. Needs no device, no lease and no torch."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pipelines.catalog import ModelSpec
+from pipelines.context import Context
+from pipelines.encode import MEDIA_TYPES, encode_image, parameters_text, recipe_of
+from pipelines.errors import InvalidRequest
+from pipelines.illustrator.painter import paint
+from pipelines.illustrator.reader import Reading, read
+from pipelines.memory import Component
+from pipelines.messages import Artifact, DiffusionRequest, ImageRequest
+
+MOST_TOLD = 8
+KNOWS = "landscapes, logos, products and patterns; see “It understands” on the Image tab"
+
+
+class Illustrator:
+    """Paints `num_images` pictures; picture i is the one that seed + i gives alone."""
+
+    def plan(self, request: ImageRequest, spec: ModelSpec, dtype: Any = None) -> tuple[list[Component], int]:
+        return [], 0
+
+    def generate(self, request: ImageRequest, ctx: Context) -> Iterator[Artifact]:
+        # 1. Check the inputs
+        refuse_pictures(request)
+
+        # 2. Read the prompt
+        ctx.progress("encode")
+        reading = read(request.prompt, request.negative_prompt)
+        notes = notices(reading, request, ctx.spec)
+        for index in range(request.num_images):
+            item = request.single(index)
+
+            # 3. Paint
+            image = paint(reading.motif, item.width, item.height, item.seed)
+            ctx.progress("denoise", index + 1, request.num_images, preview(image))
+
+            # 4. Write the file, the recipe inside
+            ctx.progress("save")
+            yield _artifact(item, image, ctx, notes)
+
+
+def refuse_pictures(request: DiffusionRequest) -> None:
+    """Raises InvalidRequest for a start picture or a mask: shapes are painted from words alone."""
+    for field, name in (("init_image", "start from a picture"), ("mask_image", "paint a part of a picture")):
+        if getattr(request, field, ""):
+            raise InvalidRequest(
+                f"The illustrator cannot {name}.",
+                field=field,
+                detail="It paints shapes from words and does not look at pictures.",
+                hint="Remove the picture, or pick another model, such as starter/image.",
+            )
+
+
+def notices(reading: Reading, request: DiffusionRequest, spec: ModelSpec) -> list[str]:
+    """What the person should know about how the request was taken, one sentence each."""
+    notes = []
+    if reading.unknown:
+        more = len(reading.unknown) - MOST_TOLD
+        listed = ", ".join(reading.unknown[:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
+        first = "It knows none of these words" if reading.is_blank else "It does not know"
+        notes.append(f"{first}: {listed}. It knows {KNOWS}.")
+    usual = {"num_inference_steps": "Steps", "guidance_scale": "Guidance", "scheduler": "The scheduler"}
+    changed = [
+        name
+        for field, name in usual.items()
+        if getattr(request, field) != spec.defaults.get(field, type(request).model_fields[field].default)
+    ]
+    if changed:
+        verb = "were" if len(changed) > 1 else "was"
+        named = ", ".join(name if not index else name.lower() for index, name in enumerate(changed))
+        notes.append(f"{named} {verb} not used: the illustrator draws, it does not denoise.")
+    return notes
+
+
+def preview(image: Image.Image, side: int = 256) -> bytes:
+    """A small JPEG, to look at while the rest is being made."""
+    small = image.copy()
+    small.thumbnail((side, side))
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=80)
+    return data.getvalue()
+
+
+def _artifact(request: ImageRequest, image: Image.Image, ctx: Context, notes: list[str]) -> Artifact:
+    media_type, suffix = MEDIA_TYPES[request.format]
+    text = parameters_text(
+        request, width=image.width, height=image.height, scheduler="", model_title=ctx.spec.title
+    )
+    facts: dict[str, Any] = {"width": image.width, "height": image.height}
+    if notes:
+        facts["notes"] = notes
+    return Artifact(
+        kind="image",
+        media_type=media_type,
+        suffix=suffix,
+        data=encode_image(
+            np.asarray(image),
+            request.format,
+            parameters=text if ctx.with_metadata else "",
+            recipe=recipe_of(request) if ctx.with_metadata else None,
+        ),
+        facts=facts,
+        recipe=request,
+    )
