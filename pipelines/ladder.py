@@ -170,7 +170,7 @@ class Ladder:
 
     def _last_rung(self) -> Iterator[_Rung]:
         """The weights streamed: they are borrowed anew, as little of them as they can work with."""
-        if self._is_streaming or self.lease.streamed:
+        if self._is_streaming or self.lease.streamed or not self._ctx.memory.device.streams:
             return
         self._is_streaming = True
         self.lease.__exit__(None, None, None)

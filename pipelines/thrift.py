@@ -1,7 +1,8 @@
 """What painting takes in memory, and the ways to take less: decode in tiles, run the two halves of guidance one after the other.
 
 A lent model may be in use by another job, so nothing is switched on in it: the switches are set on a copy of its shell, which
-shares the weights.
+shares the weights. Slices of attention are not among them: the attention used never holds the whole matrix. Nor are slices of a
+batch of pictures: they are painted one by one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ TILES = {512: "tiled", 256: "tiled small"}
 """Edges in pixels of the tiles a picture may be decoded in, with their names. Smaller ones show: each is normalised by itself."""
 TILED = "Decoded in tiles: the device was short of memory."
 APART = "The two halves of guidance were computed one after the other: the device was short of memory."
-OVERHEAD = 32 << 20
+OVERHEAD = 48 << 20
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,19 @@ class PaintingWay(Way):
 def working_bytes(bundle: Bundle, request: DiffusionRequest, tile: int = 0, apart: bool = False) -> int:
     """Bytes one picture needs beside the weights: the larger of denoising and decoding, which never overlap.
 
-    Priors, from the shapes of Stable Diffusion: decoding is given 2,200 numbers per pixel where the VAE is 128 wide at full
-    size; a UNet about 64 activations as wide as its first level per latent, twice for guidance; a transformer about 24 per token.
-    Measured with a VAE of that size on the CPU: 962 MB for 512² at once (960 numbers a pixel), 245 MB in tiles of 256. GPUs add
-    work space of their own, and what really is taken is learned.
+    Priors, from the shapes of Stable Diffusion, where the VAE is 128 wide at full size: decoding is given 2,200 numbers per pixel
+    in half precision, as GPUs add work space of their own, and 1,300 on the CPU; a UNet about 64 activations as wide as its first
+    level per latent, twice for guidance; a transformer about 24 per token. Measured on the CPU with a VAE of that size: 1,040 MB
+    for 512² at once, 336 MB for 256² and 495 MB for 512² in tiles of 256. What it really takes is learned.
     """
     pixels = request.width * request.height
     at_once = min(request.width, tile) * min(request.height, tile) if tile else pixels
     vae = _config(bundle, "vae")
     width = min(vae.get("block_out_channels") or [128])
     in_float32 = vae.get("force_upcast") and hasattr(bundle.pipeline_class, "upcast_vae")
-    decode = at_once * 2200 * width / 128 * (4 if in_float32 else bundle.dtype.itemsize)
-    decode += pixels * 64 if tile else 0  # the tiles done, and the picture they are put together to
+    numbers = 1300 if bundle.dtype == torch.float32 else 2200
+    decode = at_once * numbers * width / 128 * (4 if in_float32 else bundle.dtype.itemsize)
+    decode += pixels * 128 if tile else 0  # the tiles done, and the picture they are put together to
     unet, transformer = _config(bundle, "unet"), _config(bundle, "transformer")
     latents, passes = pixels / 64, 1 if apart else 2
     denoise = latents * 64 * (unet.get("block_out_channels") or [0])[0] * passes * bundle.dtype.itemsize

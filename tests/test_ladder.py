@@ -378,6 +378,15 @@ def test_the_first_way_that_fits_is_taken() -> None:
     assert (way.name, plan.fits) == ("2000", False)
 
 
+def test_a_thriftier_way_with_all_the_weights_there_comes_before_streaming_them() -> None:
+    memory = MemoryManager(TorchDevice("cpu", budget_bytes=150 << 20, unified=False))
+    model = Component("local/model:part:float32", lambda: None, 100 << 20)
+    way, plan = choose(memory, [model], ways(memory, 90 << 20, 20 << 20))
+    assert (way.working_bytes, plan.how) == (20 << 20, "full")
+    way, plan = choose(memory, [model], ways(memory, 90 << 20, 80 << 20))
+    assert (way.working_bytes, plan.how, plan.streamed) == (90 << 20, "streamed", (model.key,))
+
+
 def test_each_way_to_paint_takes_less_than_the_one_before() -> None:
     spec = Bench(MemoryManager(TorchDevice("cpu")), Path()).context(checkpoints.sd15()).spec
     bundle = diffusers_bundle(spec, torch.float32)
