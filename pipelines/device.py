@@ -6,9 +6,6 @@ Containers are believed: on the CPU the limit of the cgroup counts, not the size
 
 from __future__ import annotations
 
-import ctypes
-import os
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,20 +14,24 @@ import psutil
 import torch
 
 from pipelines.errors import InvalidRequest
+from pipelines.memory.arena import trim_host_memory
+from pipelines.memory.mapped import hold_unified
 from pipelines.memory.parts import Held
-from pipelines.memory.weights import MovedByItself, NoWeights, hold_apart
+from pipelines.memory.weights import NoWeights, hold_apart
 from pipelines.peak import PeakSampler
 
 GIB = 1 << 30
 CUDA_OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation, hipErrorOutOfMemory
-OUT_OF_MEMORY = (
-    "out of memory",  # CUDA, HIP, MPS, XPU, the driver
-    "can't allocate memory",  # torch's CPU allocator
-    "not enough memory",  # the same on Windows
-    "alloc_failed",  # cuBLAS, cuDNN
-    "out_of_device_memory",  # Level Zero, through XPU
-    "out_of_host_memory",
-    "failed to allocate",
+OUT_OF_MEMORY = re.compile(
+    "out of memory"  # CUDA, HIP, MPS, XPU, the driver
+    "|can't allocate memory"  # torch's CPU allocator
+    "|not enough memory"  # the same on Windows
+    "|could not (create|execute) a primitive$"  # oneDNN, seen when nothing was left for its scratch space
+    "|bad.alloc"  # C++
+    "|alloc_failed"  # cuBLAS, cuDNN
+    "|out_of_(device|host)_memory"  # Level Zero, through XPU
+    "|failed to allocate",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -110,14 +111,14 @@ class TorchDevice:
         if not isinstance(thing, torch.nn.Module):
             return NoWeights()
         if self.unified:
-            return MovedByItself(thing, self.handle, returns=False)
+            return hold_unified(thing, self.handle)
         return hold_apart(thing, self.handle)
 
     def empty_cache(self) -> None:
         """Hand freed memory back: the driver's cache, and what the C library keeps of freed host memory."""
         if self.kind != "cpu":
             torch.accelerator.empty_cache()
-        _trim_host_memory()
+        trim_host_memory()
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return is_out_of_memory(error)
@@ -126,7 +127,7 @@ class TorchDevice:
         """Begin to watch how many bytes the work takes, in the whole process. Costs the CPU 1 ms, a driver some microseconds."""
         if self._sampler is not None:
             if self.kind == "cpu":
-                _trim_host_memory()  # or what an earlier run gave back would be taken again unseen
+                trim_host_memory()  # or what an earlier run gave back would be taken again unseen
             self._sampler.start()
         else:
             torch.accelerator.reset_peak_memory_stats(self.handle)
@@ -173,8 +174,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, torch.AcceleratorError) and getattr(error, "error_code", None) == CUDA_OUT_OF_MEMORY:
         return True
-    words = str(error).lower() if isinstance(error, RuntimeError) else ""
-    return any(said in words for said in OUT_OF_MEMORY)
+    return isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def generator(seed: int) -> torch.Generator:
@@ -269,11 +269,3 @@ def _read_cgroup(folder: Path, limit: str, used: str, reclaimable: str) -> tuple
         return int(most), max(0, int((folder / used).read_text()) - int(stat.get(reclaimable, 0)))
     except (OSError, ValueError):
         return None
-
-
-def _trim_host_memory() -> None:
-    """glibc keeps freed memory (180 MB after 40 loads, measured); ask for it back. Takes ~16 ms, so never on a hit."""
-    if sys.platform.startswith("linux") and os.name == "posix":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)

@@ -6,17 +6,17 @@ dtype always said. A part is an nn.Module; tokenizers and the scheduler weigh no
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.catalog import ModelSpec
+from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, TensorInfo, find_weights, read_header, read_json
 from pipelines.catalog.identify import spared_parts
 from pipelines.catalog.single_file import find_config, tensors_of
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 Task = Literal["text-to-image", "image-to-image"]
 
+EVERY_STEP = ("unet", "transformer", "controlnet", "prior")
+USUAL_STEPS = 25
 RENAMED = {"CLIPFeatureExtractor": "CLIPImageProcessor"}  # published folders keep the old name
 _cheap = threading.local()  # tokenizers per thread: the fast ones must not be used by two at once
 
@@ -126,7 +128,7 @@ class Bundle:
 
     def _cheap_part(self, name: str) -> Any:
         folder = self.folder / name
-        key = (str(folder), _fingerprint(sorted(folder.iterdir())) if folder.is_dir() else "")
+        key = (str(folder), fingerprint(sorted(folder.iterdir())) if folder.is_dir() else "")
         parts: dict[tuple[str, str], Any] = _cheap.__dict__.setdefault("parts", {})
         if key not in parts:
             with explained(self.spec, name):
@@ -146,7 +148,7 @@ def diffusers_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
         if spec.loader == "diffusers-single-file":
             return _single_file_bundle(spec, dtype)
         return _folder_bundle(spec, Path(spec.source.path), dtype)
-    except BadFile as bad:
+    except (BadFile, OSError) as bad:
         raise unusable(spec, str(bad)) from None
 
 
@@ -171,9 +173,11 @@ def _folder_bundle(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> Bundle:
 def _folder_component(spec: ModelSpec, folder: Path, part_class: Any, held: torch.dtype) -> Component:
     weights = find_weights(folder, prefer=(_VARIANTS.get(_name(held), ""),))
     return Component(
-        f"{spec.id}:{folder.name}:{_name(held)}@{_fingerprint(weights.files)}",
-        partial(open_part, spec, folder, part_class, weights.variant, held),
+        component_key(folder.name, part_class.__name__, _name(held), weights.files, folder),
+        partial(open_part, spec, folder, part_class, weights, held),
         _nbytes(weights.tensors(), part_class, held),
+        model=spec.id,
+        passes=_passes(spec, folder.name),
     )
 
 
@@ -197,8 +201,9 @@ def _single_file_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
             modules[name] = _folder_component(spec, folder / name, part_class, held)
             continue
         load = partial(open_from_file, spec, file, folder, pipeline_class, name, tuple(classes), held)
-        key = f"{spec.id}:{name}:{_name(held)}@{_fingerprint((file,))}"
-        modules[name] = Component(key, load, _nbytes(inside, part_class, held))
+        key = component_key(name, part_class.__name__, _name(held), (file,), folder / name, inside=name)
+        nbytes = _nbytes(inside, part_class, held)
+        modules[name] = Component(key, load, nbytes, model=spec.id, passes=_passes(spec, name))
     cheap = {name: found for name, found in classes.items() if not _is_module(found)}
     return Bundle(spec, folder, pipeline_class, modules, cheap, _settings(index), dtype)
 
@@ -327,10 +332,10 @@ def _nbytes(tensors: Mapping[str, TensorInfo], part_class: Any, dtype: torch.dty
     return sum(info.nbytes_as(itemsize(name)) for name, info in tensors.items())
 
 
-def _fingerprint(files: Iterable[Path]) -> str:
-    """Changes when a file is replaced, so that a new checkpoint under an old name is not mistaken for the loaded one."""
-    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(repr(stats).encode()).hexdigest()[:8]
+def _passes(spec: ModelSpec, part: str) -> int:
+    """How often a picture runs through a part: what removes noise once a step, the rest once."""
+    steps = int(spec.defaults.get("num_inference_steps") or USUAL_STEPS)
+    return steps if part.startswith(EVERY_STEP) else 1
 
 
 def _is_module(part_class: Any) -> bool:

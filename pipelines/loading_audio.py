@@ -20,9 +20,9 @@ import transformers
 from torch.overrides import TorchFunctionMode
 
 from pipelines.catalog import ModelSpec
-from pipelines.catalog.headers import BadFile, find_weights, read_json
+from pipelines.catalog.digest import component_key, fingerprint
+from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
 from pipelines.context import Context
-from pipelines.loading_language import file_fingerprint
 from pipelines.memory import Component
 from pipelines.messages import MAX_SEED
 from pipelines.opening import explained, libraries, open_part, unusable
@@ -44,7 +44,8 @@ class SoundModel:
     def tokenizer(self) -> Any:
         """Opened once per thread: the fast ones must not be used by two at once."""
         kept: dict[str, Any] = _own.__dict__.setdefault("tokenizers", {})
-        key = self.component.key
+        small = sorted(file for file in self.folder.iterdir() if file.suffix != ".safetensors")
+        key = f"{self.folder}@{fingerprint(small)}"  # not the component's: others with the same weights may spell otherwise
         if key not in kept:
             with explained(self.spec, "tokenizer"):
                 kept[key] = transformers.AutoTokenizer.from_pretrained(
@@ -67,17 +68,18 @@ def sound_model(spec: ModelSpec, model_class: Any, dtype: torch.dtype, codec: st
             info.nbytes_as(4 if codec and name.startswith(f"{codec}.") else dtype.itemsize)
             for name, info in weights.tensors().items()
         )
-    except BadFile as bad:
+        name = str(dtype).removeprefix("torch.")
+        key = component_key("model", model_class.__name__, name, weights.files, folder)
+    except (BadFile, OSError) as bad:
         raise unusable(spec, str(bad)) from None
-    key = f"{spec.id}:model:{str(dtype).removeprefix('torch.')}@{file_fingerprint(weights.files)}"
-    load = partial(_open, spec, folder, model_class, weights.variant, dtype, codec)
-    return SoundModel(spec, folder, Component(key, load, nbytes), config, dtype)
+    load = partial(_open, spec, folder, model_class, weights, dtype, codec)
+    return SoundModel(spec, folder, Component(key, load, nbytes, model=spec.id), config, dtype)
 
 
 def _open(
-    spec: ModelSpec, folder: Path, model_class: Any, variant: str, dtype: torch.dtype, codec: str
+    spec: ModelSpec, folder: Path, model_class: Any, weights: Weights, dtype: torch.dtype, codec: str
 ) -> Any:
-    model = open_part(spec, folder, model_class, variant, dtype)
+    model = open_part(spec, folder, model_class, weights, dtype)
     if codec:
         getattr(model, codec).float()
     return model

@@ -6,7 +6,6 @@ said. Tokenizers weigh nothing and are kept one per thread, because the fast one
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from dataclasses import dataclass
 from functools import partial
@@ -14,14 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.catalog import ModelSpec
-from pipelines.catalog.headers import BadFile, find_weights, read_json
+from pipelines.catalog.digest import component_key, fingerprint
+from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
 from pipelines.errors import ModelUnavailable
 from pipelines.memory import Component
-from pipelines.opening import explained, unusable
+from pipelines.opening import explained, open_part, unusable
 
 if TYPE_CHECKING:
     import torch
 
+USUAL_TOKENS = 256
+"""Each token of an answer runs through the whole model."""
 _own = threading.local()
 
 
@@ -80,11 +82,12 @@ def causal_lm(spec: ModelSpec, dtype: torch.dtype) -> LanguageModel:
         model_class = _model_class(folder)
         weights = find_weights(folder)
         nbytes = sum(info.nbytes_as(dtype.itemsize) for info in weights.tensors().values())
-    except BadFile as bad:
+        name = str(dtype).removeprefix("torch.")
+        key = component_key("language-model", model_class.__name__, name, weights.files, folder)
+    except (BadFile, OSError) as bad:
         raise unusable(spec, str(bad)) from None
-    name = str(dtype).removeprefix("torch.")
-    key = f"{spec.id}:language-model:{name}@{file_fingerprint(weights.files)}"
-    component = Component(key, partial(_open, spec, folder, model_class, weights.variant, dtype), nbytes)
+    load = partial(_open, spec, folder, model_class, weights, dtype)
+    component = Component(key, load, nbytes, model=spec.id, passes=USUAL_TOKENS)
     tokenizer, config, end_ids = _cheap_parts(spec, folder)
     text_config = config.get_text_config(decoder=True)
     limit = getattr(text_config, "max_position_embeddings", None) or getattr(text_config, "seq_length", None)
@@ -127,30 +130,18 @@ def _model_class(folder: Path) -> Any:
     return getattr(transformers, name)
 
 
-def _open(spec: ModelSpec, folder: Path, model_class: Any, variant: str, dtype: torch.dtype) -> Any:
-    """The model on the CPU, for inference only; raises ModelUnavailable when it does not open or tensors are missing."""
+def _open(spec: ModelSpec, folder: Path, model_class: Any, weights: Weights, dtype: torch.dtype) -> Any:
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
-    with explained(spec, "language model"):
-        model, told = model_class.from_pretrained(
-            folder,
-            dtype=dtype,
-            variant=variant or None,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    if missing := sorted(told["missing_keys"]):
-        raise unusable(spec, f"{len(missing)} tensors are missing in its weights, first {missing[0]}.")
-    return model.eval().requires_grad_(False)
+    return open_part(spec, folder, model_class, weights, dtype, part="language model")
 
 
 def _cheap_parts(spec: ModelSpec, folder: Path) -> tuple[Any, Any, frozenset[int]]:
     """Tokenizer, config and end tokens; opened once per thread, and again when a file of theirs changes."""
     key = (
         str(folder),
-        file_fingerprint(sorted(file for file in folder.iterdir() if file.suffix != ".safetensors")),
+        fingerprint(sorted(file for file in folder.iterdir() if file.suffix != ".safetensors")),
     )
     parts: dict[Any, tuple[Any, Any, frozenset[int]]] = _own.__dict__.setdefault("parts", {})
     if key not in parts:
@@ -171,8 +162,3 @@ def _end_ids(folder: Path, config: Any, tokenizer: Any) -> frozenset[int]:
         said.append(read_json(folder / "generation_config.json").get("eos_token_id"))
     ids = [number for value in said for number in (value if isinstance(value, list) else [value])]
     return frozenset(int(number) for number in ids if isinstance(number, int) and number >= 0)
-
-
-def file_fingerprint(files: Any) -> str:
-    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(repr(stats).encode()).hexdigest()[:8]

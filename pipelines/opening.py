@@ -6,36 +6,45 @@ Every part is opened from safetensors, in a dtype that is said, without running 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.catalog import ModelSpec
-from pipelines.catalog.headers import read_json
+from pipelines.catalog.headers import Weights, read_header, read_json
 from pipelines.catalog.single_file import SHIPPED
 from pipelines.errors import ModelUnavailable, StudioError
 
 if TYPE_CHECKING:
     import torch
 
+    from pipelines.memory.reader import Stored
 
-def open_part(spec: ModelSpec, folder: Path, part_class: Any, variant: str, dtype: torch.dtype) -> Any:
-    """One part of a folder, on the CPU; raises ModelUnavailable when it does not open or tensors are missing."""
-    with explained(spec, folder.name):
+
+def open_part(
+    spec: ModelSpec, folder: Path, part_class: Any, weights: Weights, dtype: torch.dtype, part: str = ""
+) -> Any:
+    """One part of a folder, on the CPU; raises ModelUnavailable when it does not open or tensors are missing.
+
+    part: what people call it, when that is not the name of the folder.
+    """
+    part = part or folder.name
+    with explained(spec, part):
         module, told = part_class.from_pretrained(
             folder,
             dtype=dtype,
-            variant=variant or None,
+            variant=weights.variant or None,
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
         )
     missing = sorted(told["missing_keys"])
     if missing:
-        raise unusable(spec, f"{len(missing)} tensors are missing in its {folder.name}, first {missing[0]}.")
-    return _ready(module)
+        raise unusable(spec, f"{len(missing)} tensors are missing in its {part}, first {missing[0]}.")
+    return _ready(module, weights.files)
 
 
 def open_cheap(part_class: Any, folder: Path) -> Any:
@@ -77,17 +86,20 @@ def open_from_file(
     missing = [name for name, weight in module.named_parameters() if weight.is_meta]
     if missing:
         raise unusable(spec, f"{len(missing)} tensors are missing in its {part}, first {missing[0]}.")
-    return _ready(module)
+    return _ready(module, (file,))
 
 
-def _ready(module: Any) -> Any:
-    """For inference only; a VAE held in float32 because it overflows in half precision takes any input.
+def _ready(module: Any, files: Sequence[Path]) -> Any:
+    """For inference only, and knowing where its weights lie; a VAE held in float32 because it overflows in half precision takes any input.
 
     diffusers would cast such a VAE up and down around each use, which a lent module must not suffer, so it is told not to.
     """
     import torch
 
+    from pipelines.memory.reader import remember_stored
+
     module.eval().requires_grad_(False)
+    remember_stored(module, stored_in(files))
     if getattr(getattr(module, "config", None), "force_upcast", False):
         module.register_to_config(force_upcast=False)
         inner = [
@@ -97,6 +109,20 @@ def _ready(module: Any) -> Any:
             if part is not None:
                 part.register_forward_pre_hook(lambda _, args: tuple(_float(value) for value in args))
     return module
+
+
+def stored_in(files: Sequence[Path]) -> Iterator[Stored]:
+    """Where the floating numbers in these files lie; whole ones and packed ones are never converted."""
+    import torch
+
+    from pipelines.memory.reader import Stored
+
+    dtypes = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "F16": torch.float16}
+    dtypes |= {"BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
+    for file in files:
+        for name, info in read_header(file).items():
+            if info.dtype in dtypes:
+                yield Stored(name, file, info.offset, dtypes[info.dtype], prod(info.shape))
 
 
 def _float(value: Any) -> Any:

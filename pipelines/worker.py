@@ -20,6 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from pipelines.catalog.digest import digests
 from pipelines.context import Context
 from pipelines.errors import Cancelled, OutOfMemory, as_problem
 from pipelines.messages import (
@@ -222,6 +223,7 @@ class Worker:
                 reserve_bytes=config.reserve_vram_bytes,
                 host_budget_bytes=config.ram_budget_bytes,
             )
+            digests.keep_in(Path(config.cache) if config.cache else None)
             learned = WorkingSets(Path(config.cache) if config.cache else None, device.describe())
             memory = MemoryManager(device, keep_alive_seconds=config.keep_alive_seconds, working_sets=learned)
         except BaseException as error:

@@ -55,13 +55,73 @@ def test_parts_weigh_what_was_measured_before_reading_them(build, dtype: torch.d
         assert not any(parameter.requires_grad for parameter in module.parameters())
 
 
-def test_keys_name_model_part_and_dtype_and_change_with_the_file(tmp_path: Path) -> None:
+def test_keys_name_part_class_and_dtype_and_change_with_the_file(tmp_path: Path) -> None:
     folder = copied(checkpoints.sd15(), tmp_path / "mine")
-    before = bundle_of(folder).modules["unet"].key
-    assert before.startswith("local/mine:unet:float32@")
-    assert bundle_of(folder).modules["unet"].key == before
+    before = bundle_of(folder).modules["unet"]
+    assert before.key.startswith("unet:UNet2DConditionModel:float32@")
+    assert (before.model, before.passes) == ("local/mine", 25)
+    assert bundle_of(folder).modules["unet"].key == before.key
     checkpoints.fill_with_nan(folder)
-    assert bundle_of(folder).modules["unet"].key != before
+    assert bundle_of(folder).modules["unet"].key != before.key
+
+
+def test_models_share_the_parts_they_have_in_common(tmp_path: Path) -> None:
+    """A folder with a copy of the VAE of another leases the one that is there; a fine-tuned VAE is one of its own."""
+    original = checkpoints.sd15()
+    paths = {name: copied(original, tmp_path / name) for name in ("copy", "tuned", "scaled")}
+    weights_file = paths["tuned"] / "vae" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(weights_file)
+    tensors["decoder.conv_out.bias"] += 1
+    save_file(tensors, weights_file, {"format": "pt"})
+    config = json.loads((paths["scaled"] / "vae" / "config.json").read_text())
+    (paths["scaled"] / "vae" / "config.json").write_text(json.dumps(config | {"scaling_factor": 0.5}))
+
+    ours = bundle_of(original).modules
+    theirs = {name: bundle_of(path).modules for name, path in paths.items()}
+    assert theirs["copy"]["vae"].key == ours["vae"].key
+    assert theirs["tuned"]["vae"].key != ours["vae"].key
+    assert theirs["scaled"]["vae"].key != ours["vae"].key
+    assert all(parts["unet"].key == ours["unet"].key for parts in theirs.values())
+
+    manager = MemoryManager(TorchDevice("cpu", budget_bytes=1 << 30), prefetch=False)
+    with manager.lease([ours["vae"]]) as lease, manager.lease([theirs["copy"]["vae"]]) as other:
+        assert lease[ours["vae"]] is other[theirs["copy"]["vae"]]
+    with manager.lease([theirs["tuned"]["vae"]]):
+        held = {part["key"]: part["models"] for part in manager.snapshot()["components"]}
+    assert held == {
+        ours["vae"].key: ["local/sd15", "local/copy"],
+        theirs["tuned"]["vae"].key: ["local/tuned"],
+    }
+    manager.close()
+
+
+def test_parts_of_a_single_file_are_shared_with_an_equal_file_only(tmp_path: Path) -> None:
+    file = checkpoints.sd15_single_file()
+    (tmp_path / "copy.safetensors").write_bytes(file.read_bytes())
+    tensors = load_file(file)
+    next(tensor for name, tensor in tensors.items() if name.startswith("first_stage_model."))[0] += 1
+    save_file(tensors, tmp_path / "tuned.safetensors", {"format": "pt"})
+    config = str(checkpoints.sd15())
+    ours = bundle_of(file, config=config).modules
+    copy = bundle_of(tmp_path / "copy.safetensors", config=config).modules
+    tuned = bundle_of(tmp_path / "tuned.safetensors", config=config).modules
+    assert {name: part.key for name, part in copy.items()} == {name: part.key for name, part in ours.items()}
+    assert not {part.key for part in tuned.values()} & {part.key for part in ours.values()}
+    assert len({part.key for part in ours.values()}) == len(ours)
+
+
+def test_parts_of_every_family_leave_the_cpu_and_come_back_the_same() -> None:
+    """Mapped, converted, or from another layout: the bits after are the bits before."""
+    device = TorchDevice("cpu")
+    for path in (checkpoints.sdxl(), checkpoints.flux(), checkpoints.sd15_single_file()):
+        for name, component in bundle_of(path, torch.float16).modules.items():
+            module = component.load()
+            before, held = {k: t.clone() for k, t in module.state_dict().items()}, device.hold(module)
+            assert held.returns, (path.name, name)
+            held.unload()
+            held.upload()
+            after = module.state_dict()
+            assert all(torch.equal(after[key], tensor) for key, tensor in before.items()), (path.name, name)
 
 
 def test_where_bfloat16_is_preferred_a_unet_stays_in_float16_and_a_transformer_does_not() -> None:

@@ -28,11 +28,12 @@ class BadFile(ValueError):
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One tensor of a file: dtype as the format spells it ("F16"), shape, and its bytes on disk."""
+    """One tensor of a file: dtype as the format spells it ("F16"), shape, its bytes on disk and where in the file they begin."""
 
     dtype: str
     shape: tuple[int, ...]
     nbytes: int
+    offset: int = 0
 
     @property
     def is_floating(self) -> bool:
@@ -82,7 +83,7 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
             header = json.loads(file.read(length))
             header.pop("__metadata__", None)
             tensors = {
-                name: TensorInfo(entry["dtype"], tuple(entry["shape"]), _span(entry))
+                name: TensorInfo(entry["dtype"], tuple(entry["shape"]), *_span(entry, 8 + length))
                 for name, entry in header.items()
             }
             end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
@@ -93,9 +94,9 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
     return tensors
 
 
-def _span(entry: dict[str, list[int]]) -> int:
+def _span(entry: dict[str, list[int]], start: int) -> tuple[int, int]:
     first, last = entry["data_offsets"]
-    return last - first
+    return last - first, start + first
 
 
 def find_weights(folder: Path, prefer: Iterable[str] = ("",)) -> Weights:
