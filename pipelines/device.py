@@ -6,6 +6,7 @@ Containers are believed: on the CPU the limit of the cgroup counts, not the size
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any

@@ -82,6 +82,9 @@ def test_the_same_seed_draws_the_same_numbers() -> None:
             RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
             True,
         ),
+        (RuntimeError("could not create a primitive"), True),
+        (RuntimeError("could not create a primitive descriptor for a convolution forward"), False),
+        (RuntimeError("std::bad_alloc"), True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 5.05 GB, other allocations: 1 GB)"), True),
         (
