@@ -8,8 +8,10 @@ times faster than a thousand small ones; page-aligned and of exact size because 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import mmap
+import sys
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -146,6 +148,14 @@ class Lane:
         if self._last is not None:
             self._last.synchronize()
             self._last = None
+
+
+def trim_host_memory() -> None:
+    """glibc keeps freed memory (180 MB after 40 loads, measured); ask for it back. Takes ~16 ms, so never on a hit."""
+    if sys.platform.startswith("linux"):
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def _host_memory(nbytes: int) -> torch.Tensor:

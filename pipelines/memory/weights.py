@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipelines.memory.arena import CHUNK_BYTES, Arena, Lane, differ
+from pipelines.memory.arena import CHUNK_BYTES, Arena, Lane, differ, trim_host_memory
 from pipelines.memory.parts import Held
 from pipelines.memory.seats import PLAIN, Group, Piece, Unseatable, find_groups, held_tensors
 from pipelines.memory.streaming import SLOTS, Block, Ring, find_blocks
@@ -126,6 +126,8 @@ class Weights:
         self._host_looks = []
         for number, piece in enumerate(pieces):
             place = self._arena.places[number]
+            if place.chunk and not place.offset:
+                trim_host_memory()  # else the C library keeps what was let go, and the model is there twice
             piece.fill(self._arena.piece(number))
             look = piece.look(self._arena.chunks[place.chunk], place.offset)
             piece.point(look)
