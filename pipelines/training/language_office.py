@@ -22,7 +22,7 @@ _SECTIONS = (
 
 def report(pen: Pen) -> Made:
     s, count = pen.subject(), pen.rng.choice((3, 4, 4, 5, 5, 6, 7))
-    named = pen.chance(0.5) or pen.training_does(0.5)
+    named = pen.chance(0.5)
     count = pen.rng.randint(3, 8) if pen.training_does(0.5) else count
     count = count if named else 5
     number = pen.rng.choice((str(count), NUMBER_WORDS[count]))
@@ -91,7 +91,14 @@ def product(pen: Pen) -> Made:
     features = [_new_feature(pen) if told and pen.training_does(0.3) else feature for feature in features]
     thing = pen.noun() if pen.training_does(0.2) else thing
     price = f"{pen.rng.randint(4, 299)} euros" if pen.chance(0.25) else ""
-    who = pen.pick(_AUDIENCE, pen.group) if pen.chance(0.3) else ""
+    who = (
+        pen.pick(
+            _AUDIENCE,
+            lambda: pen.say("{n} [lovers/fans/owners]", "{a} {n}s", "{n}s", n=pen.noun(), a=pen.adjective()),
+        )
+        if pen.chance(0.3)
+        else ""
+    )
     extra = f" for {who}" if who else ""
     if told:
         extra += pen.say(

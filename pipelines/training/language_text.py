@@ -38,10 +38,10 @@ def piece(tokenizer: PreTrainedTokenizerFast, number: int) -> Piece:
 
 @cache
 def _word_pieces(tokenizer: PreTrainedTokenizerFast) -> tuple[str, ...]:
-    """The letters-only entries of its vocabulary, in order of their number."""
+    """The entries of its vocabulary of three letters or more, in order of their number."""
     entries = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     words = (str(entry).removeprefix("Ġ") for entry in entries)  # the blank before a word
-    return tuple(word for word in words if word.isascii() and word.isalpha())
+    return tuple(word for word in words if word.isascii() and word.isalpha() and len(word) > 2)
 
 
 def prompts(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> list[str]:

@@ -315,8 +315,8 @@ class Pen:
         """Like `made_up`, of one to four syllables and with the ending of a noun, an adjective, a gerund or a name."""
         rng = self.rng
         parts = syllables or rng.choice((1, 2, 2, 2, 3, 3, 4))
-        if self.pieces and rng.random() < 0.4:
-            word = "".join(rng.choice(self.pieces) for _ in range(min(parts, 3)))[:14]
+        if self.pieces and rng.random() < 0.6:
+            word = "".join(rng.choice(self.pieces) for _ in range(rng.choice((1, 2, 2))))[:14]
             if word.lower() not in kept_words():
                 return word
         sounds = (_MORE_ONSETS, _MORE_VOWELS, _MORE_CODAS)
