@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pipelines.catalog.digest import digests
 from pipelines.context import Context
-from pipelines.errors import Cancelled, OutOfMemory, as_problem
+from pipelines.errors import Cancelled, OutOfMemory, Problem, as_problem
 from pipelines.messages import (
     Cancel,
     Command,
@@ -272,7 +272,7 @@ class Worker:
                 answer.need_bytes,
                 answer.free_bytes,
                 answer.evicts,
-                None if answer.fits else OutOfMemory(answer.reason).problem(),
+                None if answer.fits else _refusal(answer.reason),
                 answer.how,
                 answer.streamed,
                 answer.load_seconds,
@@ -335,6 +335,12 @@ class _WhenReady:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._memory(), name)
+
+
+def _refusal(reason: str) -> Problem:
+    """A plan's reason as an error: its three parts are a line each."""
+    message, *rest = reason.split("\n")
+    return OutOfMemory(message, detail=" ".join(rest[:-1]), hint=rest[-1] if rest else "").problem()
 
 
 def _without_clocks(snapshot: dict[str, Any]) -> dict[str, Any]:

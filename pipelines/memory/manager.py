@@ -258,9 +258,11 @@ class MemoryManager:
 
     def snapshot(self) -> dict[str, Any]:
         """The ledger as plain JSON: every component here, the sums that are promised, what was decided and why."""
+        host_budget = 0 if self.device.unified else self.device.host_budget_bytes()
         with self._lock:
             return {
                 "device": self.device.name,
+                "host_budget_bytes": host_budget,
                 **self._ledger.snapshot(self._clock()),
                 "waiting": len(self._queue),
             }
