@@ -8,8 +8,12 @@ from typing import Any
 from pipelines.errors import readable_bytes
 from pipelines.messages import Planned
 
-WAYS = {"tiled": "decoded in tiles", "sliced": "one picture at a time"}
-"""What a pipeline does to save memory, in words; one it does not know is told as it is called."""
+WAYS = {
+    "tiled small": "decoded in small tiles",
+    "tiled": "decoded in tiles",
+    "apart": "guidance in two halves",
+}
+"""What a pipeline does to save memory, in words; what is not among them is told as it is called."""
 SHORT_SECONDS = 0.5
 """Loading that takes less is not worth a word."""
 MOST_NAMES = 2
@@ -42,7 +46,7 @@ class Forecast:
             told = planned.problem
             parts = (told.message, told.detail, told.hint) if told else ("It does not fit.",)
             return [part for part in parts if part]
-        facts = [WAYS.get(planned.way, planned.way), self._memory(), *self._time()]
+        facts = [*_ways(planned.way), self._memory(), *self._time()]
         facts = [fact for fact in facts if fact]
         return [self._head(), *facts] if planned.need_bytes else facts
 
@@ -83,6 +87,16 @@ class Forecast:
         if total is None:
             return [f"loads in {rough_seconds(load)}"] if load >= SHORT_SECONDS else []
         return [f"about {rough_seconds(total)}"]
+
+
+def _ways(name: str) -> list[str]:
+    """The words for a way's name, which may join several: "tiled apart"."""
+    told = []
+    for known, words in WAYS.items():
+        if known in name:
+            told.append(words)
+            name = name.replace(known, "")
+    return [*told, name.strip()]
 
 
 def rough_seconds(value: float) -> str:

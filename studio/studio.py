@@ -232,7 +232,7 @@ class Studio:
         return Forecast(
             planned,
             leaves=tuple(titles.get(model, model) for model in others),
-            waits=planned.how == "full" and not planned.evicts and missing > planned.free_bytes,
+            waits=not planned.evicts and missing > planned.free_bytes and self.store.counts()["running"] > 0,
             budget_bytes=int(snapshot.get("budget_bytes") or 0),
             work_seconds=expected_seconds(request, self.store.pace(request.model)),
         )

@@ -33,6 +33,7 @@ def planned(**more: Any) -> Planned:
         (Forecast(planned(load_seconds=0.2)), "Fits"),
         (Forecast(planned(how="streamed", streamed=("x:unet",))), "Runs streamed (slower)"),
         (Forecast(planned(way="tiled")), "Fits · decoded in tiles"),
+        (Forecast(planned(way="tiled small apart")), "Fits · decoded in small tiles · guidance in two halves"),
         (Forecast(planned(way="in a new way")), "Fits · in a new way"),
         (Forecast(planned(), waits=True), "Fits when the job that runs now is done"),
         (Forecast(planned(need_bytes=0)), ""),
