@@ -9,10 +9,12 @@ are, and past one that waits for bytes at most `MAX_PASSED` times. A thread that
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,8 @@ from pipelines.memory.refusals import keys_of
 
 if TYPE_CHECKING:
     from pipelines.memory.learned import WorkingSets
+
+log = logging.getLogger(__name__)
 
 MAX_PASSED = 3
 SAVE_SECONDS = 5.0
@@ -304,7 +308,8 @@ class MemoryManager:
         if not is_hit:
             self._wait_for(lease, own)
         if lease.work and self.working_sets is not None and not own[:-1]:
-            self.device.start_peak()
+            with _measuring():
+                self.device.start_peak()
 
     def release(self, lease: Lease) -> None:
         grant = lease.grant
@@ -312,7 +317,8 @@ class MemoryManager:
             return
         peak = None
         if lease.work and self.working_sets is not None and lease.own[0] is grant:
-            peak = self.device.peak_bytes()
+            with _measuring():
+                peak = self.device.peak_bytes()
         with self._lock:
             lease.grant = None
             lease.own.remove(grant)
@@ -534,6 +540,15 @@ class MemoryManager:
     def _adopt_abandoned(self) -> None:
         while self._abandoned:
             self.release(self._abandoned.popleft())
+
+
+@contextmanager
+def _measuring() -> Iterator[None]:
+    """A device that is gone cannot be measured; the lease begins and ends all the same."""
+    try:
+        yield
+    except Exception as error:
+        log.warning("could not measure what the work takes: %s", error)
 
 
 def _holds(own: list[Grant], entry: Entry) -> bool:
