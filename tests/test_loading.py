@@ -58,7 +58,7 @@ def test_parts_weigh_what_was_measured_before_reading_them(build, dtype: torch.d
 def test_keys_name_part_class_and_dtype_and_change_with_the_file(tmp_path: Path) -> None:
     folder = copied(checkpoints.sd15(), tmp_path / "mine")
     before = bundle_of(folder).modules["unet"]
-    assert before.key.startswith("unet:UNet2DConditionModel:float32@")
+    assert before.key.startswith("UNet2DConditionModel:unet:float32@")
     assert (before.model, before.passes) == ("local/mine", 25)
     assert bundle_of(folder).modules["unet"].key == before.key
     checkpoints.fill_with_nan(folder)

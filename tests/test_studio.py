@@ -727,7 +727,8 @@ def test_a_model_is_planned_lent_shared_and_let_go(make: Callable[..., Studio]) 
     assert [(asset.id, role) for asset, role in studio.library.parents(edited)] == [(first.id, "init_image")]
 
     def held() -> set[str]:
-        return {part["key"].split(":")[0] for part in studio.telemetry()["memory"].get("components", ())}
+        components = studio.telemetry()["memory"].get("components", ())
+        return {model for part in components for model in part["models"]}
 
     wait_for(lambda: held() == {"starter/image"})
     studio.unload("starter/image")

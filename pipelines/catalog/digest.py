@@ -172,12 +172,12 @@ def component_key(
 ) -> str:
     """The key of a part of a model: equal for parts of the same class, configuration, dtype and weights, whatever model they are of.
 
-    `unet:UNet2DConditionModel:float32@0123456789ab`. part: its name there; text_encoder_2 of one is text_encoder_3 of another, so
+    `UNet2DConditionModel:unet:float32@0123456789ab`. part: its name there; text_encoder_2 of one is text_encoder_3 of another, so
     numbers do not count. configs: the folder of its config.json. inside: which part of the files it is, when they hold more.
     Raises OSError when a file cannot be read.
     """
     content = short(digests.of(files), _config(configs), inside)
-    return f"{re.sub(r'_[0-9]+$', '', part)}:{class_name}:{dtype}@{content}"
+    return f"{class_name}:{re.sub(r'_[0-9]+$', '', part)}:{dtype}@{content}"
 
 
 def short(*words: str) -> str:

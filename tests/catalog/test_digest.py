@@ -157,7 +157,7 @@ def test_a_key_is_of_class_configuration_dtype_and_weights(tmp_path: Path) -> No
     two = part("two", torch_dtype="float32", width=8)
     scaled = part("three", width=8, scaling_factor=0.5)
     key = component_key("text_encoder_2", "T5EncoderModel", "float32", *one)
-    assert key.startswith("text_encoder:T5EncoderModel:float32@")
+    assert key.startswith("T5EncoderModel:text_encoder:float32@")
     assert component_key("text_encoder_3", "T5EncoderModel", "float32", *two) == key
     others = [
         component_key("text_encoder", "T5EncoderModel", "float32", *scaled),

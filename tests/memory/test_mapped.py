@@ -255,3 +255,35 @@ def test_reading_converts_as_torch_does_whatever_the_size(tmp_path: Path) -> Non
             assert reader.same([(one, place)]) == [True]
             place[999, 1499] += 1
             assert reader.same([(one, place)]) == [False]
+
+
+@linux
+def test_files_of_the_hubs_cache_are_found_behind_their_links(tmp_path: Path) -> None:
+    """There a weight file is a link to a blob whose name is a sum, with no suffix."""
+    blob = saved(tmp_path / "net.safetensors").rename(tmp_path / ("0" * 64))
+    link = tmp_path / "model.safetensors"
+    link.symlink_to(blob)
+    net = opened(link)
+    before, held = digest(net), Mapped(net)
+    assert held.returns
+    held.unload()
+    assert str(blob) not in mapped_files()
+    held.upload()
+    assert digest(net) == before
+
+
+def test_a_language_model_says_the_same_after_it_was_away() -> None:
+    from pipelines.loading_language import causal_lm
+    from tests import checkpoints_language as tiny
+
+    for dtype in (torch.float32, torch.bfloat16):
+        model = causal_lm(tiny.spec_of(tiny.tiny_chat()), dtype).component.load()
+        tokens = torch.arange(20)[None]
+        with torch.no_grad():
+            before = model(tokens).logits
+            held = hold_unified(model, CPU)
+            assert held.returns
+            held.unload()
+            held.upload()
+            assert torch.equal(model(tokens).logits, before)
+        assert model.lm_head.weight is model.model.embed_tokens.weight
