@@ -7,9 +7,11 @@ somewhere or sleeps on its ticket, so a failing run replays.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -17,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pipelines.errors import Cancelled, OutOfMemory
 from pipelines.memory import Component, MemoryManager, State
 from tests.memory.made_up import Clock, MadeUpDevice, Shelf
+from tests.memory.simulator import run
 
 BUDGET = 100
 SIZES = {"a": 10, "b": 20, "c": 25, "d": 40, "e": 60, "f": 70, "huge": 130}
@@ -189,6 +192,23 @@ RandomUse.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestRandomUse = RandomUse.TestCase
+
+
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_every_promise_holds_whatever_fails_and_whoever_cancels(
+    seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two thousand operations with faults at every place where the manager waits; `bench memory --fuzz` does a million."""
+    caplog.set_level(logging.CRITICAL)
+    report = run(seed, 2_000)
+    assert report.operations == 2_000
+    assert sum(report.faults.values()) > 50
+    assert report.ended["served"] > 200
+
+
+def test_the_same_seed_makes_the_same_decisions(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+    assert run(5, 600).log == run(5, 600).log != run(6, 600).log
 
 
 def test_leases_from_many_threads_at_once_keep_the_books_straight() -> None:
