@@ -87,6 +87,15 @@ def test_decisions_are_told_newest_first_by_the_names_people_know() -> None:
     assert shown.index("Let go") < shown.index("Loaded Bark (gpt) was asked for 1 min ago")
 
 
+def test_a_reason_that_names_models_is_told_by_their_titles() -> None:
+    why = "org/sdxl (text_encoder, vae) left, quickest to bring back: org/sd15 (unet) was 2.1 GB short"
+    assert memory.in_words(why, ["CLIPTextModel:text_encoder:float16@1"], {}, TITLES) == (
+        "SDXL (text encoder, VAE) left, quickest to bring back: SD 1.5 (UNet) was 2.1 GB short"
+    )
+    assert memory.in_words("org/sd15-turbo left", [], {}, {"org/sd15": r"a\\1"}) == "Org/sd15-turbo left"
+    assert memory.in_words("org/sd15 left", [], {}, {"org/sd15": r"a\\1"}) == r"A\\1 left"
+
+
 def test_an_older_worker_and_one_that_starts_are_shown_too() -> None:
     old = {"key": "bark:gpt:fp16", "nbytes": GB, "state": "resident", "leases": 0, "pinned": False}
     shown = text(memory.card(told(old, last_decision="bark:gpt:fp16 left"), {}, 0.0))

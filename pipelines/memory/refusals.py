@@ -66,4 +66,10 @@ def changes_size(entries: Iterable[Entry]) -> OutOfMemory:
 
 
 def keys_of(entries: Iterable[Entry]) -> str:
-    return ", ".join(dict.fromkeys(entry.key for entry in entries)) or "nothing"
+    """The components by the first model that borrowed them, for people: "starter/image (text_encoder, unet)"."""
+    models: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        _, *rest = entry.key.split(":")
+        parts = models.setdefault(next(iter(entry.models), entry.key), {})
+        parts.update(dict.fromkeys(rest[:1]))
+    return ", ".join(f"{m} ({', '.join(parts)})" if parts else m for m, parts in models.items()) or "nothing"

@@ -204,15 +204,16 @@ def history(snapshot: Mapping[str, Any], held: Sequence[Part], titles: Titles, n
 
 
 def in_words(why: str, keys: Sequence[str], known: Mapping[str, tuple[str, ...]], titles: Titles) -> str:
-    """A reason with the names people know in place of component keys: "SD 1.5 (unet, vae)"."""
+    """A reason with the names people know: "SD 1.5 (UNet, VAE)" for `org/sd15 (unet, vae)` or for the keys of these."""
     for key in sorted({*known, *keys}, key=len, reverse=True):
-        model = known.get(key, (key.split(":")[0],))[0]
-        part = key.split(":")[1] if ":" in key else ""
-        why = why.replace(
-            key, f"{titles.get(model, model)} ({_part_name(part)})" if part else titles.get(model, model)
-        )
-    while (shorter := re.sub(r"(?<![^,. ])([^,()]+) \(([^()]+)\), \1 \(", r"\1 (\2, ", why)) != why:
+        model, part = known.get(key, (key.split(":")[0],))[0], key.split(":")[1:2]
+        why = why.replace(key, f"{model} ({part[0]})" if part else model)
+    while (shorter := re.sub(r"(?<![^,. ])([^,() ]+) \(([^()]+)\), \1 \(", r"\1 (\2, ", why)) != why:
         why = shorter
+    why = re.sub(r"\(([\w, -]+)\)", lambda parts: f"({_part_name(parts[1])})", why)
+    if titles:
+        ids = "|".join(re.escape(model) for model in sorted(titles, key=len, reverse=True))
+        why = re.sub(rf"(?<![\w/.-])({ids})(?![\w/-])", lambda model: titles[model[1]], why)
     return why[:1].upper() + why[1:]
 
 
@@ -226,7 +227,10 @@ def ago(seconds: float) -> str:
 
 
 def _part_name(name: str) -> str:
-    return {"vae": "VAE", "unet": "UNet"}.get(name, name.replace("_", " "))
+    """The name of a part, or of several with commas between."""
+    return re.sub(
+        r"\b(vae|unet)\b", lambda word: {"vae": "VAE", "unet": "UNet"}[word[0]], re.sub("[_-]", " ", name)
+    )
 
 
 def _number(snapshot: Mapping[str, Any], key: str) -> int:
