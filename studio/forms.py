@@ -160,10 +160,26 @@ class Form:
                 continue
             options = self._options(control, spec) if spec else {}
             value = _shown(control, recipe[name])
+            if spec and value != self._default(control, spec):
+                options["visible"] = True  # what is set can be seen, even where it means nothing
             if control.widget == "slider" and spec and isinstance(value, int | float):
                 options["maximum"] = max(options["maximum"], value)
             updates.append(gr.update(**(options | {"value": value})))
         return updates
+
+    def suited(self, recipe: Mapping[str, Any], chosen: str) -> dict[str, Any]:
+        """The recipe with another model in it, when it brings a picture and the chosen model cannot look at pictures."""
+        spec = self._spec(str(recipe.get("model") or chosen or ""))
+        media = {name for name, value in recipe.items() if value and self._is_media(name)}
+        if spec is None or recipe.get("model") or not media & set(spec.unused):
+            return dict(recipe)
+        for other in self.catalog.all(self.modality):
+            if other.state == "ready" and not media & set(other.unused):
+                return {**other.defaults, **recipe, "model": other.id}
+        return dict(recipe)
+
+    def _is_media(self, name: str) -> bool:
+        return name in self.controls and self.controls[name].widget == "asset"
 
     def restore(self, draft: Mapping[str, Any] | None) -> list[Any]:
         """Updates that put back what the browser remembered of this form; what no longer fits is left out."""
@@ -183,7 +199,7 @@ class Form:
                 continue
             options = self._options(control, after)
             if value != self._default(control, before):
-                options["value"] = value
+                options |= {"value": value, "visible": options["visible"] or value != options["value"]}
             updates.append(gr.update(**options))
         return updates
 
@@ -215,6 +231,7 @@ class Form:
     def _options(self, control: Control, spec: ModelSpec | None) -> dict[str, Any]:
         """What the component needs to know, for that model."""
         options: dict[str, Any] = {"value": self._default(control, spec)}
+        options["visible"] = spec is None or control.name not in spec.unused
         if control.widget not in ("asset", "code"):
             options["info"] = control.hint
         if control.widget == "slider":

@@ -216,3 +216,35 @@ def test_sizes_read_as_people_say_them() -> None:
         model_label(dataclasses.replace(SMALL, weight_bytes=0, licence="GPL-3.0 (own process)"))
         == "Small · GPL-3.0"
     )
+
+
+def test_a_form_leaves_out_what_a_model_does_not_use_and_brings_it_back_for_one_that_does() -> None:
+    """The illustrator takes no steps and no start picture; what someone had set stays in sight."""
+    catalog = Catalog(hub=False)
+    form = Form(catalog, "image")
+    with gr.Blocks():
+        for name in form.controls:
+            form.build(name)
+    values = [form._default(form.controls[name], catalog.get("starter/image")) for name in form.names]
+    there = dict(
+        zip(form.names, form.switch_model("starter/image", "starter/illustrator", values), strict=True)
+    )
+    assert (there["num_inference_steps"]["visible"], there["width"]["visible"]) == (False, True)
+    values[form.names.index("init_image")] = "some-picture"
+    there = dict(
+        zip(form.names, form.switch_model("starter/image", "starter/illustrator", values), strict=True)
+    )
+    assert there["init_image"]["visible"]
+    back = dict(
+        zip(form.names, form.switch_model("starter/illustrator", "starter/image", values), strict=True)
+    )
+    assert back["num_inference_steps"]["visible"]
+
+
+def test_a_picture_sent_to_a_tab_comes_with_a_model_that_can_look_at_it() -> None:
+    form = Form(Catalog(hub=False), "image")
+    sent = {"init_image": "some-picture"}
+    suited = form.suited(sent, "starter/illustrator")
+    assert (suited["model"], suited["width"], suited["init_image"]) == ("starter/image", 256, "some-picture")
+    assert form.suited(sent, "starter/image") == sent
+    assert form.suited({"prompt": "a boat"}, "starter/illustrator") == {"prompt": "a boat"}

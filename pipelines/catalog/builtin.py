@@ -15,6 +15,7 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 def shipped() -> list[ModelSpec]:
     """Specs of the models in `assets/`, each told by the `studio.json` beside its weights."""
+    illustrator, painter = _illustrator(), _painter()
     return [
         _starter(
             "text", "Starter writer", ("text",), "causal-lm", "A small language model for trying the studio."
@@ -22,13 +23,8 @@ def shipped() -> list[ModelSpec]:
         _starter(
             "code", "Starter coder", ("code",), "causal-lm", "A small code model for trying the studio."
         ),
-        _starter(
-            "image",
-            "Starter painter",
-            ("image", "video"),
-            "diffusers",
-            "A small picture model for trying the studio.",
-        ),
+        # the first of them is the default for pictures and clips
+        *((painter, illustrator) if _meets_its_bars(painter) else (illustrator, painter)),
         ModelSpec(
             id="espeak",
             title="eSpeak NG",
@@ -39,11 +35,62 @@ def shipped() -> list[ModelSpec]:
             description="A small, clear, robotic voice that works everywhere, in over a hundred languages.",
             memory_bytes=80 << 20,
             facts={"voices": espeak_voices()},
+            unused=("seconds", "temperature", "guidance_scale"),
             examples=(
                 "Welcome to Atelier. Every picture, text and clip you make here stays on your machine.",
             ),
         ),
     ]
+
+
+def _painter() -> ModelSpec:
+    return _starter(
+        "image",
+        "Starter painter",
+        ("image", "video"),
+        "diffusers",
+        "A small picture model for trying the studio.",
+    )
+
+
+def _illustrator() -> ModelSpec:
+    """Shapes painted by program: no weights, so nothing can be missing."""
+    folder = ASSETS / "starter" / "illustrator"
+    notes = json.loads((folder / "studio.json").read_text())
+    return ModelSpec(
+        id="starter/illustrator",
+        title="Illustrator",
+        modalities=("image", "video"),
+        loader="illustrator",
+        source=Source(path=str(folder)),
+        licence=notes["licence"],
+        description="Paints shapes from the words it knows; a program, not a neural network, so it answers at once.",
+        defaults=notes["defaults"],
+        unused=tuple(notes["unused"]),
+        facts={"understands": _understands(folder)},
+        examples=tuple(notes["examples"]),
+    )
+
+
+def _meets_its_bars(spec: ModelSpec) -> bool:
+    """Whether the scores in a starter model's card reach its bars, for combinations seen in training and for new ones."""
+    report = Path(spec.source.path) / "evaluation.json"
+    if spec.state != "ready" or not report.is_file():
+        return False
+    scores = json.loads(report.read_text())
+    columns = [scores.get(name, {}) for name in ("seen combinations", "held-out combinations")]
+    bars = scores.get("bars", {})
+    return bool(bars) and all(
+        column.get(group, 0) >= bar for column in columns for group, bar in bars.items()
+    )
+
+
+def _understands(folder: Path) -> dict[str, list[str]]:
+    """Attribute → the plain words for its values, from the vocabulary beside a model; {} without one."""
+    if not (folder / "vocabulary.json").is_file():
+        return {}
+    attributes = json.loads((folder / "vocabulary.json").read_text())["attributes"]
+    return {name: [words[0] for words in values.values()] for name, values in attributes.items()}
 
 
 def _starter(
@@ -68,6 +115,7 @@ def _starter(
         problem="" if weight_bytes else f"Its weights are missing from {folder}.",
         defaults=notes.get("defaults", {}),
         limits=notes.get("limits", {}),
-        facts={key: value for key, value in notes.items() if key not in ("defaults", "limits", "examples")},
+        facts={key: value for key, value in notes.items() if key not in ("defaults", "limits", "examples")}
+        | {"understands": _understands(folder)},
         examples=tuple(notes.get("examples", ())),
     )

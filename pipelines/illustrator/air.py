@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from pipelines.illustrator.brush import Brush, mix
+from pipelines.illustrator.brush import Brush, Point, mix
 from pipelines.illustrator.colours import LIGHT, Colour
 from pipelines.illustrator.motif import Motif
 
@@ -146,15 +146,30 @@ def _sun(b: Brush, air: Air) -> None:
     x, y = air.sun_x, sun_height(b, air)
     if air.time == "night":
         b.glow(x, y, 0.3, glow, 0.45)
-        back = mix(*air.sky[:2], min(1.0, (y - b.top) / ((air.horizon - b.top) * 0.55)))
-        b.oval(x, y, r, r, disc)
-        b.oval(x + r * 0.5, y - r * 0.22, r * 0.84, r * 0.84, mix(back, glow, 0.2))
+        b.shape(crescent(x, y, r), disc)
         return
     b.glow(x, y, 0.52 if air.time != "day" else 0.34, glow, 0.75)
     if air.weather != "foggy":
         b.oval(x, y, r, r, disc)
     else:
         b.glow(x, y, r * 2, disc, 0.8)
+
+
+def crescent(x: float, y: float, r: float) -> list[Point]:
+    """A waxing moon: a disc of radius r less a smaller one up to its right."""
+    cut_x, cut_y, cut = x + r * 0.5, y - r * 0.22, r * 0.84
+    angles = [2 * math.pi * k / 180 + 0.9 - math.pi / 2 for k in range(181)]
+    rim = [(x + r * math.cos(a), y + r * math.sin(a)) for a in angles]
+    outer = [p for p in rim if math.hypot(p[0] - cut_x, p[1] - cut_y) >= cut]
+    turn = (
+        math.atan2(outer[-1][1] - cut_y, outer[-1][0] - cut_x),
+        math.atan2(outer[0][1] - cut_y, outer[0][0] - cut_x),
+    )
+    start, end = turn[0] % (2 * math.pi), turn[1] % (2 * math.pi)
+    if end > start:
+        end -= 2 * math.pi
+    inner = [start + (end - start) * k / 60 for k in range(61)]
+    return [*outer, *[(cut_x + cut * math.cos(a), cut_y + cut * math.sin(a)) for a in inner]]
 
 
 def _clouds(b: Brush, air: Air) -> None:
@@ -183,9 +198,9 @@ def cloud(
 ) -> None:
     """Heaps on a flat base, lit from above."""
     heaps = [(-0.1, 0.004, 0.036), (-0.045, -0.026, 0.05), (0.03, -0.034, 0.056), (0.088, -0.004, 0.042)]
+    heaps = [(dx, dy, r * float(own.uniform(0.9, 1.1))) for dx, dy, r in heaps]
     for colour, lift in ((shade, 0.0), (light, 0.012)):
         for dx, dy, r in heaps:
-            r = r * float(own.uniform(0.9, 1.1)) if not lift else r * 0.96
             b.oval(x + dx * s, y + (dy - lift) * s, r * s, (r - lift * 0.5) * s, colour)
         if not lift:
             b.round_box(x - 0.134 * s, y, x + 0.128 * s, y + 0.04 * s, 0.02 * s, colour)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pipelines.illustrator.air import Air
-from pipelines.illustrator.brush import Brush, mix
+from pipelines.illustrator.brush import Brush, curve, mix
 from pipelines.illustrator.colours import WHITE, Colour, darker, lighter
 
 
@@ -31,16 +31,13 @@ def cat(b: Brush, x: float, y: float, s: float, colour: Colour, air: Air) -> Non
     fur = air.lit(colour, 0, 0.5)
     b.shadow(x, y, 0.08 * s, 0.014 * s)
     wag = 0.02 * math.sin(2 * b.moment)
-    b.line(
-        [
-            (x + 0.04 * s, y - 0.02 * s),
-            (x + 0.1 * s, y - 0.03 * s),
-            (x + (0.12 + wag) * s, y - 0.09 * s),
-            (x + (0.1 + wag) * s, y - 0.13 * s),
-        ],
-        0.018 * s,
-        fur,
+    tail = curve(
+        (x + 0.03 * s, y - 0.016 * s),
+        (x + 0.1 * s, y - 0.03 * s),
+        (x + (0.125 + wag) * s, y - 0.09 * s),
+        (x + (0.1 + wag) * s, y - 0.14 * s),
     )
+    b.line(tail, 0.018 * s, fur)
     b.oval(x, y - 0.06 * s, 0.056 * s, 0.066 * s, fur)
     b.oval(x - 0.012 * s, y - 0.04 * s, 0.026 * s, 0.04 * s, lighter(fur, 0.35))
     for side in (-1, 1):

@@ -58,8 +58,8 @@ def lighthouse(b: Brush, x: float, y: float, s: float, colour: Colour, air: Air)
             b.haze(
                 [
                     (x, top - 0.026 * s),
-                    (x + side * 0.6, top - 0.026 * s - beam * 0.35),
-                    (x + side * 0.6, top + 0.06),
+                    (x + side * 2.4, top - 0.026 * s - beam * 1.4),
+                    (x + side * 2.4, top + 0.3),
                 ],
                 LAMP,
                 0.012,

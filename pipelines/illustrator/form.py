@@ -56,17 +56,3 @@ class Form:
     def gleam(self, u: float, top: float, low: float, width: float = 0.02, strength: float = 0.6) -> None:
         """A soft reflection of a window."""
         self.b.gleam(self.at([(u, top), (u, low)]), width * self.s, WHITE, 0.006 * self.s, strength)
-
-
-def curve(*points: Point, steps: int = 8) -> list[Point]:
-    """A smooth path through points (Catmull–Rom)."""
-    padded = [points[0], *points, points[-1]]
-    path: list[Point] = []
-    for p0, p1, p2, p3 in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
-        for k in range(steps):
-            t = k / steps
-            path.append((
-                0.5 * (2 * p1[0] + (p2[0] - p0[0]) * t + (2 * p0[0] - 5 * p1[0] + 4 * p2[0] - p3[0]) * t**2 + (3 * p1[0] - p0[0] - 3 * p2[0] + p3[0]) * t**3),
-                0.5 * (2 * p1[1] + (p2[1] - p0[1]) * t + (2 * p0[1] - 5 * p1[1] + 4 * p2[1] - p3[1]) * t**2 + (3 * p1[1] - p0[1] - 3 * p2[1] + p3[1]) * t**3),
-            ))  # fmt: skip
-    return [*path, points[-1]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from pipelines.illustrator.brush import MARK, mix
+from pipelines.illustrator.brush import MARK, curve, mix
 from pipelines.illustrator.colours import WHITE, ink_on, named
-from pipelines.illustrator.form import Form, curve
+from pipelines.illustrator.form import Form
 
 
 def plant(f: Form) -> None:

@@ -139,9 +139,18 @@ def _longest_at(tokens: Sequence[str], place: int) -> _Found | None:
     for length in range(min(_LONGEST, len(tokens) - place), 0, -1):
         phrase = tuple(tokens[place : place + length])
         for last, plural in _singulars(phrase[-1]):
-            if meanings := lexicon.get((*phrase[:-1], last)):
+            meanings = lexicon.get((*phrase[:-1], last))
+            if meanings and not (length > 1 and phrase[0] in JOINTS and _reaches(tokens, place + 1, length)):
                 return _Found(place, place + length, dict(meanings), plural)
     return None
+
+
+def _reaches(tokens: Sequence[str], place: int, length: int) -> bool:
+    """Whether a phrase of that length begins here: "in dark green" is a green, not the dark."""
+    phrase = tuple(tokens[place : place + length])
+    return len(phrase) == length and any(
+        (*phrase[:-1], last) in _lexicon() for last, _ in _singulars(phrase[-1])
+    )
 
 
 def _singulars(word: str) -> Iterable[tuple[str, bool]]:
@@ -198,7 +207,7 @@ def _bind(said: list[_Found], tokens: Sequence[str]) -> None:
             item.has("colour")
             and not item.taken
             and before is not None
-            and before.has("object", "product", "shape")
+            and before.has("object", "product", "shape", "emblem word")
         ):
             gap = tokens[before.end : item.start]
             if "in" in gap and not before.colour and not any(t in BREAKS for t in gap):

@@ -21,6 +21,7 @@ def _noise(size: tuple[int, int], cell: float, seed: int, low: int = 0, high: in
 def _warped(image: Image.Image, seed: int, reach: float, cells: int) -> Image.Image:
     """Every edge made to waver by up to `reach` pixels: a mesh whose inner corners are moved."""
     w, h = image.size
+    cells = min(cells, min(w, h) // 4)
     across, down = max(2, round(cells * w / min(w, h))), max(2, round(cells * h / min(w, h)))
     rng = np.random.default_rng(seed)
     moves = rng.uniform(-reach, reach, (down + 1, across + 1, 2))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from pipelines.illustrator.brush import mix
+from pipelines.illustrator.brush import curve, mix
 from pipelines.illustrator.colours import WHITE, named
-from pipelines.illustrator.form import Form, curve
+from pipelines.illustrator.form import Form
 
 
 def _steam(f: Form, v: float) -> None:

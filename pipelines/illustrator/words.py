@@ -323,6 +323,7 @@ NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "pair
 NEGATIONS = ("no", "not", "without", "never", "minus", "except")
 # Words that say nothing about what to paint; anything else that is not read is told to the person.
 _SILENT = """
+same again still more much lots only just can could would like want get give need something nice looks seen made kind sort type
 a an the and or of in on at by near with for to from over under above below behind beside between
 before into onto through is are it its this that there these those be being has have my our your his
 her their me us you i we please draw make paint create show picture image photo photograph

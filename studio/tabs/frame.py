@@ -84,11 +84,16 @@ def asset(studio: Any, asset_id: str) -> Any:
 
 
 def about(studio: Any, job: Any, assets: Sequence[Any]) -> str:
-    """The facts line of a job that is over; nothing before."""
+    """The facts line of a job that is over, and what could not be done as asked; nothing before."""
     if not job.is_over:
         return ""
     facts = assets[0].facts if assets and assets[0] else {}
-    return pieces.facts_line(job, title_of(studio, job.request.model), facts)
+    return pieces.facts_line(job, title_of(studio, job.request.model), facts) + pieces.notes(facts)
+
+
+def prompts(spec: Any) -> str:
+    """Prompts to click that this model is good at, and the words it understands where they can be listed."""
+    return pieces.examples(spec) + pieces.understands(spec)
 
 
 def title_of(studio: Any, model_id: str) -> str:
@@ -165,9 +170,7 @@ class Desk:
                 elem_classes=["generate"],
             )
             self.forecast = html(elem_id=f"forecast-{self.modality}", elem_classes=["forecast-line"])
-            self.examples = html(
-                pieces.examples(self._spec(self.form.default_model())), elem_classes=["maybe"]
-            )
+            self.examples = html(prompts(self._spec(self.form.default_model())), elem_classes=["maybe"])
             self.form.build("model", info=None)
             self.note = html(pieces.model_note(self._spec(self.form.default_model())))
             with gr.Row(elem_classes=["knobs"]):
@@ -238,7 +241,7 @@ class Desk:
         self.bridge.clear(list, None, [self.jobs], **ASKED).success(**watching, **DIRECT)
 
         about = [self.shown_model, self.note, self.examples]
-        self.bridge.fill(self.fill, None, [*controls, *about], **ASKED).then(
+        self.bridge.fill(self.fill, [model], [*controls, *about], **ASKED).then(
             None, controls, self.draft, js=self._capture(), **QUIET
         ).then(**settled)
         model.input(
@@ -338,14 +341,19 @@ class Desk:
 
     # ---- the form -------------------------------------------------------------------------------------------------
 
-    def fill(self, event: gr.EventData) -> list[Any]:
-        """Put a recipe, or a part of one, into the form."""
+    def fill(self, chosen: str | None, event: gr.EventData) -> list[Any]:
+        """Put a recipe, or a part of one, into the form. chosen: the model that is there now."""
         recipe = dict(event._data.get("fill") or {})
         wanted = recipe.get("model")
         if wanted and wanted not in {model for _, model in self.form.models()}:
             gr.Warning(f"{wanted} is not on this machine; the model chosen here stays.", duration=6)
             wanted = None
-        return [*self.form.fill(recipe), *self._about(wanted)]
+        suited = self.form.suited(recipe, chosen or "")
+        if suited.get("model") != recipe.get("model"):
+            wanted = suited["model"]
+            told = f"{title_of(self.studio, chosen or '')} cannot start from a picture; {title_of(self.studio, wanted)} can."
+            gr.Info(told, duration=6)
+        return [*self.form.fill(suited), *self._about(wanted)]
 
     def restore(self, draft: Mapping[str, Any] | None) -> list[Any]:
         """What was typed before the page was closed."""
@@ -374,7 +382,7 @@ class Desk:
         spec = self._spec(model_id) if model_id else None
         if spec is None:
             return [gr.skip()] * 3
-        return [spec.id, pieces.model_note(spec), pieces.examples(spec)]
+        return [spec.id, pieces.model_note(spec), prompts(spec)]
 
     def _validate(self, jobs: Any, *values: Any) -> list[Any]:
         return [gr.validate(True, ""), *self.form.validate(*values)]

@@ -29,6 +29,23 @@ STAGES = {
 SPEAKING = STAGES | {"generate": "Speaking"}
 
 
+UNDERSTOOD = {
+    "place": "Places",
+    "time": "Times",
+    "weather": "Weather",
+    "season": "Seasons",
+    "object": "Things",
+    "shape": "Logos of",
+    "product": "Products",
+    "surface": "Standing on",
+    "pattern": "Patterns",
+    "frame": "Frames",
+    "colour": "Colours",
+    "style": "Styles",
+}
+"""Attribute of a vocabulary → what it is called on the page."""
+
+
 def content_url(asset_id: str, *, download: bool = False) -> str:
     return f"api/assets/{asset_id}/content" + ("?download=1" if download else "")
 
@@ -120,6 +137,25 @@ def examples(spec: ModelSpec | None) -> str:
         button(text, "fill", "chip example", text, fill={"prompt": text}) for text in spec.examples[:3]
     )
     return f'<div class="examples"><span class="lead">Try</span>{chips}</div>'
+
+
+def understands(spec: ModelSpec | None) -> str:
+    """The words a small model was made for, folded away; nothing for models that know any."""
+    known: Mapping[str, Sequence[str]] = spec.facts.get("understands", {}) if spec else {}
+    if not known:
+        return ""
+    rows = "".join(
+        f"<dt>{escape(UNDERSTOOD[name])}</dt><dd>{escape(', '.join(words))}</dd>"
+        for name, words in known.items()
+        if name in UNDERSTOOD and words
+    )
+    first = ", ".join(word for name in ("place", "object", "shape") for word in known.get(name, ())[:3])
+    return f'<details class="understands"><summary>It understands: {escape(first)} …</summary><dl>{rows}</dl></details>'
+
+
+def notes(facts: Mapping[str, Any]) -> str:
+    """What could not be done as asked, said below the result."""
+    return "".join(f'<p class="note told">{escape(str(note))}</p>' for note in facts.get("notes", ()))
 
 
 def model_note(spec: ModelSpec | None) -> str:
