@@ -35,7 +35,6 @@ from studio.studio import Studio, Update
 INTERRUPTED = 130
 PLAN_SECONDS = 180.0
 """A worker that has just been started loads its libraries first."""
-NOTHING_TO_PLAN = "It takes no memory worth mentioning."
 
 
 def main(argv: Sequence[str]) -> int:
@@ -93,7 +92,7 @@ def _foretell(studio: Studio, request: BaseRequest, *, as_json: bool) -> int:
     """Print what the request would take; 0 when it fits. Raises FolderBusy beside a running studio: only its worker knows."""
     studio.start(what="a command")
     forecast = studio.forecast(request, PLAN_SECONDS)
-    print(json.dumps(forecast.as_json(), ensure_ascii=False) if as_json else forecast.text or NOTHING_TO_PLAN)
+    print(json.dumps(forecast.as_json(), ensure_ascii=False) if as_json else forecast.text)
     return 0 if forecast.planned.fits else 1
 
 
@@ -120,7 +119,10 @@ def _parser() -> argparse.ArgumentParser:
         help="any other knob; for a picture the path of a file, for code @FILE; may be given again",
     )
     parser.add_argument(
-        "--plan", action="store_true", help="only tell whether it would fit and how long it would take"
+        "--plan",
+        "--dry-run",
+        action="store_true",
+        help="only tell whether it would fit and how long it would take",
     )
     parser.add_argument("--json", action="store_true", help="tell the result as one JSON object")
     add_arguments(parser, page=False)

@@ -17,6 +17,7 @@ WAYS = {
 SHORT_SECONDS = 0.5
 """Loading that takes less is not worth a word."""
 MOST_NAMES = 2
+NOTHING = "Needs no room on the device"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Forecast:
 
     @property
     def phrases(self) -> list[str]:
-        """The facts in the order people want them; empty for what takes no memory and no time worth a word."""
+        """The facts in the order people want them."""
         planned = self.planned
         if not planned.fits:
             told = planned.problem
@@ -48,7 +49,7 @@ class Forecast:
             return [part for part in parts if part]
         facts = [*_ways(planned.way), self._memory(), *self._time()]
         facts = [fact for fact in facts if fact]
-        return [self._head(), *facts] if planned.need_bytes else facts
+        return [self._head(), *facts]
 
     def as_json(self) -> dict[str, Any]:
         """All that is known, as plain JSON."""
@@ -67,6 +68,8 @@ class Forecast:
         return (" · " if self.planned.fits else " ").join(self.phrases)
 
     def _head(self) -> str:
+        if not self.planned.need_bytes:
+            return NOTHING
         head = "Fits" if self.planned.how == "full" else "Runs streamed (slower)"
         if self.waits:
             return f"{head} when the job that runs now is done"

@@ -36,7 +36,7 @@ def planned(**more: Any) -> Planned:
         (Forecast(planned(way="tiled small apart")), "Fits · decoded in small tiles · guidance in two halves"),
         (Forecast(planned(way="in a new way")), "Fits · in a new way"),
         (Forecast(planned(), waits=True), "Fits when the job that runs now is done"),
-        (Forecast(planned(need_bytes=0)), ""),
+        (Forecast(planned(need_bytes=0), work_seconds=1.2), "Needs no room on the device · about 1 s"),
     ],
 )  # fmt: skip
 def test_the_facts_are_one_line(forecast: Forecast, text: str) -> None:
