@@ -187,11 +187,17 @@ class Ledger:
         idle = self.idle_on_device(keep)
         costs = self._costs(idle, [entry.promised for entry in idle], now, leaves_host=False)
         candidates = [
-            (cost, entry.promised, entry.held is not None and entry.least_bytes < entry.nbytes)
+            (cost, entry.promised, self._leaves_in_part(entry))
             for entry, cost in zip(idle, costs, strict=True)
         ]
         chosen = policy.cheapest_parts(candidates, short_bytes)
         return None if chosen is None else [(idle[i], idle[i].promised - leaves) for i, leaves in chosen]
+
+    @staticmethod
+    def _leaves_in_part(entry: Entry) -> bool:
+        """Whether some of its bytes may leave and come back alone: what streams does, and what is read from its file again."""
+        held = entry.held
+        return held is not None and held.returns and (held.least_bytes < entry.nbytes or not held.host_bytes)
 
     def host_victims(self, short_bytes: int, now: float) -> list[Entry] | None:
         """Idle host copies to drop so that `short_bytes` of host memory come free; None when they do not suffice."""

@@ -270,6 +270,7 @@ class Simulation:
             BUDGET,
             unified=unified,
             mapped=draw.random() < 0.5,
+            streams=not unified and draw.random() < 0.8,
             host_budget=draw.choice([10**6, 120]),
             clock=self.clock,
             bytes_per_second=50.0,
@@ -514,10 +515,14 @@ class Simulation:
 
     def _check_lent(self) -> None:
         """Between two operations."""
+        streamed_by: dict[str, int] = {}
         for actor in self.baton.actors:
             for lease in actor.leases:
                 for entry in lease.entries:
                     held = entry.held
+                    if entry.is_streamed:
+                        by = streamed_by.setdefault(entry.key, actor.number)
+                        assert by == actor.number, f"{entry.key} streams for two at once (I2)"
                     assert isinstance(held, MadeUpHeld), f"{entry.key} is lent and not here (I2)"
                     facts = (
                         entry.state is State.RESIDENT,
