@@ -122,13 +122,13 @@ class Mapped:
     @torch.inference_mode(False)
     @torch.no_grad()
     def _let_go(self, nbytes: int) -> None:
-        left = self.device_bytes
-        for weight in reversed(self._weights):
-            if left <= nbytes:
-                return
-            if weight.is_here and weight.source is not None:
+        left, block = self.device_bytes, None
+        for weight in reversed([weight for weight in self._weights if weight.is_here]):
+            if left <= nbytes and (block is None or weight.block is not block):
+                block = None
+            elif weight.source is not None:
                 weight.let_go()
-                left -= weight.nbytes
+                left, block = left - weight.nbytes, weight.block
 
     def _map(self, weights: Sequence[Weight], check: Callable[[], None]) -> None:
         whole: dict[Path, Any] = {}
@@ -152,8 +152,9 @@ class Mapped:
                 for weight, end in zip(batch, ends, strict=True)
             ]
             reader.fill([(w.source, p) for w, p in zip(batch, places, strict=True) if w.source is not None])
+            block = object()
             for weight, place in zip(batch, places, strict=True):
-                weight.point(place)
+                weight.point(place, block)
 
     @staticmethod
     def _files(weights: Sequence[Weight]) -> list[Path]:

@@ -25,7 +25,10 @@ SMAPS = Path("/proc/self/smaps")
 
 @dataclass(slots=True, eq=False)
 class Weight:
-    """Numbers of the module, seen one way. tensors: all that see them so (tied ones); source: where they come back from."""
+    """Numbers of the module, seen one way. tensors: all that see them so (tied ones); source: where they come back from.
+
+    block: what it shares its memory with, which is free only once all of them have left; None for memory of its own.
+    """
 
     tensors: list[torch.Tensor]
     names: list[str]
@@ -34,16 +37,17 @@ class Weight:
     stride: tuple[int, ...]
     nbytes: int
     source: Stored | None = None
+    block: object = None
     is_here: bool = True
 
     @property
     def is_mapped(self) -> bool:
         return self.source is not None and self.source.dtype == self.dtype
 
-    def point(self, data: torch.Tensor) -> None:
+    def point(self, data: torch.Tensor, block: object = None) -> None:
         for tensor in self.tensors:
             tensor.data = data
-        self.is_here = True
+        self.block, self.is_here = block, True
 
     def let_go(self) -> None:
         for tensor in self.tensors:

@@ -68,8 +68,10 @@ def mapped_files() -> str:
 
 
 def anonymous_bytes() -> int:
+    """Memory of this process that is no file's, what the C library keeps given back."""
     from pipelines.device import _own_host_bytes
 
+    TorchDevice("cpu").empty_cache()
     return _own_host_bytes()
 
 
@@ -111,7 +113,6 @@ def test_a_skeleton_takes_no_memory(tmp_path: Path) -> None:
     held = hold_unified(net, CPU)
     full = anonymous_bytes()
     held.unload()
-    TorchDevice("cpu").empty_cache()
     away = anonymous_bytes()
     held.upload()
     assert full - away == pytest.approx(held.nbytes, abs=4 << 20)
@@ -287,3 +288,18 @@ def test_a_language_model_says_the_same_after_it_was_away() -> None:
             held.upload()
             assert torch.equal(model(tokens).logits, before)
         assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
+def test_what_leaves_in_part_is_free_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights read together share a block of memory, so they leave together: less may stay than was allowed, never more."""
+    monkeypatch.setattr("pipelines.memory.mapped.BATCH_BYTES", 40 << 20)  # two layers
+    net = opened(saved(tmp_path / "net.safetensors", torch.float16, width=2000), width=2000)
+    before, held = digest(net), hold_unified(net, CPU)
+    held.unload()
+    away = anonymous_bytes()
+    held.upload()
+    held.unload(held.device_bytes - 1)
+    assert held.device_bytes == pytest.approx(33_000_000, abs=1_000_000)
+    assert anonymous_bytes() - away == pytest.approx(held.device_bytes, abs=4 << 20)
+    held.upload()
+    assert digest(net) == before
