@@ -123,8 +123,6 @@ def forecast(told: Forecast) -> str:
     planned = told.planned
     if not planned.fits:
         return problem(planned.problem or Problem("out_of_memory", told.text))
-    if not told.phrases:
-        return ""
     how = "slow" if planned.how != "full" else "later" if told.waits or told.leaves else "fits"
     return f'<p class="forecast" data-how="{how}"><i></i><span>{line([escape(fact) for fact in told.phrases])}</span></p>'
 

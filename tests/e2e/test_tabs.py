@@ -56,7 +56,7 @@ def picture(studio: Any) -> Any:
     return made(studio, ImageRequest(prompt="a sun over hills", seed=7, num_inference_steps=2))
 
 
-def test_a_picture_is_made_though_the_page_is_reloaded_midway(page: Page) -> None:
+def test_a_picture_is_made_though_the_page_is_reloaded_midway(page: Page, studio: Any) -> None:
     words = "mountains in winter at night"
     open_tab(page, "image")
     prompt_of(page, "image").fill(words)
@@ -66,7 +66,8 @@ def test_a_picture_is_made_though_the_page_is_reloaded_midway(page: Page) -> Non
     picture = page.locator("#pane-image .picture img[data-asset]")
     expect(picture).to_be_visible()
     expect(picture).to_have_attribute("alt", words)
-    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 256
+    width = studio.catalog.default("image").defaults["width"]
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == width
     expect(page.locator("#pane-image .facts")).to_contain_text("seed")
     find_in_library(page, words)
 
@@ -151,9 +152,14 @@ def test_what_is_wrong_is_said_beside_the_field(page: Page, studio: Any) -> None
 
 
 def test_what_a_picture_would_take_is_told_before_it_is_made(page: Page, studio: Any) -> None:
-    picture(studio)  # teaches how long one takes
+    paint = ImageRequest(prompt="a sun over hills", model="starter/image", seed=7, num_inference_steps=2)
+    made(studio, paint)  # teaches how long one takes
     open_tab(page, "image")
     told = page.locator("#forecast-image")
+    expect(told).to_contain_text("Needs no room on the device")  # the model chosen at first is a program
+    page.evaluate(
+        "window.atelier.send('image', 'fill', { fill: { model: 'starter/image', width: 64, height: 64 } })"
+    )
     expect(told).to_contain_text(re.compile(r"Fits.+[MG]B of .+GB.+about \d+ s"))
     page.locator("#image-width input").fill("100")  # not a size
     expect(told).to_have_text("")
@@ -162,7 +168,7 @@ def test_what_a_picture_would_take_is_told_before_it_is_made(page: Page, studio:
 
 
 def test_a_model_in_memory_is_shown_pinned_and_let_go(page: Page, studio: Any) -> None:
-    picture(studio)
+    made(studio, ImageRequest(prompt="a sun over hills", model="starter/image", num_inference_steps=2))
     page.goto("/#models")
     painter = page.locator("#models-device .resident").filter(has_text="Starter painter")
     expect(painter).to_contain_text("Resident")
