@@ -97,12 +97,12 @@ class Line:
         owner = choice.job.owner
         self._turns += 1
         self._next[owner], self._last[owner] = choice.round + 1, self._turns
-        for jobs in self._jobs.values():
-            jobs[:] = [
+        self._jobs[owner].remove(choice.job)
+        for jobs in self._jobs.values() if choice.overtakes else ():
+            jobs[:WINDOW] = [
                 replace(job, overtaken=job.overtaken + 1) if job.id in choice.overtakes else job
                 for job in jobs[:WINDOW]
-                if job is not choice.job
-            ] + jobs[WINDOW:]
+            ]
         if not self._jobs[owner]:
             del self._jobs[owner]
 
