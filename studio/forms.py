@@ -149,16 +149,18 @@ class Form:
     # ---- recipe, draft, model → values ----------------------------------------------------------------------------
 
     def fill(self, recipe: Mapping[str, Any]) -> list[Any]:
-        """Updates that put a recipe (or a part of one) into the form; fields it does not name stay as they are."""
+        """Updates that put a recipe (or a part of one) into the form; fields it does not name keep their value."""
         known = {model for _, model in self.models()}
         spec = self._spec(recipe["model"]) if recipe.get("model") in known else None
         updates = []
         for name in self.names:
             control = self.controls[name]
             if name not in recipe or (name == "model" and spec is None):
-                updates.append(gr.skip())
+                updates.append(gr.update(visible=name not in spec.unused) if spec else gr.skip())
                 continue
             options = self._options(control, spec) if spec else {}
+            if name == "model":
+                options.pop("info", None)  # a note below tells of it
             value = _shown(control, recipe[name])
             if spec and value != self._default(control, spec):
                 options["visible"] = True  # what is set can be seen, even where it means nothing
