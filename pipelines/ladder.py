@@ -131,11 +131,8 @@ class Ladder:
                 self._note(note, is_part)
                 return result
             except _Spent as error:
-                rungs, tried, said = (
-                    self._last_rung(),
-                    error.tried,
-                    error.detail,
-                )  # those before would fail the same
+                rungs = self._last_rung()  # those before would fail the same
+                tried, said = error.tried, error.detail
                 let_go(error)
             except Exception as error:
                 if not self._ctx.memory.device.is_out_of_memory(error):
@@ -148,6 +145,8 @@ class Ladder:
             self._tell(said)
             if (rung := next(rungs, None)) is None:
                 raise _Spent(said, tried) if is_part else self._given_up(said, tried)
+            gc.collect()
+            self._ctx.memory.device.empty_cache()
             what, note = rung
             log.warning("job %s ran out of memory (%s); again, %s", self._ctx.job_id, said, what)
             tried.append(what)
@@ -155,12 +154,8 @@ class Ladder:
 
     def _rungs(self, is_part: bool) -> Iterator[_Rung]:
         """What to try next, done when it is asked for."""
-        memory = self._ctx.memory
-        gc.collect()
-        memory.device.empty_cache()
         yield "with everything unused freed", AGAIN
-        if memory.release_idle():
-            memory.device.empty_cache()
+        if self._ctx.memory.release_idle():
             yield "with the idle models put away", ALONE
         while self._thriftier:
             self.way = self._thriftier[0]

@@ -6,6 +6,8 @@ A real worker in this process, with real tiny models on the CPU.
 from __future__ import annotations
 
 import queue
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +30,9 @@ from pipelines.messages import (
     TextRequest,
     WorkerConfig,
 )
+from pipelines.thrift import TILED
 from pipelines.worker import Worker
+from studio.settings import ROOT
 from tests import checkpoints, checkpoints_language
 from tests.checkpoints import copied
 from tests.test_ladder import memory_runs_out
@@ -220,3 +224,25 @@ def test_what_work_took_is_kept_for_the_next_start(tmp_path: Path) -> None:
     studio.worker.stop()
     (file,) = (tmp_path / "cache").iterdir()
     assert "image 64x64x1 from-words guided" in file.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space of a process, which is Linux")
+def test_a_host_that_is_really_out_of_memory_still_gives_the_picture() -> None:
+    """The allocators of torch and oneDNN fail for real here, and each says it in its own words."""
+    script = """
+import resource, sys, tempfile
+from pathlib import Path
+from tests.test_ladder import REQUEST, Bench, MemoryManager, TorchDevice, notes
+bench = Bench(MemoryManager(TorchDevice("cpu")), Path(tempfile.mkdtemp()))
+bench.paint()
+fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+resource.setrlimit(resource.RLIMIT_AS, ((int(fields["VmSize"].split()[0]) << 10) + (200 << 20), -1))
+(made,) = bench.paint(REQUEST.model_copy(update={"width": 768, "height": 768, "num_inference_steps": 1}))
+print(notes(made))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert TILED in done.stdout
