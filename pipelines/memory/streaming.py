@@ -61,12 +61,12 @@ def find_blocks(module: nn.Module, weights: dict[nn.Module, int], total: int) ->
 
 @dataclass(eq=False)
 class Block:
-    """source: its bytes in host memory. inside: how many calls are in it now, of whatever thread."""
+    """source: its bytes in host memory. away: its stand-ins. inside: how many calls are in it now, of whatever thread."""
 
     module: nn.Module
     piece: Piece
     source: torch.Tensor
-    away: Look
+    away: Look | None = None
     inside: int = 0
     slot: Slot | None = None
     looks: dict[int, Look] = field(default_factory=dict)
@@ -107,6 +107,7 @@ class Ring:
         for block in self._blocks:
             block.inside, block.slot = 0, None
             block.looks.clear()
+            block.away = block.away or block.piece.absent(self._lane.device)
             block.piece.point(block.away)
             # a method other than forward may call a block's insides past it, so they are hooked as well
             owners = [m for m in block.module.modules() if m is block.module or m._parameters or m._buffers]
@@ -154,7 +155,7 @@ class Ring:
                 return
             block.inside -= 1
             slot.used[threading.get_ident()] = self._lane.mark()
-            if block.inside:
+            if block.inside or block.away is None:
                 return
             block.piece.point(block.away)
             if slot not in self._slots:  # made for the moment

@@ -134,9 +134,7 @@ class Weights:
             self._host_looks.append((piece, look))
             self._pieces[place.chunk].append((piece, place.offset))
             if number >= first_block:
-                block = Block(
-                    blocks[number - first_block], piece, self._arena.piece(number), piece.absent(device)
-                )
+                block = Block(blocks[number - first_block], piece, self._arena.piece(number))
                 self._blocks.setdefault(place.chunk, []).append(block)
         self._order = [n for n in range(len(self._arena.chunks)) if n not in self._blocks]
         self._order += _spread(sorted(self._blocks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipelines.memory.arena import ALIGN, Arena, Lane, Place, differ
+from pipelines.device import _own_host_bytes as own_bytes
+from pipelines.memory.arena import ALIGN, Arena, Lane, Place, differ, trim_host_memory
 
 
 def test_pieces_lie_aligned_one_behind_the_other_and_never_across_two_chunks() -> None:
@@ -49,13 +51,11 @@ def test_a_file_can_be_read_straight_into_the_pieces(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(
-    not os.path.exists("/proc/self/statm"), reason="reads the memory of this process from /proc"
+    not os.path.exists("/proc/self/status"), reason="reads the memory of this process from /proc"
 )
 def test_its_memory_goes_back_to_the_system_with_the_last_look_at_it() -> None:
-    def own_bytes() -> int:
-        with open("/proc/self/statm") as statm:
-            return int(statm.read().split()[1]) * 4096
-
+    gc.collect()  # what earlier tests left must not go back in between
+    trim_host_memory()
     before = own_bytes()
     arena = Arena([1 << 20] * 48, chunk_bytes=16 << 20)
     assert own_bytes() - before < 4 << 20
@@ -65,7 +65,7 @@ def test_its_memory_goes_back_to_the_system_with_the_last_look_at_it() -> None:
     look = arena.piece(47)
     del arena, chunk
     assert 12 << 20 < own_bytes() - before < 24 << 20
-    assert look.sum() == 1 << 20
+    assert look.min() == 1
     del look
     assert own_bytes() - before < 4 << 20
 

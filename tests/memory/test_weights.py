@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pipelines.device import TorchDevice
+from pipelines.device import _own_host_bytes as own_bytes
 from pipelines.memory import Component, MemoryManager
 from pipelines.memory.arena import Lane
 from pipelines.memory.seats import Piece
@@ -357,6 +358,13 @@ def test_what_was_fused_on_the_device_is_gone_once_it_has_left(stays: int) -> No
     assert digest(model) == expected
 
 
+def test_a_module_without_tensors_weighs_nothing_and_moves_all_the_same() -> None:
+    weights = Weights(nn.Sequential(nn.ReLU(), nn.ModuleList()), CPU)
+    weights.upload()
+    weights.unload()
+    assert (weights.nbytes, weights.least_bytes, weights.device_bytes, weights.host_bytes) == (0, 0, 0, 0)
+
+
 def test_a_module_cast_while_it_was_lent_comes_back_as_it_was() -> None:
     """Pipelines cast a VAE up for decoding."""
     model = layers()
@@ -428,13 +436,8 @@ def test_a_thousand_tensors_are_pointed_back_in_ten_milliseconds() -> None:
     assert min(seconds) < 0.1
 
 
-def own_bytes() -> int:
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * 4096
-
-
 @pytest.mark.skipif(
-    not os.path.exists("/proc/self/statm"), reason="reads the memory of this process from /proc"
+    not os.path.exists("/proc/self/status"), reason="reads the memory of this process from /proc"
 )
 def test_flattening_holds_one_chunk_twice_and_not_the_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:
     chunk = 2048 * 2048 * 4
@@ -453,14 +456,14 @@ def test_flattening_holds_one_chunk_twice_and_not_the_whole_model(monkeypatch: p
 
 
 @pytest.mark.skipif(
-    not os.path.exists("/proc/self/statm"), reason="reads the memory of this process from /proc"
+    not os.path.exists("/proc/self/status"), reason="reads the memory of this process from /proc"
 )
 def test_a_thousand_swaps_of_real_models_take_no_memory_and_change_nothing() -> None:
-    manager = MemoryManager(apart(3_600_000))  # the UNet alone, or the others
+    manager = MemoryManager(apart(1_150_000))  # the VAE alone, or the others
     parts = [
-        Component("unet", checkpoints.unet, 3_500_000),
         Component("vae", checkpoints.vae, 1_200_000),
         Component("text encoder", checkpoints.clip_text, 200_000),
+        Component("another", checkpoints.t5_text, 100_000),
     ]
     expected: dict[str, str] = {}
     taken: list[int] = []
@@ -472,7 +475,7 @@ def test_a_thousand_swaps_of_real_models_take_no_memory_and_change_nothing() -> 
                     assert expected.setdefault(part.key, digest(lease[part])) == digest(lease[part])
         if swap >= 100:
             taken.append(own_bytes())
-    assert manager.snapshot()["counters"]["evictions"] >= 1400
+    assert manager.snapshot()["counters"]["uploads"] >= 1000
     assert max(taken) - taken[0] < 16 << 20
     early, late = sorted(taken[:300]), sorted(taken[-300:])
     assert late[150] - early[150] < 2 << 20
