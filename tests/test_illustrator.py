@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from pipelines.illustrator.reader import read
 from pipelines.illustrator.styles import STYLES
 from pipelines.illustrator.things import THINGS
 from pipelines.illustrator.words import words
-from pipelines.messages import ImageRequest, Progress, VideoRequest
+from pipelines.messages import Finished, ImageRequest, Produced, Progress, Run, VideoRequest, WorkerConfig
 from pipelines.training.world import caption, random_scene
+from pipelines.worker import Worker
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUEST = ImageRequest(
@@ -354,3 +356,18 @@ def test_the_starter_painter_is_the_default_only_when_it_reaches_its_bars(
         there = dataclasses.replace(painter, source=dataclasses.replace(painter.source, path=str(tmp_path)))
         monkeypatch.setattr(builtin, "_painter", lambda there=there: there)
         assert Catalog(hub=False).default("image").id == first
+
+
+def test_a_job_of_the_illustrator_loads_no_memory_manager(tmp_path: Path) -> None:
+    """It answers while torch is still being imported, and on a machine where the device is not found."""
+    said: list[Any] = []
+    worker = Worker(WorkerConfig(spool=str(tmp_path), device="no-such-device", warm_up=False), said.append)
+    worker.handle(Run("job", REQUEST, spec()))
+    deadline = time.monotonic() + 30
+    while not any(isinstance(event, Finished) for event in said) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    worker.stop()
+    assert [event.artifact.kind for event in said if isinstance(event, Produced)] == ["image"]
+    assert [(event.status, event.problem) for event in said if isinstance(event, Finished)] == [
+        ("completed", None)
+    ]

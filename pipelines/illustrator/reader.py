@@ -347,8 +347,8 @@ def _emblem(said: list[_Found], style: str, tokens: Sequence[str], avoid: frozen
             word_colour = word_colour or item.colour
         elif item.has("ground"):
             background = background or item.colour
-        elif not shape and item.has("object", "place"):
-            name = item.meanings.get("object") or item.meanings["place"]
+        elif not shape and item.has("object", "place", "product"):
+            name = item.meanings.get("object") or item.meanings.get("place") or item.meanings["product"]
             candidate = SHAPE_OF.get(name, name)
             if candidate in words()["shape"]:
                 shape, colour = candidate, item.colour or colour
