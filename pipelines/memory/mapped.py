@@ -50,7 +50,7 @@ class Mapped:
     """All parameters and buffers of a module on the CPU, each distinct tensor once, tied ones still tied; see `Held`.
 
     stored: where its weights lie on disk, for those that were converted; what is mapped is found without. Making one reads
-    converted weights once more, to compare them (2 s of one core for 860 million numbers).
+    converted weights once more, to compare them (1 s of one core for 860 million numbers).
     """
 
     host_bytes = 0
