@@ -188,7 +188,7 @@ def test_an_uploaded_page_cannot_act_in_our_name(client: httpx.Client) -> None:
 def test_memory_and_plan_are_told(client: httpx.Client) -> None:
     made(client)
     assert client.get("/api/memory").json()["worker"] == "ready"
-    query = {"modality": "image", "prompt": "x", "width": 64, "height": 64}
+    query = {"modality": "image", "model": "starter/image", "prompt": "x", "width": 64, "height": 64}
     by_query, by_body = client.get("/api/plan", params=query), client.post("/api/plan", json=query)
     assert by_query.json()["fits"] is True, by_query.json()
     assert by_body.json()["need_bytes"] == by_query.json()["need_bytes"] > 0
