@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -54,11 +55,12 @@ class Catalog:
             hint="Pick one from the list, or add its folder: python3 launch.py models add FOLDER",
         )
 
-    def default(self, modality: Modality) -> ModelSpec:
-        """The first model of that modality that is ready to run."""
-        for spec in self.all(modality):
-            if spec.state == "ready":
-                return spec
+    def default(self, modality: Modality, fields: Collection[str] = ()) -> ModelSpec:
+        """The first model of that modality that is ready to run, of those that can use these fields of a request if there are any."""
+        ready = [spec for spec in self.all(modality) if spec.state == "ready"]
+        able = [spec for spec in ready if not set(fields) & set(spec.unused)]
+        if ready:
+            return (able or ready)[0]
         raise ModelUnavailable(
             f"No model for {modality} is on this machine.", hint="Download one on the Models tab."
         )
@@ -70,7 +72,7 @@ class Catalog:
         what the model can do.
         """
         modality: Modality = request.modality  # type: ignore[attr-defined]
-        spec = self.get(request.model) if request.model else self.default(modality)
+        spec = self.get(request.model) if request.model else self.default(modality, _media(request))
         if modality not in spec.modalities:
             raise InvalidRequest(
                 f"{spec.id} does not make {modality}.",
@@ -169,6 +171,16 @@ class Catalog:
             specs += [_offer(spec) for spec in recommended.offers()]
             specs += download.cached_models()
         return specs
+
+
+def _media(request: BaseRequest) -> list[str]:
+    """The fields of a request that name a picture (or other media) to start from."""
+    found = []
+    for name, field in type(request).model_fields.items():
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and str(extra.get("widget", "")).startswith("asset:"):
+            found += [name] if getattr(request, name) else []
+    return found
 
 
 def _offer(spec: ModelSpec) -> ModelSpec:
