@@ -22,7 +22,8 @@ UNLOAD_MS_PER_1000 = 10.0
 
 def table() -> bool:
     """Print both tables; whether the bars hold."""
-    return all([_hits(), _moves()])
+    hits, moves = _hits(), _moves()
+    return hits and moves
 
 
 # ---- leases -----------------------------------------------------------------------------------------------------------

@@ -45,7 +45,8 @@ def table() -> bool:
     )
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        return all([_swap("device of its own", False, Path(folder)), _swap("one memory", True, Path(folder))])
+        apart = _swap("device of its own", False, Path(folder))
+        return _swap("one memory", True, Path(folder)) and apart
 
 
 def _swap(name: str, unified: bool, folder: Path) -> bool:
