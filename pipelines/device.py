@@ -6,6 +6,8 @@ Containers are believed: on the CPU the limit of the cgroup counts, not the size
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
 from functools import cache
 from pathlib import Path
@@ -20,6 +22,8 @@ from pipelines.memory.mapped import hold_unified
 from pipelines.memory.parts import Held
 from pipelines.memory.weights import NoWeights, hold_apart
 from pipelines.peak import PeakSampler
+
+log = logging.getLogger(__name__)
 
 GIB = 1 << 30
 CUDA_OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation, hipErrorOutOfMemory
@@ -113,7 +117,7 @@ class TorchDevice:
             return NoWeights()
         if self.unified:
             return hold_unified(thing, self.handle)
-        return hold_apart(thing, self.handle)
+        return hold_apart(thing, self.handle, CudaPageLock() if self.kind == "cuda" else None)
 
     def empty_cache(self) -> None:
         """Hand freed memory back: the driver's cache, and what the C library keeps of freed host memory."""
@@ -176,6 +180,25 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.AcceleratorError) and getattr(error, "error_code", None) == CUDA_OUT_OF_MEMORY:
         return True
     return isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error)) is not None
+
+
+class CudaPageLock:
+    """Page-locks host memory for CUDA and ROCm devices where it lies."""
+
+    def lock(self, address: int, nbytes: int) -> bool:
+        try:
+            code = int(torch.cuda.cudart().cudaHostRegister(address, nbytes, 0))
+        except RuntimeError as error:
+            log.info("host memory could not be page-locked: %s", error)
+            return False
+        if code:
+            log.info("host memory could not be page-locked (CUDA error %d)", code)
+            with contextlib.suppress(RuntimeError):
+                torch.zeros(1, device="cuda")  # takes the error off the thread; a kernel would report it
+        return not code
+
+    def unlock(self, address: int) -> None:
+        torch.cuda.cudart().cudaHostUnregister(address)
 
 
 def generator(seed: int) -> torch.Generator:

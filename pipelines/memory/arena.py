@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import logging
 import mmap
 import sys
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-
-log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 128 << 20
 ALIGN = 512
@@ -40,17 +37,30 @@ class Place:
     nbytes: int
 
 
+class PageLock(Protocol):
+    """What keeps host memory where it is, so that a device fetches it by itself; the device module knows how."""
+
+    def lock(self, address: int, nbytes: int) -> bool:
+        """Whether it could be done; if not, nothing has changed."""
+
+    def unlock(self, address: int) -> None: ...
+
+
 class Arena:
     """Pieces of the given sizes, one behind the other in chunks; none straddles two.
 
     sizes: bytes of each piece. chunk_bytes: how large a chunk may grow; a piece that is larger has one of its own. breaks:
-    numbers of pieces before which a new chunk begins. places: of each piece. chunks: uint8 tensors; their memory is zero and
+    numbers of pieces before which a new chunk begins. page_lock: None where there is no such thing. places: of each piece. chunks: uint8 tensors; their memory is zero and
     takes no room until it is written. It goes back to the system with the last tensor that looks at it, whatever the C library
     would like to keep.
     """
 
     def __init__(
-        self, sizes: Sequence[int], chunk_bytes: int = CHUNK_BYTES, breaks: Iterable[int] = ()
+        self,
+        sizes: Sequence[int],
+        chunk_bytes: int = CHUNK_BYTES,
+        breaks: Iterable[int] = (),
+        page_lock: PageLock | None = None,
     ) -> None:
         self.places: list[Place] = []
         filled: list[int] = []
@@ -63,7 +73,9 @@ class Arena:
         self.chunks = [_host_memory(nbytes) for nbytes in filled]
         self.nbytes = sum(filled)
         self._locked: list[int] = []  # addresses
-        weakref.finalize(self, _unlock, self._locked, self.chunks)
+        self._page_lock = page_lock
+        if page_lock is not None:
+            weakref.finalize(self, _unlock, page_lock, self._locked, self.chunks)
 
     def piece(self, number: int) -> torch.Tensor:
         """(nbytes,) uint8, the memory of one piece."""
@@ -77,20 +89,21 @@ class Arena:
         return sum(chunk.nbytes for chunk in self.chunks[: len(self._locked)])
 
     def pin(self) -> None:
-        """Page-lock the chunks where they lie (CUDA, ROCm), so that the device fetches them itself and beside other work.
+        """Page-lock the chunks where they lie, so that the device fetches them itself and beside other work.
 
         Exact sizes: `Tensor.pin_memory` would copy and round up to a power of two. What the system refuses stays as it was.
         """
-        if not torch.cuda.is_available():
+        if self._page_lock is None:
             return
         for chunk in self.chunks[len(self._locked) :]:
-            if not chunk.nbytes or not _lock(chunk):
+            if not self._page_lock.lock(chunk.data_ptr(), chunk.nbytes):
                 break
             self._locked.append(chunk.data_ptr())
 
     def unpin(self) -> None:
         """Undo `pin`; nothing may be on its way from here to the device."""
-        _unlock(self._locked, self.chunks)
+        if self._page_lock is not None:
+            _unlock(self._page_lock, self._locked, self.chunks)
 
 
 def differ(copy: torch.Tensor, master: torch.Tensor) -> bool:
@@ -169,22 +182,7 @@ def _host_memory(nbytes: int) -> torch.Tensor:
     return torch.frombuffer(memory, dtype=torch.uint8)
 
 
-def _lock(chunk: torch.Tensor) -> bool:
-    try:
-        code = int(torch.cuda.cudart().cudaHostRegister(chunk.data_ptr(), chunk.nbytes, 0))
-    except RuntimeError as error:
-        log.info("host memory could not be page-locked: %s", error)
-        return False
-    if code:
-        log.info("host memory could not be page-locked (CUDA error %d)", code)
-        with contextlib.suppress(RuntimeError):
-            torch.zeros(
-                1, device="cuda"
-            )  # takes the error off the thread, which else surfaces in somebody's kernel
-    return not code
-
-
-def _unlock(addresses: list[int], chunks: list[torch.Tensor]) -> None:
+def _unlock(page_lock: PageLock, addresses: list[int], chunks: list[torch.Tensor]) -> None:
     """chunks: only so that the memory is still there."""
     while addresses:
-        torch.cuda.cudart().cudaHostUnregister(addresses.pop())
+        page_lock.unlock(addresses.pop())

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipelines.memory.arena import CHUNK_BYTES, Arena, Lane, differ, trim_host_memory
+from pipelines.memory.arena import CHUNK_BYTES, Arena, Lane, PageLock, differ, trim_host_memory
 from pipelines.memory.parts import Held
 from pipelines.memory.seats import PLAIN, Group, Piece, Unseatable, find_groups, held_tensors
 from pipelines.memory.streaming import SLOTS, Block, Ring, find_blocks
@@ -26,10 +26,10 @@ from pipelines.memory.streaming import SLOTS, Block, Ring, find_blocks
 def _go_on() -> None: ...
 
 
-def hold_apart(module: nn.Module, device: torch.device) -> Held:
+def hold_apart(module: nn.Module, device: torch.device, page_lock: PageLock | None = None) -> Held:
     """A module in host memory, to be lent on a device with memory of its own."""
     try:
-        return Weights(module, device)
+        return Weights(module, device, page_lock=page_lock)
     except Unseatable:
         return MovedByItself(module, device)
 
@@ -109,7 +109,13 @@ class Weights:
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def __init__(self, module: nn.Module, device: torch.device, chunk_bytes: int = CHUNK_BYTES) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        device: torch.device,
+        chunk_bytes: int = CHUNK_BYTES,
+        page_lock: PageLock | None = None,
+    ) -> None:
         self._module, self._device = module, device
         self._lane = Lane(device)
         groups = find_groups(module)
@@ -118,7 +124,7 @@ class Weights:
         first_block = len(pieces)
         pieces += [Piece(in_block[block]) for block in blocks]
         del groups, stay, in_block
-        self._arena = Arena([piece.nbytes for piece in pieces], chunk_bytes, breaks=[first_block])
+        self._arena = Arena([piece.nbytes for piece in pieces], chunk_bytes, [first_block], page_lock)
         self._pieces: list[list[tuple[Piece, int]]] = [
             [] for _ in self._arena.chunks
         ]  # of each chunk, with their offsets
@@ -314,8 +320,7 @@ class Weights:
     # ---- page-locking ---------------------------------------------------------------------------------------------
 
     def pin_host(self) -> None:
-        if self._device.type == "cuda":
-            self._arena.pin()
+        self._arena.pin()
 
     def unpin_host(self) -> None:
         self._lane.finish()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from pipelines.device import CudaPageLock
 from pipelines.device import _own_host_bytes as own_bytes
 from pipelines.memory.arena import ALIGN, Arena, Lane, Place, differ, trim_host_memory
 
@@ -79,9 +80,48 @@ def test_one_matrix_written_to_in_a_chunk_is_noticed(where: int) -> None:
     assert differ(copy, master)
 
 
+class Locks:
+    """A system that locks so many bytes and no more."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self.locked: dict[int, int] = {}
+
+    def lock(self, address: int, nbytes: int) -> bool:
+        if sum(self.locked.values()) + nbytes > self.most_bytes:
+            return False
+        self.locked[address] = nbytes
+        return True
+
+    def unlock(self, address: int) -> None:
+        del self.locked[address]
+
+
+def test_chunks_are_page_locked_where_they_lie_and_let_go_with_the_arena() -> None:
+    system = Locks(1 << 20)
+    arena = Arena([700, 600], chunk_bytes=1024, page_lock=system)
+    arena.pin()
+    arena.pin()
+    assert system.locked == {arena.chunks[0].data_ptr(): 1024, arena.chunks[1].data_ptr(): 1024}
+    assert arena.pinned_bytes == 2048
+    arena.unpin()
+    assert (system.locked, arena.pinned_bytes) == ({}, 0)
+    arena.pin()
+    del arena
+    assert system.locked == {}
+
+
+def test_what_the_system_will_not_lock_stays_as_it_was() -> None:
+    system = Locks(1500)
+    arena = Arena([700, 600], chunk_bytes=1024, page_lock=system)
+    arena.pin()
+    assert arena.pinned_bytes == 1024
+    system.most_bytes = 3000
+    arena.pin()
+    assert arena.pinned_bytes == 2048
+
+
 def test_without_a_device_that_needs_it_nothing_is_page_locked() -> None:
-    if torch.cuda.is_available():
-        pytest.skip("there is such a device")
     arena = Arena([1000])
     arena.pin()
     assert arena.pinned_bytes == 0
@@ -92,7 +132,7 @@ def test_without_a_device_that_needs_it_nothing_is_page_locked() -> None:
 def test_page_locked_chunks_are_copied_beside_other_work_and_let_go_again() -> None:
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    arena, lane = Arena([64 << 20]), Lane(torch.device("cuda:0"))
+    arena, lane = Arena([64 << 20], page_lock=CudaPageLock()), Lane(torch.device("cuda:0"))
     arena.chunks[0].random_()
     arena.pin()
     assert arena.pinned_bytes == 64 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -364,4 +365,29 @@ def test_a_quantised_model_is_streamed_too() -> None:
         assert weights.device_bytes < weights.nbytes
         assert torch.equal(tower(TOKENS), expected)
         weights.unload()
+        assert torch.equal(tower(TOKENS), expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_comes_and_goes_in_whatever_order_the_result_is_the_same(seed: int) -> None:
+    """Whole, in part, interrupted, taken away in part: within the bytes given, and the masters never change."""
+    from tests.memory.test_weights import Stop, digest, stop_at
+
+    dice = random.Random(seed)
+    tower = Tower(blocks=8)
+    weights = Weights(tower, CPU, chunk_bytes=BLOCK_BYTES)
+    expected, masters = tower(TOKENS), digest(tower)
+    for _ in range(150):
+        if dice.random() < 0.6:
+            room = dice.choice([None, dice.randint(weights.least_bytes, weights.nbytes)])
+            try:
+                weights.upload(room, stop_at(dice.randint(1, 12)))
+            except Stop:
+                assert hooks(tower) == 0
+                assert digest(tower) == masters
+        else:
+            room = dice.choice([0, dice.randint(0, weights.nbytes)])
+            weights.unload(room)
+            assert digest(tower) == masters
+        assert weights.device_bytes <= (weights.nbytes if room is None else room)
         assert torch.equal(tower(TOKENS), expected)
