@@ -5,12 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import statistics
 import time
 
 import pytest
 
 from pipelines.memory import policy
 from pipelines.memory.policy import cheapest_parts, cheapest_set, expected_cost
+from tests.bench.memory.optimum import RULES, SINGLE_OWNER, optimum, rule_seconds
+from tests.bench.memory.replay import LINKS, NOTHING, OWN_JOB, replay
+from tests.bench.memory.traces import GIB, all_traces
 
 
 def least_cost(candidates: list[tuple[float, int, bool]], short_bytes: int) -> float:
@@ -86,3 +90,31 @@ def test_what_rests_longer_than_usual_gets_cheaper() -> None:
     assert costs == sorted(costs, reverse=True)
     assert costs[0] > 1.9
     assert costs[-1] < 0.7 * costs[0]
+
+
+# ---- whole sessions ---------------------------------------------------------------------------------------------------
+
+
+def test_sessions_stay_within_their_bars_of_the_optimum_and_nobody_leaves_needlessly() -> None:
+    """Reload seconds from RAM; `bench memory policy` prints the whole table."""
+    ratios: dict[int, list[float]] = {}
+    link = LINKS[1]
+    for trace in all_traces(seed=21, length=80):
+        for gib in (8, 12, 16):
+            best = optimum(trace, gib * GIB, link.costs())
+            for told in (NOTHING, OWN_JOB, 2):
+                outcome = replay(trace, gib * GIB, link, told)
+                assert outcome.needless == 0
+                ratios.setdefault(told, []).append(outcome.reload_seconds / best)
+    assert statistics.mean(ratios[NOTHING]) <= 1.20
+    assert statistics.mean(ratios[OWN_JOB]) <= 1.10
+    assert statistics.mean(ratios[2]) <= 1.05
+
+
+def test_no_rule_for_whole_components_beats_the_optimum() -> None:
+    for link in (LINKS[0], LINKS[3]):
+        for trace in all_traces(seed=22, length=30):
+            best = optimum(trace, 12 * GIB, link.costs())
+            ours = replay(trace, 12 * GIB, LINKS[3], 2).reload_seconds if link is LINKS[3] else math.inf
+            others = [rule_seconds(rule, trace, 12 * GIB, link.costs()) for rule in (*RULES, SINGLE_OWNER)]
+            assert best <= min([*others, ours]) + 1e-9

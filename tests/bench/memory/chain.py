@@ -224,7 +224,7 @@ def run(specs: dict[str, ModelSpec], budget: int | None, folder: Path) -> Run:
 
 def jobs(number: int) -> Sequence[tuple[str, Any, str, Any]]:
     """(what it is called, pipeline, model, request) of one round."""
-    size = {"width": 128, "height": 128, "num_inference_steps": 2, "seed": number}
+    size: dict[str, Any] = {"width": 128, "height": 128, "num_inference_steps": 2, "seed": number}
     story = TextRequest(prompt="Tell a story", model="bench/text", temperature=0, max_tokens=12, seed=1)
     picture = ImageRequest(prompt="a red house on green hills", model="bench/image", **size)
     voice = AudioRequest(prompt="the cat sat on the mat", model="bench/speech", seed=number)

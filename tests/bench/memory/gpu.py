@@ -159,8 +159,8 @@ def _borrow_from_threads(manager: MemoryManager, cap: int, threads: int = 4, tur
             working = int(draw.uniform(0.02, 0.2) * cap)
             try:
                 with manager.lease([draw.choice(parts)], working):
-                    torch.empty(working - working % 512, dtype=torch.uint8, device="cuda").fill_(1)
-                    torch.cuda.synchronize()
+                    torch.ones(working // 512 * 512, dtype=torch.uint8, device=manager.device.handle)
+                    manager.device.synchronize()
             except Exception as error:
                 failures.append(error)
 
