@@ -153,7 +153,10 @@ class Mover:
                 if not is_whole:
                     if nbytes < min(held.least_bytes, held.nbytes):
                         raise Readmit
-                    return min(nbytes, held.nbytes)
+                    nbytes = min(nbytes, held.nbytes)
+                    self._ledger.promise(entry, nbytes)
+                    self._wake()
+                    return nbytes
                 short = held.nbytes - entry.promised - self._ledger.free
                 if short <= 0 or held.nbytes <= entry.promised:
                     self._ledger.promise(entry, held.nbytes)
