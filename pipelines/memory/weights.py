@@ -11,12 +11,12 @@ left. Tensors added since (an adapter) travel along and are kept.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from pipelines.memory.additions import Additions
 from pipelines.memory.arena import CHUNK_BYTES, Arena, Lane, PageLock, differ, trim_host_memory
 from pipelines.memory.parts import Held
 from pipelines.memory.seats import PLAIN, Group, Piece, Unseatable, find_groups, held_tensors
@@ -83,17 +83,6 @@ class MovedByItself:
     def unpin_host(self) -> None: ...
 
 
-@dataclass(eq=False)
-class Added:
-    """A tensor the module has got since it was loaded. host: its master copy; there: its copy on the device, when uploaded."""
-
-    tensor: torch.Tensor
-    owners: list[tuple[dict[str, Any], str]]
-    host: torch.Tensor | None = None
-    there: torch.Tensor | None = None
-    version: int = 0
-
-
 class Weights:
     """All parameters and buffers of a module, each distinct tensor once, tied ones still tied; see `Held`.
 
@@ -125,9 +114,7 @@ class Weights:
         pieces += [Piece(in_block[block]) for block in blocks]
         del groups, stay, in_block
         self._arena = Arena([piece.nbytes for piece in pieces], chunk_bytes, [first_block], page_lock)
-        self._pieces: list[list[tuple[Piece, int]]] = [
-            [] for _ in self._arena.chunks
-        ]  # of each chunk, with their offsets
+        self._pieces: list[list[tuple[Piece, int]]] = [[] for _ in self._arena.chunks]  # and their offsets
         self._blocks: dict[int, list[Block]] = {}  # by chunk
         self._host_looks = []
         for number, piece in enumerate(pieces):
@@ -147,7 +134,7 @@ class Weights:
         self._there: dict[int, torch.Tensor] = {}
         self._ring: Ring | None = None
         self._own = {id(t) for piece in pieces for seat in piece.seats for t in seat.tensors}
-        self._added: dict[int, Added] = {}
+        self._additions = Additions(module, device)
         self._wrapped = [wrapped for piece in pieces for wrapped in piece.wrapped]
         self.nbytes: int | None = self._arena.nbytes
 
@@ -156,18 +143,17 @@ class Weights:
     @property
     def least_bytes(self) -> int:
         staying = sum(self._arena.chunks[n].nbytes for n in self._order if n not in self._blocks)
-        least = staying + self._ring_bytes + self._added_bytes
+        least = staying + self._ring_bytes + self._additions.nbytes
         return least if self._blocks and least < (self.nbytes or 0) else self.nbytes or 0
 
     @property
     def device_bytes(self) -> int:
         ring = self._ring.nbytes if self._ring is not None else 0
-        added = sum(a.there.nbytes for a in self._added.values() if a.there is not None)
-        return sum(chunk.nbytes for chunk in self._there.values()) + ring + added
+        return sum(chunk.nbytes for chunk in self._there.values()) + ring + self._additions.device_bytes
 
     @property
     def host_bytes(self) -> int:
-        return self._arena.nbytes + sum(a.host.nbytes for a in self._added.values() if a.host is not None)
+        return self._arena.nbytes + self._additions.host_bytes
 
     @property
     def pinned_bytes(self) -> int:
@@ -176,10 +162,6 @@ class Weights:
     @property
     def _ring_bytes(self) -> int:
         return SLOTS * max((b.piece.nbytes for found in self._blocks.values() for b in found), default=0)
-
-    @property
-    def _added_bytes(self) -> int:
-        return sum(added.tensor.nbytes for added in self._added.values())
 
     # ---- on and off -----------------------------------------------------------------------------------------------
 
@@ -200,9 +182,7 @@ class Weights:
             self._there.clear()
         try:
             self._copy([number for number in chosen if number not in self._there], check)
-            for added in self._added.values():
-                check()
-                self._carry(added)
+            self._additions.carry()
             if not is_whole:
                 streamed = [b for n, found in sorted(self._blocks.items()) if n not in chosen for b in found]
                 self._ring = Ring(streamed, self._lane)
@@ -233,8 +213,11 @@ class Weights:
             self._ring = None
         for piece, look in self._host_looks:
             piece.point(look)
-        for added in self._added.values():
-            self._bring_back(added)
+        self._additions.bring_back()
+
+    def _see_added(self) -> None:
+        self._additions.see(self._own | {id(wrapped.current) for wrapped in self._wrapped})
+        self.nbytes = self._arena.nbytes + self._additions.nbytes
 
     def _choose(self, nbytes: int | None) -> tuple[list[int], bool]:
         """Numbers of the chunks to have on the device, and whether that is all of them."""
@@ -264,58 +247,6 @@ class Weights:
                 under_way = event
         finally:
             self._lane.finish()
-
-    # ---- what was added -------------------------------------------------------------------------------------------
-
-    def _see_added(self) -> None:
-        """Find tensors the module has got since it was loaded, and forget those that are gone."""
-        own = self._own | {id(wrapped.current) for wrapped in self._wrapped}
-        present: dict[int, Added] = {}
-        for _, owner, name, tensor in held_tensors(self._module):
-            if id(tensor) not in own and not tensor.is_meta:
-                if id(tensor) not in present:
-                    present[id(tensor)] = self._added.get(id(tensor)) or Added(tensor, [])
-                    present[id(tensor)].owners = []
-                present[id(tensor)].owners.append((owner, name))
-        self._added = present
-        self.nbytes = self._arena.nbytes + self._added_bytes
-
-    def _carry(self, added: Added) -> None:
-        if type(added.tensor) not in PLAIN:
-            self._replace(added, self._device)
-            return
-        added.host = added.tensor.data.cpu()
-        added.there = added.host.to(self._device, copy=True)
-        added.tensor.data = added.there
-        added.version = _version(added.tensor)
-
-    def _bring_back(self, added: Added) -> None:
-        """To its master copy if it is what was uploaded; what is new or was written to is copied."""
-        if type(added.tensor) not in PLAIN:
-            self._replace(added, torch.device("cpu"))
-            return
-        data = added.tensor.data
-        is_as_uploaded = (
-            added.there is not None
-            and data.data_ptr() == added.there.data_ptr()
-            and _version(added.tensor) == added.version
-        )
-        if added.there is not None or data.device.type != "cpu":
-            added.host = (
-                added.host if is_as_uploaded and added.host is not None else data.to("cpu", copy=True)
-            )
-            added.tensor.data = added.host
-        added.there = None
-
-    @staticmethod
-    def _replace(added: Added, device: torch.device) -> None:
-        moved: torch.Tensor = added.tensor.to(device)
-        if isinstance(added.tensor, nn.Parameter):
-            moved = nn.Parameter(moved, requires_grad=added.tensor.requires_grad)
-        for owner, name in added.owners:
-            if owner.get(name) is added.tensor:
-                owner[name] = moved
-        added.tensor = moved
 
     # ---- page-locking ---------------------------------------------------------------------------------------------
 
@@ -363,11 +294,6 @@ def _spread(numbers: list[int]) -> list[int]:
     """The same numbers, so that every first part of them is spread evenly over all: with their bits in reverse."""
     width = max(len(numbers) - 1, 1).bit_length()
     return [n for _, n in sorted((int(f"{i:0{width}b}"[::-1], 2), n) for i, n in enumerate(numbers))]
-
-
-def _version(tensor: torch.Tensor) -> int:
-    """Counts in-place changes; tensors made in inference mode do not."""
-    return -1 if tensor.is_inference() else tensor._version
 
 
 def _identity(tensor: torch.Tensor) -> tuple[Any, ...]:
