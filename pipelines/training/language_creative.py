@@ -55,7 +55,7 @@ def caption(pen: Pen) -> Made:
     if mood and mood not in asked:
         mood = ""
     answer = pen.say("{s}. {x}", "{x} {s}.", s=scene, x=pen.say(_MOODS[mood]))
-    tags = pen.rng.sample(
+    tags = pen.in_turn(
         ("moments", "goodvibes", "today", "life", "smile", "happy", "memories", "beautiful", "joy"), 3
     )
     return asked, answer + "\n" + " ".join(f"#{tag}" for tag in tags), (scene,)
@@ -231,7 +231,7 @@ _OCCASIONS = {
 def message(pen: Pen) -> Made:
     occasion, name = pen.rng.choice(list(_OCCASIONS)), pen.person()
     hobby = pen.hobby() if pen.chance(0.5) else ""
-    sender = pen.first_name() if pen.chance(0.5) else ""
+    sender = pen.sender() if pen.chance(0.5) else ""
     age = f"{pen.rng.randint(18, 90)}" if occasion == "birthday" and pen.chance(0.4) else ""
     extra = ""
     if age:
@@ -305,7 +305,7 @@ def poem(pen: Pen) -> Made:
         ),
         s=s, dot=pen.rng.choice((".", "")),
     )  # fmt: skip
-    return asked, "\n".join(pen.say(c, s=s) for c in pen.rng.sample(_COUPLETS, 2)), (s,)
+    return asked, "\n".join(pen.say(c, s=s) for c in pen.in_turn(_COUPLETS, 2)), (s,)
 
 
 def image_prompt(pen: Pen) -> Made:

@@ -201,7 +201,7 @@ def email(pen: Pen) -> Made:
     who, topic = pen.person(), pen.topic()
     purpose = pen.rng.choice(["about", "about", *_OPENINGS])
     tone = pen.rng.choice(["", "", *_TONES])
-    sender = pen.first_name() if pen.chance(0.45) else ""
+    sender = pen.sender() if pen.chance(0.45) else ""
     reason = pen.reason() if pen.chance(0.3) else ""
     when = ""
     if pen.chance(0.45):

@@ -85,9 +85,8 @@ def product(pen: Pen) -> Made:
     name = pen.brand() if pen.chance(0.7) else ""
     told = pen.chance(0.75)
     n = pen.rng.randint(1, 4)
-    features = [
-        pen.say(f, p=pen.place(), n=pen.rng.randint(3, 12)) for f in pen.several(_FEATURES, n if told else 3)
-    ]
+    chosen = pen.several(_FEATURES, n) if told else pen.in_turn(_FEATURES, 3)
+    features = [pen.say(f, p=pen.place(), n=pen.rng.randint(3, 12)) for f in chosen]
     features = [_new_feature(pen) if told and pen.training_does(0.3) else feature for feature in features]
     thing = pen.noun() if pen.training_does(0.2) else thing
     price = f"{pen.rng.randint(4, 299)} euros" if pen.chance(0.25) else ""
@@ -146,6 +145,7 @@ def product(pen: Pen) -> Made:
         ][pen.rng.randrange(4)]
     )
     bullets = [f"- {f}" for f in features]
+    lead = lead[0].upper() + lead[1:]
     answer = "\n".join([title, "", lead, "", *bullets, "", close, *([f"Now for {price}."] if price else [])])
     facts = [
         thing,
@@ -209,6 +209,6 @@ def titles(pen: Pen) -> Made:
         ),
         n=n, form=form, af=with_article(form), s=s, dot=pen.rng.choice((".", "")),
     )  # fmt: skip
-    chosen = pen.rng.sample(_TITLES, count)
+    chosen = pen.in_turn(_TITLES, count)
     answer = "\n".join(f"{i}. {pen.say(t, s=s)}" for i, t in enumerate(chosen, 1))
     return asked, answer, (s, f"{count}. ")

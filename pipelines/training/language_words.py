@@ -394,7 +394,9 @@ class Pen:
         noun, adjective = self.noun(), self.adjective()
         if self.training_does(0.2):
             return self.say(
-                "[the/our/my/a] {noun} [with/for/of/from] {who}", "[the/our] {adjective} {noun} [in/from] {place}", "the {noun} and the {other}",
+                "[the/our/my/a] {noun} [with/for/of/from] {who}", "the {noun} of [the/our/my/a] {other}", "[his/her/their/your] {noun}", "[his/her/your] {noun} [with/on/in] the {other}",
+                "the {noun} with the {other}", "{who}'s {noun}",
+"[the/our] {adjective} {noun} [in/from] {place}", "the {noun} and the {other}",
                 "{gerund} the {adjective} {noun}", "[the/our] {n} {noun}s", "the {noun} of {date} {month}", "[room/flight/bill/contract/case] {n}",
                 noun=noun, adjective=adjective, who=self.first_name(), place=self.place(), other=self.noun(), gerund=self.gerund(),
                 n=self.rng.randint(2, 99999), date=self.rng.randint(1, 30), month=self.pick(MONTHS),
@@ -487,6 +489,22 @@ class Pen:
     def several(self, options: Sequence[str], count: int) -> list[str]:
         """Different entries of one list, in any order."""
         return self.rng.sample(list(options), count)
+
+    def in_turn(self, options: Sequence[str], count: int) -> list[str]:
+        """Different entries of one list in its order, from anywhere on and round the end: who writes them needs to remember
+        the last one only, and so repeats none."""
+        if self.held_out:
+            return self.several(options, count)
+        widest = len(options) // count
+        places = [self.rng.randrange(len(options))]
+        places += [self.rng.randint(1, min(3, widest)) for _ in range(count - 1)]
+        return [options[sum(places[: i + 1]) % len(options)] for i in range(count)]
+
+    def sender(self) -> str:
+        """Whose name stands below."""
+        if self.training_does(0.2):
+            return self.say("[the whole team/all of us/your family/us/your neighbours]", "your {n} team", "the {n}s", "{f} {l}", "{f} and {o}", "the {l} family", n=self.noun(), f=self.first_name(), o=self.first_name(), l=self.made_up().capitalize())  # fmt: skip
+        return self.first_name()
 
 
 @cache
