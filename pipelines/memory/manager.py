@@ -444,6 +444,8 @@ class MemoryManager:
         entries, ticket.waits_for_bytes = lease.entries, False
         if any(entry.state in (State.LOADING, State.LEAVING) for entry in entries):
             return _Wait()  # another thread is at it, and its bytes are already counted
+        if any(entry.leases and entry.state is not State.RESIDENT for entry in entries):
+            return _Wait()  # whoever borrowed it failed to bring it in, and is about to give it back
         if any(entry.is_streamed and entry.leases and not _holds(own, entry) for entry in entries):
             return _Wait()  # one at a time: its pieces come and go with the work of its borrower
         work = _work_to_charge(lease, own)
