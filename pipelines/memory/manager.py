@@ -88,7 +88,7 @@ class MemoryManager:
         self._ledger.capacity = device.budget_bytes()
         self._mover = Mover(device, self._ledger, self._lock, clock, self._wake)
         self._prefetcher = Prefetcher(device, self._ledger, self._lock, self._mover, self._is_wanted_more)
-        self._prefetches = prefetch
+        self._prefetches = prefetch and keep_alive_seconds != 0  # it would be let go before its job comes
         self._queue: list[_Ticket] = []
         self._numbers = itertools.count(1)
         self._active = 0
@@ -239,7 +239,8 @@ class MemoryManager:
         if limit < 0:
             return 0
         with self._lock:
-            rested = [(e, 0) for e in self._ledger.idle_on_device() if now - e.last_used > limit]
+            idle = [e for e in self._ledger.idle_on_device() if e.key not in self._ledger.hints or not limit]
+            rested = [(e, 0) for e in idle if now - e.last_used > limit]
             self._ledger.mark_leaving(rested)
             if rested:
                 why = f"{keys_of(e for e, _ in rested)} left: not used for {limit:.0f} s"

@@ -311,6 +311,25 @@ def test_host_copies_are_page_locked_within_their_budget_when_nothing_else_is_to
     manager.close()
 
 
+def test_what_a_queued_job_will_want_does_not_rest(clock: Clock, shelf: Shelf) -> None:
+    manager = manager_of(MadeUpDevice(100), clock, keep_alive_seconds=60)
+    for name in ("announced", "other"):
+        with manager.lease([shelf.component(name, 40)]):
+            pass
+    manager.hint([shelf.component("announced", 40)])
+    clock.now += 100
+    assert manager.sweep() == 1
+    assert states(manager) == {"announced": "resident", "other": "host"}
+    manager.close()
+
+
+def test_a_studio_that_keeps_nothing_brings_nothing_in_early(clock: Clock, shelf: Shelf) -> None:
+    manager = manager_of(MadeUpDevice(100), clock, keep_alive_seconds=0)
+    manager.hint([shelf.component("next", 40)])
+    assert manager.sweep() == 0
+    assert shelf.loads == []
+
+
 # ---- other programs ---------------------------------------------------------------------------------------------------
 
 
