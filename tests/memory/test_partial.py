@@ -305,6 +305,7 @@ def test_host_copies_are_page_locked_within_their_budget_when_nothing_else_is_to
             clock.now += 1
     manager.hint([shelf.component("new", 40)])
     until(lambda: manager.snapshot()["pinned_bytes"] == 40)
+    manager.hint([])
     clock.now += 10_000
     manager.sweep()
     assert manager.snapshot()["pinned_bytes"] == 0
