@@ -165,7 +165,10 @@ class TorchDevice:
         """What people call it: "NVIDIA GeForce RTX 4090", "CPU, 8 threads"."""
         if self.kind in ("cuda", "xpu"):
             return str(getattr(torch, self.kind).get_device_name(self.handle))
-        return "Apple GPU" if self.kind == "mps" else f"CPU, {torch.get_num_threads()} threads"
+        if self.kind == "mps":
+            return "Apple GPU"
+        threads = torch.get_num_threads()
+        return f"CPU, {threads} thread{'s' if threads != 1 else ''}"
 
     def synchronize(self) -> None:
         """Wait until the device has done what it was given; for measuring time."""
