@@ -95,7 +95,7 @@ def _swap(name: str, unified: bool, folder: Path) -> bool:
     kib = 1024 * 20  # a step of the series is 20 swaps
     print(
         f"| {name} | {'identical' if same else 'CHANGED'} | {'still' if tied else 'NO LONGER'} | {growth / MIB:+.1f} MiB "
-        f"| {slope / kib:+.2f} ± {margin / kib:.2f} KiB a swap | {loads} |"
+        f"| {slope / kib:+.3f} ± {margin / kib:.3f} KiB a swap | {loads} |"
     )
     return same and tied and growth <= MOST_GROWTH
 
