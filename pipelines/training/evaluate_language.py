@@ -22,7 +22,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 from pipelines.training import corpus_code, corpus_text
 from pipelines.training.corpus_code import Task
 from pipelines.training.corpus_text import Example
-from pipelines.training.language import FIM, as_prompt, load_folder, write
+from pipelines.training.language import as_prompt, gap_prompt, load_folder, write
 from pipelines.training.ngram import NGram
 from pipelines.training.routines import Routine
 
@@ -177,7 +177,7 @@ def completion_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFas
             (p.removesuffix(" "), m, s) for p, m, s in filter(None, (cutter(rng, text) for text in texts))
         ]
         # a word's token begins with the blank before it: left in the prefix, it would make both sides guess blindly
-        prompts = [f"{FIM['prefix']}{p}{FIM['suffix']}{s}{FIM['middle']}" for p, _, s in cuts]
+        prompts = [gap_prompt(p, s) for p, _, s in cuts]
         told: list[str] = []
         for start in range(0, len(prompts), TOGETHER):
             told += write(model, tokenizer, prompts[start : start + TOGETHER], 32)

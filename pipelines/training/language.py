@@ -21,12 +21,7 @@ Message = dict[str, str]
 Piece = tuple[list[int], list[int]]  # token ids, and for each 1 where it counts as something to learn
 
 END, TURN, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-FIM = {
-    "prefix": "<|fim_prefix|>",
-    "middle": "<|fim_middle|>",
-    "suffix": "<|fim_suffix|>",
-    "pad": "<|fim_pad|>",
-}
+FIM = {"prefix": "[PREFIX]", "suffix": "[SUFFIX]"}  # as Codestral has them: what follows the gap comes first
 SPECIAL = (END, TURN, TURN_END, *FIM.values())
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -144,6 +139,26 @@ def _teach_copying(model: Qwen2ForCausalLM) -> None:
     second.o_proj.weight[:, rows(0)] = 0.2 * copied
 
 
+@torch.no_grad()
+def take_over(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Begin with what another model of the same shape has learned: all its layers, and its vectors of the tokens both know.
+
+    Other tokens get random vectors of the same mean and spread. What carries over is attention, copying above all: on
+    repeated nonsense in a new vocabulary of 3,072 the right token has median rank 70 at once, where chance is 1,536.
+    """
+    other, known = load_folder(folder)
+    learned = dict(other.named_parameters())
+    old, new = learned["model.embed_tokens.weight"], model.model.embed_tokens.weight
+    for name, parameter in model.named_parameters():
+        if parameter is not new:
+            parameter.copy_(learned[name])
+    new.copy_(old.mean(0) + old.std(0) * torch.randn_like(new))
+    numbers = known.get_vocab()
+    shared = [(i, numbers[token]) for token, i in tokenizer.get_vocab().items() if token in numbers]
+    here, there = zip(*shared, strict=True)
+    new[list(here)] = old[list(there)]
+
+
 # --- rows of tokens ----------------------------------------------------------------------------------------------------
 
 
@@ -162,10 +177,18 @@ def chat_piece(tokenizer: PreTrainedTokenizerFast, messages: list[Message]) -> P
 
 
 def fim_piece(tokenizer: PreTrainedTokenizerFast, prefix: str, middle: str, suffix: str) -> Piece:
-    """Prefix, suffix, then the middle to be written, in the order that Qwen-Coder and StarCoder use."""
-    text = f"{FIM['prefix']}{prefix}{FIM['suffix']}{suffix}{FIM['middle']}"
-    asked, answer = tokenizer.encode(text), tokenizer.encode(f"{middle}{END}")
+    """Suffix, prefix, and the middle to be written, ended by `END`."""
+    asked, answer = tokenizer.encode(gap_prompt(prefix, suffix)), tokenizer.encode(f"{middle}{END}")
     return asked + answer, [1] * (len(asked) + len(answer))
+
+
+def gap_prompt(prefix: str, suffix: str) -> str:
+    """What is said to the model about a gap.
+
+    The prefix stands last, so that filling the gap is reading on. With the suffix in between, as Qwen-Coder has it, a model this
+    small did not find back to where the gap is (measured after 1,400 steps: 27 % of next tokens right, no name of 200).
+    """
+    return f"{FIM['suffix']}{suffix}{FIM['prefix']}{prefix}"
 
 
 MISSES = 3

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from pathlib import Path
 
 from transformers import PreTrainedTokenizerFast
 
 from pipelines.training import corpus_code, language
-from pipelines.training.language import FIM, Piece, Shape
+from pipelines.training.language import Piece, Shape
 from pipelines.training.language_recipe import Recipe
 from pipelines.training.loop import Plan
 
@@ -17,6 +18,7 @@ TASKS = 0.35
 READING = 0.2
 """The shares of tasks and of plain reading; the rest is fill-in-the-middle."""
 GAP_CHARACTERS = 900
+STARTER_TEXT = Path(__file__).resolve().parents[2] / "assets" / "starter" / "text"
 EXAMPLES = (
     "Write a Python function that checks whether a word is a palindrome",
     "Write a Python function that returns the average of a list",
@@ -60,7 +62,7 @@ def prompts(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> list[str]
         for number in numbers
     ]
     prefix, _, suffix = corpus_code.cut(numbers[0], GAP_CHARACTERS, held_out=True)
-    return [*asked, f"{FIM['prefix']}{prefix}{FIM['suffix']}{suffix}{FIM['middle']}"]
+    return [*asked, language.gap_prompt(prefix, suffix)]
 
 
 RECIPE = Recipe(
@@ -80,6 +82,7 @@ RECIPE = Recipe(
         sample_every=1000,
     ),
     batch_size=6,
+    begin_with=STARTER_TEXT,
     sampling={"temperature": 0.2, "top_p": 0.95, "repetition_penalty": 1.0},
     notes={
         "defaults": {"temperature": 0.2, "top_p": 0.95, "max_tokens": 256},

@@ -24,7 +24,8 @@ class Recipe:
     """How one language model is made.
 
     texts: what the tokenizer learns its words from. piece: example number → tokens and what to learn of them. prompts: a few
-    held-out prompts, ready for the model, to read answers to as it learns. notes: what `studio.json` says.
+    held-out prompts, ready for the model, to read answers to as it learns. notes: what `studio.json` says. begin_with: the
+    folder of a model whose layers a new run begins with, if it is there.
     """
 
     texts: Callable[[], Iterable[str]]
@@ -35,6 +36,7 @@ class Recipe:
     batch_size: int = 12
     sampling: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    begin_with: Path | None = None
 
     def run(
         self,
@@ -50,6 +52,12 @@ class Recipe:
             torch.set_num_threads(threads)
         tokenizer = self.tokenizer(run_dir)
         model = language.build_model(self.shape, tokenizer)
+        if (
+            self.begin_with
+            and (self.begin_with / "model.safetensors").exists()
+            and not (run_dir / "latest").exists()
+        ):
+            language.take_over(model, tokenizer, self.begin_with)
         # the fused kernel's backward takes a fifth longer here (torch 2.13, CPU)
         model.set_attn_implementation("eager")
         print(f"{language.parameters(model) / 1e6:.2f} million parameters", flush=True)

@@ -111,7 +111,7 @@ def test_fill_in_the_middle_asks_with_both_sides_and_answers_with_the_gap(
 ) -> None:
     ids, learn = language.fim_piece(tokenizer, "a = ", "1", "\nb = 2")
     text = tokenizer.decode(ids)
-    assert text == f"{FIM['prefix']}a = {FIM['suffix']}\nb = 2{FIM['middle']}1{END}"
+    assert text == f"{FIM['suffix']}\nb = 2{FIM['prefix']}a = 1{END}"
     assert len(learn) == len(ids)
 
 
@@ -134,6 +134,19 @@ def test_an_untrained_model_continues_a_word_that_it_has_seen(tokenizer: PreTrai
         ranks = model(ids).logits[:, 30:-1].argsort(-1, descending=True).argsort(-1)
     seen = ranks.gather(-1, ids[:, 31:, None]).float().median()
     assert seen < 60  # chance is 300
+
+
+def test_a_model_can_begin_with_the_layers_of_another(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    learned = language.build_model(SHAPE, tokenizer, seed=1)
+    language.save_folder(learned, tokenizer, tmp_path, {}, {})
+    other = language.train_tokenizer(["def f(x): return x"] * 3 + list(language.SPECIAL), 300)
+    model = language.build_model(SHAPE, other)
+    language.take_over(model, other, tmp_path)
+    assert torch.allclose(model.model.layers[1].mlp.up_proj.weight, learned.model.layers[1].mlp.up_proj.weight, atol=1e-3)  # fmt: skip
+    here, there = other.convert_tokens_to_ids("x"), tokenizer.convert_tokens_to_ids("x")
+    assert torch.allclose(model.lm_head.weight[here], learned.lm_head.weight[there], atol=1e-3)
 
 
 def test_the_folder_opens_with_the_auto_classes_and_writes(
