@@ -1,6 +1,6 @@
 """A language model, a picture, speech and a clip, one after the other, under a budget smaller than their sum.
 
-`python3 launch.py bench memory chain`. The checkpoints are of everyday size with random weights in float16 (2.8 GB on disk, made
+`python3 launch.py bench memory chain`. The checkpoints are of everyday size with random weights in float16 (3.2 GB on disk, made
 for the run and removed), run in float32 through our own pipelines and manager, at small pictures and few steps so that it ends:
 once without a limit, once within the budget. Every result must be the same file, byte for byte, and a watcher looks every 10 ms
 whether more was promised than there is. Beside it: what the libraries take to bring the same models in.
@@ -62,7 +62,7 @@ def table() -> bool:
         )
         libraries(specs, Path(folder))
     same = all(a.digest == b.digest for a, b in zip(free.jobs, tight.jobs, strict=True))
-    return same and tight.most_promised <= BUDGET_BYTES
+    return same and max(tight.most_promised, tight.most_private) <= BUDGET_BYTES
 
 
 # ---- checkpoints ------------------------------------------------------------------------------------------------------
