@@ -119,6 +119,11 @@ class TorchDevice:
             return hold_unified(thing, self.handle)
         return hold_apart(thing, self.handle, CudaPageLock() if self.kind == "cuda" else None)
 
+    def settle(self) -> None:
+        """On the CPU the C library keeps what work has freed (0.4 GB after a picture, measured); a GPU's cache is kept for the next."""
+        if self.kind == "cpu":
+            trim_host_memory()
+
     def empty_cache(self) -> None:
         """Hand freed memory back: the driver's cache, and what the C library keeps of freed host memory."""
         if self.kind != "cpu":

@@ -93,6 +93,7 @@ class MemoryManager:
         self._numbers = itertools.count(1)
         self._active = 0
         self._begun = 0
+        self._settled = 0  # how much had begun when the device was last settled
         self._own = threading.local()
         self._abandoned: deque[Lease] = deque()
         self._closed = False
@@ -209,6 +210,12 @@ class MemoryManager:
         self._adopt_abandoned()
         if self.working_sets is not None:
             self.working_sets.save(at_most_every=SAVE_SECONDS)
+        with self._lock:
+            is_over = self._active == 0 and self._begun != self._settled
+            if is_over:
+                self._settled = self._begun
+        if is_over:
+            self.device.settle()
         return self._yield_to_others() + self._rest()
 
     def _yield_to_others(self) -> int:

@@ -126,6 +126,9 @@ class Device(Protocol):
     def empty_cache(self) -> None:
         """Hand freed memory back to the system."""
 
+    def settle(self) -> None:
+        """Hand back what finished work has left with the allocator, where that is not wanted for the next."""
+
     def is_out_of_memory(self, error: BaseException) -> bool: ...
 
     def start_peak(self) -> None:

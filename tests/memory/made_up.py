@@ -129,6 +129,7 @@ class MadeUpDevice:
     bytes_per_second: float = 1e9
     work_peak: int | None = None
     questions: int = 0
+    settled: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def most_bytes(self) -> int:
@@ -152,6 +153,9 @@ class MadeUpDevice:
 
     def dtype(self) -> str:
         return "bytes"
+
+    def settle(self) -> None:
+        self.settled += 1
 
     def empty_cache(self) -> None:
         self.questions += 1

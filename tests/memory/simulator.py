@@ -175,6 +175,9 @@ class Device(MadeUpDevice):
     def empty_cache(self) -> None:
         self.point("empty cache")
 
+    def settle(self) -> None:
+        self.point("settle")
+
     def start_peak(self) -> None:
         self.point("start peak")
         if self.is_gone:

@@ -21,7 +21,7 @@ def sets(path: Path | None = None, **more: object) -> WorkingSets:
 
 
 def test_a_label_is_for_these_weights_at_this_size() -> None:
-    assert WORK == work_label("image", list(reversed(PARTS)), "512x512")
+    assert work_label("image", list(reversed(PARTS)), "512x512") == WORK
     others = [
         work_label("image", PARTS, "512x768"),
         work_label("image", PARTS[:1], "512x512"),

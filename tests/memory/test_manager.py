@@ -554,3 +554,14 @@ def test_unload_keeps_what_has_another_name(clock: Clock, shelf: Shelf) -> None:
             pass
     assert manager.unload("org/m") == 2
     assert states(manager) == {"org/m-large:unet": "resident"}
+
+
+def test_what_work_left_with_the_allocator_is_handed_back_once_it_is_over(clock: Clock, shelf: Shelf) -> None:
+    device = MadeUpDevice(100)
+    manager = manager_of(device, clock)
+    with manager.lease([shelf.component("a", 30)]):
+        manager.sweep()
+    assert device.settled == 0
+    manager.sweep()
+    manager.sweep()
+    assert device.settled == 1

@@ -27,6 +27,7 @@ from pipelines.context import Context
 from pipelines.device import TorchDevice
 from pipelines.image import ImagePipeline
 from pipelines.memory import Lease, MemoryManager
+from pipelines.memory.learned import WorkingSets
 from pipelines.messages import AudioRequest, ImageRequest, TextRequest, VideoRequest
 from pipelines.text import TextPipeline
 from pipelines.video import VideoPipeline
@@ -190,7 +191,7 @@ def run(specs: dict[str, ModelSpec], budget: int | None, folder: Path) -> Run:
     """Two rounds of four jobs."""
     gc.collect()
     device = TorchDevice("cpu", budget_bytes=budget)
-    manager, made = Timed(device, prefetch=False), Run()
+    manager, made = Timed(device, prefetch=False, working_sets=WorkingSets(None, device.name)), Run()
     before, over = _private_bytes(), threading.Event()
 
     def watch() -> None:
@@ -210,6 +211,7 @@ def run(specs: dict[str, ModelSpec], budget: int | None, folder: Path) -> Run:
                 for artifact in pipeline.generate(request, ctx):
                     digest.update(artifact.data or Path(artifact.path or "").read_bytes())
                 seconds = time.perf_counter() - started
+                manager.sweep()  # as the worker does every second
                 made.jobs.append(Done(name, digest.hexdigest(), manager.in_seconds, seconds))
                 print(
                     f"  {name}: {seconds:.1f} s, {manager.in_seconds:.2f} s of them bringing in", flush=True
