@@ -124,7 +124,7 @@ class Counters:
 class Ledger:
     """All entries and the sum of what is promised. No locks, no device: the manager calls it while it holds its lock.
 
-    capacity: most that may be promised now. streams: what is larger than the room can pass through the device in pieces.
+    capacity: most that may be promised now. lent: leases out now. streams: what is larger than the room can pass through the device in pieces.
     """
 
     def __init__(self, streams: bool) -> None:
@@ -133,6 +133,7 @@ class Ledger:
         self.capacity = 0
         self.committed = 0
         self.working = 0
+        self.lent = 0
         self.pins: set[str] = set()
         self.hints: dict[str, int] = {}
         self.counters = Counters()

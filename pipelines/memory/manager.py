@@ -1,27 +1,25 @@
 """The memory manager: leases out, the right models in, idle ones away when room is needed.
 
 One lock guards the ledger and is never held while the device, a loader or a callback works. Who cannot be served at once
-takes a numbered ticket with its own event. Tickets are served in order; a later one goes ahead only when it fits as things
-are, and past one that waits for bytes at most `MAX_PASSED` times. A thread that already holds a lease never waits for room
-(it is told no instead), so nobody waits for anybody in a circle.
+takes a numbered ticket with its own event (`admission.py` decides what it may do). A thread that already holds a lease never
+waits for room (it is told no instead), so nobody waits for anybody in a circle.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import Cancelled, StudioError, readable_bytes
 from pipelines.memory import refusals
+from pipelines.memory.admission import Admission, Admit, Evict, Ticket, Wait, work_to_charge
 from pipelines.memory.lease import Grant, Lease
-from pipelines.memory.ledger import Entry, Ledger, State, missing, missing_bytes, named, need_bytes
+from pipelines.memory.ledger import Entry, Ledger, State, named
 from pipelines.memory.mover import Errand, Mover, Readmit
 from pipelines.memory.parts import Component, Device, Plan
 from pipelines.memory.prefetch import Prefetcher
@@ -32,32 +30,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_PASSED = 3
 SAVE_SECONDS = 5.0
 UNPIN_AFTER, HOST_KEEP_ALIVE = 2.0, 4.0
 """Copies in host memory stay page-locked, and stay at all, this many times longer than residents on the device."""
-
-
-@dataclass(eq=False)
-class _Ticket:
-    number: int
-    lease: Lease
-    event: threading.Event = field(default_factory=threading.Event)
-    passed: int = 0
-    waits_for_bytes: bool = False
-
-
-@dataclass(frozen=True)
-class _Admit:
-    wanted: Mapping[Entry, int]
-
-
-@dataclass(frozen=True)
-class _Evict:
-    victims: Sequence[tuple[Entry, int]]
-
-
-class _Wait: ...
 
 
 class MemoryManager:
@@ -86,13 +61,11 @@ class MemoryManager:
         self._lock = threading.Lock()
         self._ledger = Ledger(device.streams)
         self._ledger.capacity = device.budget_bytes()
-        self._mover = Mover(device, self._ledger, self._lock, clock, self._wake)
-        self._prefetcher = Prefetcher(device, self._ledger, self._lock, self._mover, self._is_wanted_more)
+        self._line = Admission(device, self._ledger, clock)
+        self._mover = Mover(device, self._ledger, self._lock, clock, self._line.wake)
+        self._prefetcher = Prefetcher(device, self._ledger, self._lock, self._mover, self._gives_way)
         self._prefetches = prefetch and keep_alive_seconds != 0  # it would be let go before its job comes
-        self._queue: list[_Ticket] = []
-        self._numbers = itertools.count(1)
-        self._active = 0
-        self._begun = 0
+        self._begun = 0  # leases so far
         self._settled = 0  # how much had begun when the device was last settled
         self._own = threading.local()
         self._abandoned: deque[Lease] = deque()
@@ -127,42 +100,9 @@ class MemoryManager:
         working_bytes = self._working_bytes(work, working_bytes)
         capacity, most = self.device.budget_bytes(), self.device.most_bytes()
         with self._lock:
-            ledger = self._ledger
-            ledger.capacity = capacity
-            entries = [ledger.entry(component) for component in {c.key: c for c in components}.values()]
-            wanted = ledger.targets(entries, most - working_bytes)
-            if wanted is None:
-                refusal = refusals.never_fits(self.device, entries, working_bytes, most)
-                need = sum(entry.nbytes for entry in entries) + working_bytes
-                return Plan(False, need, ledger.free, (), str(refusal.problem()))
-            short = missing_bytes(wanted) + working_bytes - ledger.free
-            victims = ledger.victims(short, self._clock(), keep=entries)
-            if victims is None and not self._is_moving():
-                wanted = ledger.targets(entries, self._room(entries) - working_bytes) or wanted
-                short = missing_bytes(wanted) + working_bytes - ledger.free
-                victims = ledger.victims(short, self._clock(), keep=entries)
-            need = need_bytes(wanted, working_bytes)
-            if victims is None and not self._is_moving():
-                reason = str(refusals.blocked(self.device, ledger, need).problem())
-                return Plan(False, need, ledger.free, (), reason)
-            keys = tuple(entry.key for entry, _ in victims or ())
-            streamed = tuple(entry.key for entry, nbytes in wanted.items() if nbytes < entry.nbytes)
-            if victims is None:
-                reason = "It fits when the jobs that run now are done."
-            elif keys:
-                reason = f"It fits when {', '.join(keys)} makes room."
-            else:
-                reason = f"It fits: {readable_bytes(need)}."
-            if streamed:
-                reason += f" {', '.join(streamed)} passes through the device piece by piece, which is slower."
-            seconds = sum(
-                entry.restore_seconds(nbytes - entry.promised, entry.held is None)
-                for entry, nbytes in wanted.items()
-                if entry in missing(wanted)
-            )
-            return Plan(
-                True, need, ledger.free, keys, reason, "streamed" if streamed else "full", streamed, seconds
-            )
+            self._ledger.capacity = capacity
+            distinct = {component.key: component for component in components}
+            return self._line.plan([self._ledger.entry(c) for c in distinct.values()], working_bytes, most)
 
     def hint(self, upcoming: Sequence[Component]) -> None:
         """Announce what will be wanted, soonest first: it is evicted last, and brought in while there is room to spare."""
@@ -178,7 +118,7 @@ class MemoryManager:
         """Keep the components of that model once they are resident, or stop keeping them."""
         with self._lock:
             self._ledger.pin(prefix, pinned)
-            self._wake()
+            self._line.wake()
 
     def unload(self, prefix: str = "") -> int:
         """Drop idle components of that model from device and host memory; how many. Pinned ones go only when named."""
@@ -211,7 +151,7 @@ class MemoryManager:
         if self.working_sets is not None:
             self.working_sets.save(at_most_every=SAVE_SECONDS)
         with self._lock:
-            is_over = self._active == 0 and self._begun != self._settled
+            is_over = self._ledger.lent == 0 and self._begun != self._settled
             if is_over:
                 self._settled = self._begun
         if is_over:
@@ -276,7 +216,7 @@ class MemoryManager:
                 "device": self.device.name,
                 "host_budget_bytes": host_budget,
                 **self._ledger.snapshot(self._clock()),
-                "waiting": len(self._queue),
+                "waiting": len(self._line.queue),
             }
 
     def events(self) -> list[dict[str, Any]]:
@@ -287,7 +227,7 @@ class MemoryManager:
     def wake(self) -> None:
         """Have waiters look at once whether they were cancelled."""
         with self._lock:
-            for ticket in self._queue:
+            for ticket in self._line.queue:
                 ticket.event.set()
 
     def close(self) -> None:
@@ -309,7 +249,9 @@ class MemoryManager:
             if lease.grant is not None:
                 raise RuntimeError("this lease is already in use; make another")
             lease.entries = tuple(map(self._ledger.entry, lease.components))
-            is_hit = not self._closed and (bool(own) or not self._queue) and self._is_hit(lease, own)
+            is_hit = (
+                not self._closed and (bool(own) or not self._line.queue) and self._line.is_hit(lease, own)
+            )
             if is_hit:
                 self._ledger.counters.hits += 1
                 self._grant(lease, own)
@@ -335,10 +277,10 @@ class MemoryManager:
             for entry in grant.entries:
                 entry.leases -= 1
                 entry.last_used = now
-            self._active -= 1
-            is_alone = self._active == 0 and self._begun == grant.epoch
-            if self._queue:
-                self._wake()
+            self._ledger.lent -= 1
+            is_alone = self._ledger.lent == 0 and self._begun == grant.epoch
+            if self._line.queue:
+                self._line.wake()
         if peak is not None and self.working_sets is not None:
             self.working_sets.observe(lease.work, peak, is_alone)
         self._prefetcher.wake()
@@ -354,18 +296,10 @@ class MemoryManager:
             return prior
         return self.working_sets.estimate(work, prior)
 
-    def _is_hit(self, lease: Lease, own: list[Grant]) -> bool:
-        for entry in lease.entries:
-            if entry.state is not State.RESIDENT or (
-                entry.promised < entry.nbytes and not _holds(own, entry)
-            ):
-                return False
-        return not lease.stream and _work_to_charge(lease, own) <= self._ledger.free
-
     def _grant(self, lease: Lease, own: list[Grant]) -> None:
-        self._active += 1
+        self._ledger.lent += 1
         self._begun += 1
-        charged = _work_to_charge(lease, own)
+        charged = work_to_charge(lease, own)
         lease.grant = Grant(lease.entries, lease.working_bytes, charged, self._begun)
         lease.own = own
         self._ledger.promise_work(charged)
@@ -380,17 +314,16 @@ class MemoryManager:
         own.append(lease.grant)
 
     def _wait_for(self, lease: Lease, own: list[Grant]) -> None:
-        ticket = _Ticket(next(self._numbers), lease)
+        ticket = self._line.ticket(lease)
         try:
             self._serve(ticket, own)
         finally:
             with self._lock:
-                if ticket in self._queue:
-                    self._queue.remove(ticket)
-                self._wake()
+                self._line.leave(ticket)
+                self._line.wake()
             self._prefetcher.wake()
 
-    def _serve(self, ticket: _Ticket, own: list[Grant]) -> None:
+    def _serve(self, ticket: Ticket, own: list[Grant]) -> None:
         """Work towards the ticket's lease until it is granted and everything is resident, or raise why not."""
         lease, surprises = ticket.lease, 0
         while True:
@@ -399,34 +332,32 @@ class MemoryManager:
             capacity, most = self.device.budget_bytes(), self.device.most_bytes()
             with self._lock:
                 self._ledger.capacity = capacity
-                if ticket not in self._queue and not own:
-                    self._queue.append(ticket)
-                    self._queue.sort(key=lambda t: t.number)
+                if not own:
+                    self._line.line_up(ticket)
                 ticket.event.clear()
                 try:
-                    step = self._next_step(ticket, own, most)
+                    step = self._line.next_step(ticket, own, most)
                 except StudioError as refusal:
                     self._ledger.counters.refusals += 1
                     self._ledger.tell("refuse", lease.entries, refusal.message)
                     raise
-                if isinstance(step, _Admit):
-                    if ticket in self._queue:
-                        self._queue.remove(ticket)
+                if isinstance(step, Admit):
+                    self._line.leave(ticket)
                     for entry, nbytes in step.wanted.items():
                         entry.state = State.LOADING
                         self._ledger.promise(entry, nbytes)
                     self._grant(lease, own)
-                elif isinstance(step, _Wait):
+                elif isinstance(step, Wait):
                     self._ledger.counters.waits += 1
             match step:
-                case _Evict(victims):
+                case Evict(victims):
                     self._mover.let_go(victims)
-                case _Wait():
+                case Wait():
                     started = self._clock()
                     ticket.event.wait(self._poll_seconds)
                     with self._lock:
                         self._ledger.counters.wait_seconds += self._clock() - started
-                case _Admit(wanted):
+                case Admit(wanted):
                     loaders = {component.key: component for component in lease.components}
                     errand = Errand(wanted, loaders, lambda: self._check(lease), lease.on_load)
                     try:
@@ -446,95 +377,8 @@ class MemoryManager:
         if self._closed:
             raise StudioError("The studio is closing.", hint="Start it again and run the job once more.")
 
-    def _next_step(self, ticket: _Ticket, own: list[Grant], most: int) -> _Admit | _Wait | _Evict:
-        """What the ticket may do now; victims are marked. Raises when waiting cannot help."""
-        ledger, lease = self._ledger, ticket.lease
-        entries, ticket.waits_for_bytes = lease.entries, False
-        if any(entry.state in (State.LOADING, State.LEAVING) for entry in entries):
-            return _Wait()  # another thread is at it, and its bytes are already counted
-        if any(entry.leases and entry.state is not State.RESIDENT for entry in entries):
-            return _Wait()  # whoever borrowed it failed to bring it in, and is about to give it back
-        if any(entry.is_streamed and entry.leases and not _holds(own, entry) for entry in entries):
-            return _Wait()  # one at a time: its pieces come and go with the work of its borrower
-        work = _work_to_charge(lease, own)
-        wanted = ledger.targets(entries, most - lease.working_bytes, lease.stream)
-        if wanted is None:
-            raise refusals.never_fits(self.device, entries, lease.working_bytes, most)
-        if not own and self._queue[0] is not ticket:
-            short = missing_bytes(wanted) + work - ledger.free
-            is_whole = all(entry.promised <= nbytes for entry, nbytes in wanted.items())
-            if short <= 0 and is_whole and self._may_pass(ticket):
-                return self._admit(wanted)
-            return _Wait()
-        while True:
-            too_much = [(e, nbytes) for e, nbytes in wanted.items() if e.promised > nbytes and not e.leases]
-            if too_much:
-                ledger.mark_leaving(too_much)
-                return _Evict(too_much)
-            short = missing_bytes(wanted) + work - ledger.free
-            if short <= 0:
-                return self._admit(wanted)
-            leaving = ledger.leaving_bytes()
-            victims = ledger.victims(short - leaving, self._clock(), keep=entries)
-            if victims:
-                ledger.mark_leaving(victims)
-                why = (
-                    f"{keys_of(e for e, _ in victims)} left, quickest to bring back: "
-                    f"{keys_of(entries)} was {readable_bytes(short - leaving)} short"
-                )
-                ledger.tell("evict", [e for e, _ in victims], why, short - leaving)
-                return _Evict(victims)
-            if victims is not None:
-                return _Wait()  # what is leaving already will do
-            if own:
-                outer = (entry for grant in own for entry in grant.entries)
-                raise refusals.holds_already(self.device, ledger, outer, entries, short)
-            if self._is_moving():
-                if not ticket.waits_for_bytes:
-                    ticket.waits_for_bytes = True
-                    why = f"{keys_of(entries)} waits: {readable_bytes(short)} of what it needs are lent"
-                    ledger.tell("wait", entries, why, short)
-                return _Wait()
-            smaller = ledger.targets(entries, self._room(entries) - lease.working_bytes, lease.stream)
-            if smaller is None or smaller == wanted:
-                raise refusals.blocked(self.device, ledger, need_bytes(wanted, lease.working_bytes))
-            wanted = smaller  # pinned models or other programs hold the rest: stream what does not fit
-
-    def _admit(self, wanted: Mapping[Entry, int]) -> _Admit:
-        streamed = [entry for entry, nbytes in wanted.items() if nbytes < entry.nbytes and not entry.leases]
-        if streamed:
-            passing = sum(entry.nbytes - wanted[entry] for entry in streamed)
-            why = f"{readable_bytes(passing)} of {keys_of(streamed)} pass through the device piece by piece"
-            self._ledger.tell("stream", streamed, why, passing)
-        return _Admit({entry: wanted[entry] for entry in missing(wanted)})
-
-    def _is_moving(self) -> bool:
-        """Whether waiting can help: something is lent, or on its way in or out."""
-        moving = (State.LOADING, State.LEAVING)
-        return self._active > 0 or any(entry.state in moving for entry in self._ledger.entries.values())
-
-    def _room(self, entries: Sequence[Entry]) -> int:
-        """Bytes these entries and their work could have if everything idle left."""
-        ledger = self._ledger
-        idle = sum(entry.promised for entry in ledger.idle_on_device(keep=entries))
-        return ledger.free + idle + sum(entry.promised for entry in entries)
-
-    def _is_wanted_more(self, entry: Entry) -> bool:
-        """Whether somebody waits who does not wait for this entry: what was only announced gives way."""
-        return self._closed or any(entry not in ticket.lease.entries for ticket in self._queue)
-
-    def _may_pass(self, ticket: _Ticket) -> bool:
-        """Whether a later ticket that fits as things are may go ahead of those who wait for bytes; counts when it does."""
-        ahead = [t for t in self._queue if t.number < ticket.number and t.waits_for_bytes]
-        if any(t.passed >= MAX_PASSED for t in ahead):
-            return False
-        for t in ahead:
-            t.passed += 1
-        return True
-
-    def _wake(self) -> None:
-        for ticket in self._queue[: MAX_PASSED + 1]:
-            ticket.event.set()
+    def _gives_way(self, entry: Entry) -> bool:
+        return self._closed or self._line.wants_more_than(entry)
 
     def _drop(self, chosen: Callable[[Entry], bool], reason: str) -> int:
         here = (State.RESIDENT, State.HOST)
@@ -559,17 +403,3 @@ def _measuring() -> Iterator[None]:
         yield
     except Exception as error:
         log.warning("could not measure what the work takes: %s", error)
-
-
-def _holds(own: list[Grant], entry: Entry) -> bool:
-    return any(entry in grant.entries for grant in own)
-
-
-def _work_to_charge(lease: Lease, own: list[Grant]) -> int:
-    """Working bytes to promise: only what exceeds an outer lease of the same thread when it covers the same components."""
-    if not own:
-        return lease.working_bytes
-    held = {entry for outer in own for entry in outer.entries}
-    if held.issuperset(lease.entries):
-        return max(0, lease.working_bytes - max(outer.working_bytes for outer in own))
-    return lease.working_bytes

@@ -23,7 +23,7 @@ from typing import Any
 
 from pipelines.errors import StudioError
 from pipelines.memory import Component, Lease, MemoryManager, State
-from pipelines.memory import manager as manager_module
+from pipelines.memory import admission as admission_module
 from pipelines.memory import mover as mover_module
 from pipelines.memory.learned import WorkingSets
 from tests.memory.made_up import Clock, DeviceFull, DeviceGone, MadeUpDevice, MadeUpHeld, Thing
@@ -313,14 +313,14 @@ class Simulation:
     @contextmanager
     def _passing_the_baton(self) -> Iterator[None]:
         """Everything in the manager that would block passes the baton instead."""
-        ticket, lock = manager_module._Ticket, mover_module._construction
+        ticket, lock = admission_module.Ticket, mover_module._construction
         baton = self.baton
-        manager_module._Ticket = lambda number, lease: ticket(number, lease, Event(baton))  # type: ignore[assignment,misc]
+        admission_module.Ticket = lambda number, lease: ticket(number, lease, Event(baton))  # type: ignore[assignment,misc]
         mover_module._construction = Turnstile(baton)  # type: ignore[assignment]
         try:
             yield
         finally:
-            manager_module._Ticket, mover_module._construction = ticket, lock  # type: ignore[misc]
+            admission_module.Ticket, mover_module._construction = ticket, lock  # type: ignore[misc]
 
     # ---- where the manager calls out --------------------------------------------------------------------------------
 
@@ -538,8 +538,8 @@ class Simulation:
                     assert held.device_bytes == entry.promised >= least, (
                         f"{entry.key} lost bytes while lent (I2)"
                     )
-        for ticket in self.manager._queue:
-            assert ticket.passed <= manager_module.MAX_PASSED, "passed too often (I4)"
+        for ticket in self.manager._line.queue:
+            assert ticket.passed <= admission_module.MAX_PASSED, "passed too often (I4)"
 
     def _check_at_rest(self) -> None:
         """When every thread has left: nothing without an owner, and what is told is what is."""
@@ -548,9 +548,7 @@ class Simulation:
         entries = ledger.entries.values()
         assert all(e.state not in (State.LOADING, State.LEAVING) for e in entries), "left half-way (I3)"
         assert all(e.leases == e.leaving == 0 for e in entries), "lent to nobody (I3)"
-        assert (self.manager._queue, self.manager._active, ledger.working) == ([], 0, 0), (
-            "something goes on (I3)"
-        )
+        assert (self.manager._line.queue, ledger.lent, ledger.working) == ([], 0, 0), "something goes on (I3)"
         held = [e.held for e in entries if e.held is not None]
         on_device = {
             e.key: e.held.device_bytes for e in entries if e.held is not None and e.held.device_bytes

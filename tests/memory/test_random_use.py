@@ -122,7 +122,7 @@ class RandomUse(RuleBasedStateMachine):
         for _ in range(20_000):
             pending = [o for o in self.owners.values() if not o.served.is_set() and o.error is None]
             with self.manager._lock:
-                queue = list(self.manager._queue)
+                queue = list(self.manager._line.queue)
                 moving = any(
                     e.state in (State.LOADING, State.LEAVING) for e in self.manager._ledger.entries.values()
                 )
