@@ -325,7 +325,7 @@ class MemoryManager:
 
     def _serve(self, ticket: Ticket, own: list[Grant]) -> None:
         """Work towards the ticket's lease until it is granted and everything is resident, or raise why not."""
-        lease, surprises = ticket.lease, 0
+        lease, surprises, waited = ticket.lease, 0, False
         while True:
             self._check(lease)
             self._adopt_abandoned()
@@ -347,7 +347,8 @@ class MemoryManager:
                         entry.state = State.LOADING
                         self._ledger.promise(entry, nbytes)
                     self._grant(lease, own)
-                elif isinstance(step, Wait):
+                elif isinstance(step, Wait) and not waited:
+                    waited = True
                     self._ledger.counters.waits += 1
             match step:
                 case Evict(victims):
