@@ -36,6 +36,8 @@ from tests.checkpoints_audio import vits as tiny_vits
 
 GIB = 1 << 30
 BUDGET_BYTES = 5 * GIB
+BESIDE_BYTES = 64 << 20
+"""Private memory allowed beyond the budget: tokenizers, the interpreter and its libraries are promised to nobody."""
 ROUNDS = 2
 
 
@@ -63,7 +65,7 @@ def table() -> bool:
         )
         libraries(specs, Path(folder))
     same = all(a.digest == b.digest for a, b in zip(free.jobs, tight.jobs, strict=True))
-    return same and max(tight.most_promised, tight.most_private) <= BUDGET_BYTES
+    return same and tight.most_promised <= BUDGET_BYTES >= tight.most_private - BESIDE_BYTES
 
 
 # ---- checkpoints ------------------------------------------------------------------------------------------------------
