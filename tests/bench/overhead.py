@@ -29,6 +29,7 @@ from pipelines.image import ImagePipeline
 from pipelines.memory import MemoryManager
 from pipelines.messages import AudioRequest, ImageRequest, TextRequest
 from pipelines.text import TextPipeline
+from tests.bench.checkpoints import language_model
 from tests.bench.report import HEADER, in_turn, machine, parser, row
 from tests.checkpoints_audio import vits as tiny_vits
 
@@ -126,23 +127,8 @@ def text(catalog: Catalog, memory: MemoryManager) -> Comparison:
 
 def long_text(folder: Path, memory: MemoryManager) -> Comparison:
     """Twenty tokens by a language model of everyday size (24 layers, 896 wide) and random weights."""
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
-    shutil.copytree(Catalog(hub=False).get("starter/text").source.path, folder, dirs_exist_ok=True)
-    (folder / "model.safetensors").unlink()
     torch.manual_seed(0)
-    small = Qwen2Config.from_pretrained(folder)
-    config = Qwen2Config(
-        vocab_size=small.vocab_size,
-        eos_token_id=small.eos_token_id,
-        pad_token_id=small.pad_token_id,
-        hidden_size=896,
-        num_hidden_layers=24,
-        intermediate_size=4864,
-        num_attention_heads=14,
-        num_key_value_heads=2,
-    )
-    Qwen2ForCausalLM(config).save_pretrained(folder)
+    language_model(folder, layers=24).save_pretrained(folder)
     spec = ModelSpec("bench/text", "Text", ("text",), "causal-lm", Source(path=str(folder)))
     request = TextRequest(prompt="Write a slogan", model=spec.id, temperature=0, max_tokens=20, seed=1)
     return written("text, 0.4 B parameters", spec, request, memory)

@@ -14,16 +14,6 @@ from pipelines.memory import Lease, MemoryManager, WontFit
 from tests.memory.made_up import Clock, MadeUpDevice, Shelf
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def shelf() -> Shelf:
-    return Shelf()
-
-
 def manager_of(device: MadeUpDevice, clock: Clock, **options: float) -> MemoryManager:
     return MemoryManager(device, clock=clock, poll_seconds=0.01, **options)
 

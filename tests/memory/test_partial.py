@@ -12,16 +12,6 @@ from tests.memory.made_up import Clock, MadeUpDevice, Shelf
 from tests.memory.test_manager import Borrower, manager_of, states, until
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def shelf() -> Shelf:
-    return Shelf()
-
-
 def bytes_of(manager: MemoryManager) -> dict[str, int]:
     return {c["key"]: c["nbytes"] for c in manager.snapshot()["components"]}
 

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from pipelines.audio import AudioPipeline
-from pipelines.catalog import Catalog, ModelSpec, Source
+from pipelines.catalog import ModelSpec, Source
 from pipelines.context import Context
 from pipelines.device import TorchDevice
 from pipelines.image import ImagePipeline
@@ -31,6 +31,7 @@ from pipelines.memory.learned import WorkingSets
 from pipelines.messages import AudioRequest, ImageRequest, TextRequest, VideoRequest
 from pipelines.text import TextPipeline
 from pipelines.video import VideoPipeline
+from tests.bench.checkpoints import language_model
 from tests.checkpoints import clip_tokenizer
 from tests.checkpoints_audio import vits as tiny_vits
 
@@ -88,23 +89,8 @@ def checkpoints(folder: Path) -> dict[str, ModelSpec]:
 
 
 def _language(folder: Path) -> None:
-    """0.49 B parameters: 33 layers of 896."""
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
-    shutil.copytree(Catalog(hub=False).get("starter/text").source.path, folder)
-    (folder / "model.safetensors").unlink()
-    small = Qwen2Config.from_pretrained(folder)
-    config = Qwen2Config(
-        vocab_size=small.vocab_size,
-        eos_token_id=small.eos_token_id,
-        pad_token_id=small.pad_token_id,
-        hidden_size=896,
-        num_hidden_layers=33,
-        intermediate_size=4864,
-        num_attention_heads=14,
-        num_key_value_heads=2,
-    )
-    Qwen2ForCausalLM(config).half().save_pretrained(folder)
+    """0.49 B parameters."""
+    language_model(folder, layers=33).half().save_pretrained(folder)
 
 
 def _picture(folder: Path) -> None:
