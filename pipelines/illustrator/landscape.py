@@ -9,6 +9,7 @@ from pipelines.illustrator.motif import Motif, Thing
 from pipelines.illustrator.places import PLACES
 from pipelines.illustrator.things import THINGS
 
+WATER = 1
 SIDES = {"left": 0.22, "middle": 0.5, "right": 0.78}
 ORDERS = {
     1: ("middle",),
@@ -25,15 +26,22 @@ def draw_landscape(b: Brush, motif: Motif) -> None:
     if place.has_sky:
         draw_sky(b, air, motif)
     place.draw(b, air, motif)
-    for name, colour, x, index in sorted(_spots(motif.things), key=lambda spot: _depth(spot[0])):
-        _draw_thing(b, air, motif, name, colour, x, index)
+    spots = sorted(_spots(motif.things), key=lambda spot: _depth(spot[0]))
+    far = [spot for spot in spots if _depth(spot[0]) <= WATER]
+    for spot in far:
+        _draw_thing(b, air, motif, *spot)
+    place.near(b, air, motif)
+    for spot in spots[len(far) :]:
+        _draw_thing(b, air, motif, *spot)
     if place.has_sky:
         draw_weather(b, air)
 
 
 def _depth(name: str) -> int:
     """What is drawn first: what flies, then what stands, then what lies in front."""
-    return {"sky": 0, "water": 1, "ground": 2, "deep": 3}[THINGS[name][2]] + (name in ("flowers", "campfire"))
+    return {"sky": 0, "water": WATER, "ground": 2, "deep": 3}[THINGS[name][2]] + (
+        name in ("flowers", "campfire")
+    )
 
 
 def _spots(things: tuple[Thing, ...]) -> list[tuple[str, str, float, int]]:

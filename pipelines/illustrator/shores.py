@@ -79,16 +79,16 @@ def sea(b: Brush, air: Air, motif: Motif) -> None:
     _water(b, air, air.horizon)
     _waves(b, air, air.horizon)
     _glitter(b, air, air.horizon)
-    if any(THINGS[thing.name][2] == "ground" for thing in motif.things):
-        _coast(b, air)
 
 
 def coast_line(x: float) -> float:
     return 0.83 + 0.018 * math.sin(5 * x + 1) + 0.008 * math.sin(13 * x)
 
 
-def _coast(b: Brush, air: Air) -> None:
-    """Rocks with grass, along the bottom."""
+def coast(b: Brush, air: Air, motif: Motif) -> None:
+    """Rocks with grass, along the bottom, for what stands on land."""
+    if not any(THINGS[thing.name][2] == "ground" for thing in motif.things):
+        return
     fill(b, lambda x: coast_line(x) + 0.012, air.lit((236, 244, 248), 0, 0.5))
     fill(b, lambda x: coast_line(x) + 0.02, air.lit((128, 116, 112)), air.lit((84, 78, 84)))
     meadow, dark, _ = air.meadow if air.season else ((128, 184, 92), (86, 148, 84), (0, 0, 0))
@@ -96,7 +96,7 @@ def _coast(b: Brush, air: Air) -> None:
 
 
 def lake(b: Brush, air: Air, motif: Motif) -> None:
-    meadow, dark, _ = air.meadow
+    _, dark, _ = air.meadow
     draw_peaks(b, air, air.horizon - 0.05, 0.2, 0.34)
     line = draw_meadow(b, air, "shore hill", air.horizon - 0.035, 0.018, dark, 0.12, 1.7)
     draw_wood(b, air, "shore wood", line, 0.055, 0.34, 0.1)
@@ -106,7 +106,10 @@ def lake(b: Brush, air: Air, motif: Motif) -> None:
     ]
     mirror(b, air.horizon, mix(water, (90, 100, 116), air.gloom), 0.42)
     _glitter(b, air, air.horizon)
-    draw_meadow(b, air, "near shore", 0.94, 0.03, meadow, 0.0, 0.7)
+
+
+def lakeside(b: Brush, air: Air, motif: Motif) -> None:
+    draw_meadow(b, air, "near shore", 0.94, 0.03, air.meadow[0], 0.0, 0.7)
     draw_tufts(b, air, 0.955)
 
 
@@ -114,6 +117,10 @@ def beach(b: Brush, air: Air, motif: Motif) -> None:
     _water(b, air, air.horizon)
     _waves(b, air, air.horizon)
     _glitter(b, air, air.horizon)
+
+
+def sand(b: Brush, air: Air, motif: Motif) -> None:
+    """The strip along the bottom of the beach, with what always lies there."""
     line = _shore_line
     fill(b, lambda x: line(x) - 0.02 - 0.006 * math.sin(0.9 * b.moment), air.lit((168, 226, 226), 0, 0.7))
     fill(b, lambda x: line(x) - 0.005 - 0.006 * math.sin(0.9 * b.moment), air.lit((255, 255, 255), 0, 0.6))
