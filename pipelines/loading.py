@@ -173,7 +173,7 @@ def _folder_bundle(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> Bundle:
 def _folder_component(spec: ModelSpec, folder: Path, part_class: Any, held: torch.dtype) -> Component:
     weights = find_weights(folder, prefer=(_VARIANTS.get(_name(held), ""),))
     return Component(
-        component_key(folder.name, part_class.__name__, _name(held), weights.files, folder),
+        component_key(folder.name, part_class.__name__, held, weights.files, folder),
         partial(open_part, spec, folder, part_class, weights, held),
         _nbytes(weights.tensors(), part_class, held),
         model=spec.id,
@@ -201,7 +201,7 @@ def _single_file_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
             modules[name] = _folder_component(spec, folder / name, part_class, held)
             continue
         load = partial(open_from_file, spec, file, folder, pipeline_class, name, tuple(classes), held)
-        key = component_key(name, part_class.__name__, _name(held), (file,), folder / name, inside=name)
+        key = component_key(name, part_class.__name__, held, (file,), folder / name, inside=name)
         nbytes = _nbytes(inside, part_class, held)
         modules[name] = Component(key, load, nbytes, model=spec.id, passes=_passes(spec, name))
     cheap = {name: found for name, found in classes.items() if not _is_module(found)}

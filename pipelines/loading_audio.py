@@ -68,8 +68,7 @@ def sound_model(spec: ModelSpec, model_class: Any, dtype: torch.dtype, codec: st
             info.nbytes_as(4 if codec and name.startswith(f"{codec}.") else dtype.itemsize)
             for name, info in weights.tensors().items()
         )
-        name = str(dtype).removeprefix("torch.")
-        key = component_key("model", model_class.__name__, name, weights.files, folder)
+        key = component_key("model", model_class.__name__, dtype, weights.files, folder)
     except (BadFile, OSError) as bad:
         raise unusable(spec, str(bad)) from None
     load = partial(_open, spec, folder, model_class, weights, dtype, codec)

@@ -82,8 +82,7 @@ def causal_lm(spec: ModelSpec, dtype: torch.dtype) -> LanguageModel:
         model_class = _model_class(folder)
         weights = find_weights(folder)
         nbytes = sum(info.nbytes_as(dtype.itemsize) for info in weights.tensors().values())
-        name = str(dtype).removeprefix("torch.")
-        key = component_key("language-model", model_class.__name__, name, weights.files, folder)
+        key = component_key("language-model", model_class.__name__, dtype, weights.files, folder)
     except (BadFile, OSError) as bad:
         raise unusable(spec, str(bad)) from None
     load = partial(_open, spec, folder, model_class, weights, dtype)

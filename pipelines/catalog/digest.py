@@ -168,16 +168,17 @@ digests = Digests()
 
 
 def component_key(
-    part: str, class_name: str, dtype: str, files: Iterable[Path], configs: Path, inside: str = ""
+    part: str, class_name: str, dtype: object, files: Iterable[Path], configs: Path, inside: str = ""
 ) -> str:
     """The key of a part of a model: equal for parts of the same class, configuration, dtype and weights, whatever model they are of.
 
     `UNet2DConditionModel:unet:float32@0123456789ab`. part: its name there; text_encoder_2 of one is text_encoder_3 of another, so
-    numbers do not count. configs: the folder of its config.json. inside: which part of the files it is, when they hold more.
+    numbers do not count. dtype: torch's, or its name. configs: the folder of its config.json. inside: which part of the files it is, when they hold more.
     Raises OSError when a file cannot be read.
     """
     content = short(digests.of(files), _config(configs), inside)
-    return f"{class_name}:{re.sub(r'_[0-9]+$', '', part)}:{dtype}@{content}"
+    name = str(dtype).removeprefix("torch.")
+    return f"{class_name}:{re.sub(r'_[0-9]+$', '', part)}:{name}@{content}"
 
 
 def short(*words: str) -> str:
