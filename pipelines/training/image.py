@@ -46,8 +46,9 @@ VAE_PLAN = Plan(
     steps=6000, learning_rate=1.5e-3, warmup_steps=100, decay="trapezoid", checkpoint_every=250, ema=0.998
 )
 DIFFUSION_PLAN = Plan(
-    steps=12_000,
-    learning_rate=8e-4,
+    steps=26_000,
+    optimizer="muon",
+    learning_rate=1e-3,
     warmup_steps=200,
     decay="trapezoid",
     checkpoint_every=500,
@@ -191,9 +192,9 @@ def train_diffusion(
     resume: bool = False,
     minutes: float | None = None,
     plan: Plan = DIFFUSION_PLAN,
-    batch_size: int = 16,
+    batch_size: int = 32,
 ) -> Result:
-    """Teach caption → latents. Timesteps are drawn as flow matching does (logit-normal), a tenth of them evenly."""
+    """Teach caption → latents. Timesteps are drawn as flow matching does (logit-normal)."""
     basis, tokenizer = prepare(run_dir)
     signal = build_scheduler().alphas_cumprod.sqrt()
     noise = (1 - signal**2).sqrt()
@@ -240,11 +241,12 @@ def painted_batch(
 
 
 def draw_timesteps(count: int) -> Tensor:
-    """Timesteps (count,) in 0 … 999: logit-normal (mean 0.2, deviation 1) on flow matching's clock, moved to the cosine schedule's."""
-    flow = torch.sigmoid(0.2 + torch.randn(count))
-    clock = torch.atan(flow / (1 - flow)) * 2 / torch.pi
-    even = torch.rand(count)
-    return (torch.where(torch.rand(count) < 0.1, even, clock) * 1000).long().clamp(0, 999)
+    """Timesteps (count,) in 0 … 999: logit-normal (mean 0.9, deviation 1.1) on flow matching's clock, moved to the cosine schedule's.
+
+    So two in three are above 700, where words decide: colours above 900, shapes between 700 and 930 (measured by exchanging them).
+    """
+    flow = torch.sigmoid(0.9 + 1.1 * torch.randn(count))
+    return (torch.atan(flow / (1 - flow)) * 2 / torch.pi * 1000).long().clamp(0, 999)
 
 
 def velocity_error(

@@ -38,9 +38,15 @@ from PIL import Image, ImageDraw
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from pipelines.training.muon import Muon
+
 Batches = Callable[[int], Any]
 Objective = Callable[[Any, Any], Any]
 Sampler = Callable[[Any, int, Path], None]
+MOMENTS: dict[type, tuple[str, ...]] = {
+    torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
+    Muon: ("momentum",),
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class Plan:
     decay: Literal["cosine", "constant", "trapezoid"] = "cosine"  # trapezoid: constant, then linear to zero
     cooldown: float = 0.25  # the last part of a trapezoid, as a fraction of `steps`
     weight_decay: float = 0.01  # on matrices and kernels only, not on biases and norms
+    optimizer: Literal["adamw", "muon"] = "adamw"  # muon: for hidden matrices; AdamW has the rest either way
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 1.0  # largest gradient norm
     ema: float = 0.999  # 0 turns the average off
@@ -126,9 +133,11 @@ def train(
             f"{run_dir} holds an earlier run. Pass --resume to go on with it, or remove the folder."
         )
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    optimizer = _optimizer(named, plan)
+    optimizers = _optimizers(named, plan)
     average = {name: p.detach().clone() for name, p in named.items()} if plan.ema else {}
-    step = _load(model, named, optimizer, average, run_dir) if resume and (run_dir / "latest").exists() else 0
+    step = (
+        _load(model, named, optimizers, average, run_dir) if resume and (run_dir / "latest").exists() else 0
+    )
 
     extras: dict[str, float] = {}
     started, window, losses = time.monotonic(), time.monotonic(), []
@@ -139,7 +148,7 @@ def train(
             if minutes is not None and time.monotonic() - started > minutes * 60:
                 finished = False
                 break
-            loss, extras = _step(model, named, average, optimizer, batches, objective, plan, step)
+            loss, extras = _step(model, named, average, optimizers, batches, objective, plan, step)
             losses.append(loss)
             step += 1
             if step % plan.log_every == 0 or step == plan.steps:
@@ -151,12 +160,12 @@ def train(
             if plan.sample_every and sample is not None and step % plan.sample_every == 0:
                 _sample(model, named, average, sample, step, run_dir)
             if step % plan.checkpoint_every == 0:
-                _save(model, named, optimizer, average, plan, step, run_dir)
+                _save(model, named, optimizers, average, plan, step, run_dir)
                 last_saved = step
     except KeyboardInterrupt:  # a person stops it: keep what was learned
         finished = False
     if step != last_saved or not (run_dir / "latest").exists():
-        _save(model, named, optimizer, average, plan, step, run_dir)
+        _save(model, named, optimizers, average, plan, step, run_dir)
     return Result(step, float(np.mean(losses)) if losses else last_loss, finished)
 
 
@@ -213,14 +222,14 @@ def _step(
     model: nn.Module,
     named: dict[str, nn.Parameter],
     average: dict[str, Tensor],
-    optimizer: torch.optim.AdamW,
+    optimizers: list[torch.optim.Optimizer],
     batches: Batches,
     objective: Objective,
     plan: Plan,
     step: int,
 ) -> tuple[float, dict[str, float]]:
     torch.manual_seed((plan.seed << 32) + step)
-    for group in optimizer.param_groups:
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["lr"] = plan.learning_rate_at(step)
     out = objective(model, batches(step))
     loss, extras = out if isinstance(out, tuple) else (out, {})
@@ -230,10 +239,12 @@ def _step(
             f"The loss became {value} at step {step}. Resume from the last checkpoint with a lower learning rate "
             f"(it was {plan.learning_rate_at(step):.2g})."
         )
-    optimizer.zero_grad(set_to_none=True)
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(named.values(), plan.clip)
-    optimizer.step()
+    for optimizer in optimizers:
+        optimizer.step()
     if average:
         decay = min(plan.ema, (1 + step) / (10 + step))
         with torch.no_grad():
@@ -241,15 +252,20 @@ def _step(
     return value, {name: float(number) for name, number in extras.items()}
 
 
-def _optimizer(named: dict[str, nn.Parameter], plan: Plan) -> torch.optim.AdamW:
-    matrices = [p for p in named.values() if p.ndim >= 2]
-    vectors = [p for p in named.values() if p.ndim < 2]
+def _optimizers(named: dict[str, nn.Parameter], plan: Plan) -> list[torch.optim.Optimizer]:
+    hidden = {n: p for n, p in named.items() if plan.optimizer == "muon" and p.ndim >= 2 and "embed" not in n}
+    rest = [p for name, p in named.items() if name not in hidden]
     groups = [
-        {"params": matrices, "weight_decay": plan.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": plan.weight_decay},
+        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(groups, lr=plan.learning_rate, betas=plan.betas, fused=True)
+    optimizers: list[torch.optim.Optimizer] = []
+    if groups:
+        optimizers.append(torch.optim.AdamW(groups, lr=plan.learning_rate, betas=plan.betas, fused=True))
+    if hidden:
+        optimizers.append(Muon(hidden.values(), lr=plan.learning_rate, weight_decay=plan.weight_decay))
+    return optimizers
 
 
 def _log(run_dir: Path, line: dict[str, float], steps: int) -> None:
@@ -295,7 +311,7 @@ def _copy_into(model: nn.Module, values: dict[str, Tensor]) -> None:
 def _save(
     model: nn.Module,
     named: dict[str, nn.Parameter],
-    optimizer: torch.optim.AdamW,
+    optimizers: list[torch.optim.Optimizer],
     average: dict[str, Tensor],
     plan: Plan,
     step: int,
@@ -310,6 +326,7 @@ def _save(
     moments = {
         f"{moment}:{name}": value.contiguous()
         for name, p in named.items()
+        for optimizer in optimizers
         for moment, value in optimizer.state.get(p, {}).items()
     }
     save_file(moments, building / "optimizer.safetensors")
@@ -333,7 +350,7 @@ def _latest(run_dir: Path) -> Path:
 def _load(
     model: nn.Module,
     named: dict[str, nn.Parameter],
-    optimizer: torch.optim.AdamW,
+    optimizers: list[torch.optim.Optimizer],
     average: dict[str, Tensor],
     run_dir: Path,
 ) -> int:
@@ -343,10 +360,14 @@ def _load(
         for name, value in load_file(folder / "ema.safetensors").items():
             average[name].copy_(value)
     moments = load_file(folder / "optimizer.safetensors")
-    for name, p in named.items():
-        state = {
-            m: moments[f"{m}:{name}"] for m in ("step", "exp_avg", "exp_avg_sq") if f"{m}:{name}" in moments
-        }
-        if state:
-            optimizer.state[p] = state
+    names = {p: name for name, p in named.items()}
+    for optimizer in optimizers:
+        for p in (p for group in optimizer.param_groups for p in group["params"]):
+            state = {
+                m: moments[f"{m}:{names[p]}"]
+                for m in MOMENTS[type(optimizer)]
+                if f"{m}:{names[p]}" in moments
+            }
+            if state:
+                optimizer.state[p] = state
     return int(json.loads((folder / "state.json").read_text())["step"])

@@ -1,6 +1,7 @@
 """The training loop's promises, on a model of a few dozen numbers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pipelines.training.loop import Plan, Shuffled, load_weights, train
+from pipelines.training.muon import orthogonal
 
 
 def _model() -> nn.Module:
@@ -29,15 +31,16 @@ def _objective(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, 
 PLAN = Plan(steps=24, learning_rate=1e-2, warmup_steps=4, log_every=8, checkpoint_every=10)
 
 
-def test_a_resumed_run_gives_the_same_weights_as_an_uninterrupted_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("plan", [PLAN, replace(PLAN, optimizer="muon")], ids=["adamw", "muon"])
+def test_a_resumed_run_gives_the_same_weights_as_an_uninterrupted_one(plan: Plan, tmp_path: Path) -> None:
     """Dropout, noise, moments and the average all have to survive the stop."""
     whole, halves = _model(), _model()
-    train(whole, _batches, _objective, PLAN, tmp_path / "whole")
+    train(whole, _batches, _objective, plan, tmp_path / "whole")
 
     with pytest.raises(RuntimeError, match="power cut"):
-        train(halves, lambda s: _batches(s) if s < 13 else _cut(), _objective, PLAN, tmp_path / "halves")
+        train(halves, lambda s: _batches(s) if s < 13 else _cut(), _objective, plan, tmp_path / "halves")
     again = _model()
-    result = train(again, _batches, _objective, PLAN, tmp_path / "halves", resume=True)
+    result = train(again, _batches, _objective, plan, tmp_path / "halves", resume=True)
 
     assert result.step == 24
     assert result.finished
@@ -47,6 +50,28 @@ def test_a_resumed_run_gives_the_same_weights_as_an_uninterrupted_one(tmp_path: 
     load_weights(again, tmp_path / "halves")
     for a, b in zip(whole.parameters(), again.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_the_optimizer_may_change_between_resumes(tmp_path: Path) -> None:
+    """What the new one does not know of the old one's state is left behind; nothing else is lost."""
+    model = _model()
+    train(model, _batches, _objective, replace(PLAN, steps=10), tmp_path)
+    before = [p.clone() for p in model.parameters()]
+    result = train(model, _batches, _objective, replace(PLAN, optimizer="muon"), tmp_path, resume=True)
+    assert result.step == 24
+    assert all(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("shape", [(3, 12, 40), (2, 40, 12), (1, 24, 24)])
+def test_an_orthogonal_step_moves_every_direction_alike(shape: tuple[int, ...]) -> None:
+    """Singular values a factor of thirty apart come within a factor of two of each other."""
+    torch.manual_seed(0)
+    left, _, right = torch.linalg.svd(torch.randn(shape), full_matrices=False)
+    values = torch.logspace(0, -1.5, left.shape[-1])
+    after = torch.linalg.svdvals(orthogonal(left * values @ right))
+    assert after.shape == (shape[0], min(shape[1:]))
+    assert float(after.min()) > 0.6
+    assert float(after.max()) < 1.3
 
 
 def _cut() -> tuple[Tensor, Tensor]:
