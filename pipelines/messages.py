@@ -74,6 +74,7 @@ class SamplingRequest(BaseRequest):
     top_k: int = knob(0, "Consider only this many words; 0 for no limit.", ge=0, le=1000)
     min_p: float = knob(0.0, "Drop words less likely than this share of the likeliest one.", ge=0.0, le=1.0)
     repetition_penalty: float = knob(1.0, "Above 1 discourages repeating itself.", ge=0.5, le=2.0)
+    avoid_loops: bool = knob(False, "Never write the same passage three times in a row.")
     stop: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = knob(
         (), "Stop when one of these texts appears (at most four).", max_length=4
     )

@@ -29,6 +29,7 @@ from pipelines.context import Context
 from pipelines.errors import ModelUnavailable
 from pipelines.ladder import Ladder, Way, way_up_to
 from pipelines.loading_language import LanguageModel
+from pipelines.loops import NoThirdTime
 from pipelines.memory import Lease
 from pipelines.messages import SamplingRequest
 from pipelines.prompting import Prompt
@@ -77,6 +78,7 @@ def write(
     started = time.perf_counter()
     chosen: list[int] = []  # tokens, in all attempts
     ear = _Ear(ctx, model, prompt, request, most)
+    guards = [NoThirdTime(len(prompt.ids))] if request.avoid_loops else []
 
     def attempt(lease: Lease) -> None:
         ids = torch.tensor([prompt.ids], device=lease.device)  # (1, L)
@@ -85,7 +87,7 @@ def write(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             generation_config=_settings(model, prompt, request, most),
-            logits_processor=LogitsProcessorList([_Choice(ctx, model, request, chosen)]),
+            logits_processor=LogitsProcessorList([*guards, _Choice(ctx, model, request, chosen)]),
             stopping_criteria=StoppingCriteriaList([ear]),
         )
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LogitsProcessorList
 
 from pipelines.context import Context
 from pipelines.device import TorchDevice
 from pipelines.errors import Cancelled, InvalidRequest, ModelUnavailable
 from pipelines.loading_language import causal_lm
+from pipelines.loops import NoThirdTime, third_time
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, ChatMessage, Progress, TextDelta, TextRequest
 from pipelines.prompting import chat, check_fits
@@ -24,6 +25,7 @@ from tests import checkpoints_language as tiny
 from tests.checkpoints import copied
 
 Ctx = Callable[..., Context]
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +54,23 @@ def streamed(ctx: Any) -> list[str]:
     return [event.text for event in ctx.events if isinstance(event, TextDelta)]
 
 
-def plain_generate(folder: Path, ids: tuple[int, ...], ends: frozenset[int], **settings: Any) -> list[int]:
+def plain_generate(
+    folder: Path,
+    ids: tuple[int, ...],
+    ends: frozenset[int],
+    guards: LogitsProcessorList | None = None,
+    **settings: Any,
+) -> list[int]:
     """What transformers alone writes after these tokens."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
     prompt = torch.tensor([ids])
     neutral = {"do_sample": False, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0}
     config = GenerationConfig(
-        max_new_tokens=24, eos_token_id=sorted(ends), pad_token_id=0, **{**neutral, **settings}
+        eos_token_id=sorted(ends), pad_token_id=0, **{"max_new_tokens": 24, **neutral, **settings}
     )
+    seen = torch.ones_like(prompt)
     with torch.no_grad():
-        out = model.generate(prompt, attention_mask=torch.ones_like(prompt), generation_config=config)
+        out = model.generate(prompt, attention_mask=seen, generation_config=config, logits_processor=guards)
     return [token for token in out[0, len(ids) :].tolist() if token not in ends]
 
 
@@ -100,6 +109,41 @@ def test_sampled_text_is_what_transformers_alone_would_write_with_that_seed(
     artifact = made(context(folder), seed=5, **settings)
     decoder = TokenDecoder(model.tokenizer, prompt.ids)
     assert artifact.data == ("".join(map(decoder.push, tokens)) + decoder.finish()).encode()
+
+
+def test_a_model_that_falls_into_a_loop_can_be_kept_out_of_it(context: Ctx) -> None:
+    """`starter/text` falls into one here when it always takes the likeliest word; kept out, it comes to an end."""
+    folder, asked = ROOT / "assets/starter/text", "what caption fits this photo: red strategy in Bergen"
+    model = causal_lm(tiny.spec_of(folder), torch.float32)
+    prompt = chat(model, [{"role": "user", "content": asked}])
+
+    def is_loop(tokens: list[int]) -> bool:
+        return any(tokens[end] in third_time(tokens[:end]) for end in range(len(tokens)))
+
+    assert is_loop(plain_generate(folder, prompt.ids, prompt.end_ids, max_new_tokens=120))
+    guard = LogitsProcessorList([NoThirdTime(len(prompt.ids))])
+    tokens = plain_generate(folder, prompt.ids, prompt.end_ids, guard, max_new_tokens=120)
+    assert not is_loop(tokens)
+    assert 8 < len(tokens) < 120
+
+    decoder = TokenDecoder(model.tokenizer, prompt.ids)
+    said = made(context(folder), prompt=asked, max_tokens=120, avoid_loops=True).data
+    assert said == ("".join(map(decoder.push, tokens)) + decoder.finish()).encode()
+
+
+@pytest.mark.parametrize(
+    ("said", "starts"),
+    [
+        ("x a b c a b c", {"a"}),
+        ("a b c d a b c d", {"a"}),
+        ("a b c a b", set()),
+        ("a b c a b c d", set()),
+        ("a a a a a a a a", set()),  # a ruler, an indentation
+        ("| - | - | - | -", set()),  # the head of a table
+    ],
+)
+def test_a_third_copy_in_a_row_is_seen_before_it_begins(said: str, starts: set[str]) -> None:
+    assert third_time([ord(token) for token in said.split()]) == {ord(token) for token in starts}
 
 
 def test_a_seed_gives_the_same_text_whatever_else_draws_numbers(context: Ctx) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import json
 import random
 import re
 import sys
@@ -37,7 +38,8 @@ def bench(folder: Path, run_dir: Path) -> str:
     """Score the model in `folder`; the answer is Markdown for its card. Raises OSError when there is no model."""
     model, tokenizer = load_folder(folder)
     torch.manual_seed(0)
-    rows = (text_scores if folder.name == "text" else code_scores)(model, tokenizer)
+    shipped = json.loads((folder / "studio.json").read_text())["defaults"]
+    rows = (text_scores if folder.name == "text" else code_scores)(model, tokenizer, shipped)
     rows.append(
         ("tokens a second, one answer at a time", f"{tokens_per_second(model, tokenizer):.0f}", "≥ 60")
     )
@@ -49,14 +51,14 @@ Rows = list[tuple[str, str, str]]
 
 
 def answers(
-    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, instructions: list[str]
+    model: Qwen2ForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    instructions: list[str],
+    shipped: dict[str, Any],
 ) -> list[str]:
-    """What the model says, with the sampling it is shipped with."""
-    sampling = {
-        "do_sample": True,
-        "temperature": model.generation_config.temperature,
-        "top_p": model.generation_config.top_p,
-    }
+    """What the model says, with the settings it is shipped with."""
+    sampling = {"do_sample": True, "temperature": shipped["temperature"], "top_p": shipped["top_p"]}
+    sampling["avoid_loops"] = shipped.get("avoid_loops", False)
     told: list[str] = []
     for start in range(0, len(instructions), TOGETHER):
         prompts = [as_prompt(tokenizer, text) for text in instructions[start : start + TOGETHER]]
@@ -80,12 +82,12 @@ def percent(right: int | float, total: int) -> str:
 # ---- text -------------------------------------------------------------------------------------------------------------
 
 
-def text_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> Rows:
+def text_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, Any]) -> Rows:
     numbers = range(START, START + EXAMPLES_PER_KIND)
     examples = [
         corpus_text.example(n, held_out=True, kind=kind) for kind in corpus_text.MAKERS for n in numbers
     ]
-    told = answers(model, tokenizer, [example.instruction for example in examples])
+    told = answers(model, tokenizer, [example.instruction for example in examples], shipped)
     pairs = list(zip(examples, told, strict=True))
     rows: Rows = []
     all_facts = [(fact, answer) for example, answer in pairs for fact in example.facts]
@@ -145,8 +147,8 @@ def loops(answer: str) -> bool:
 # ---- code -------------------------------------------------------------------------------------------------------------
 
 
-def code_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> Rows:
-    return completion_scores(model, tokenizer) + task_scores(model, tokenizer)
+def code_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, Any]) -> Rows:
+    return completion_scores(model, tokenizer) + task_scores(model, tokenizer, shipped)
 
 
 def completion_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> Rows:
@@ -231,11 +233,11 @@ def ngram_text(baseline: NGram, tokenizer: PreTrainedTokenizerFast, prefix: str,
     return str(tokenizer.decode(ids[-length:]))
 
 
-def task_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> Rows:
+def task_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, Any]) -> Rows:
     numbers = range(START, START + EXAMPLES_PER_KIND * 2)
     kinds = [kind for kind in corpus_code.MAKERS if kind != "beyond"]
     tasks = [corpus_code.task(n, held_out=True, kind=kind) for kind in kinds for n in numbers]
-    told = answers(model, tokenizer, [task.instruction for task in tasks])
+    told = answers(model, tokenizer, [task.instruction for task in tasks], shipped)
     pairs = list(zip(tasks, told, strict=True))
     by_kind = {kind: [(t, a) for t, a in pairs if t.kind == kind] for kind in kinds}
     written = by_kind["write"] + by_kind["fix"]

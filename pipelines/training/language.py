@@ -15,7 +15,15 @@ from safetensors.torch import save_file
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    GenerationConfig,
+    LogitsProcessorList,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+from pipelines.loops import NoThirdTime
 
 Message = dict[str, str]
 Piece = tuple[list[int], list[int]]  # token ids, and for each 1 where it counts as something to learn
@@ -293,6 +301,8 @@ def write(
     tokenizer: PreTrainedTokenizerFast,
     prompts: list[str],
     max_new_tokens: int = 256,
+    *,
+    avoid_loops: bool = False,
     **options: Any,
 ) -> list[str]:
     """Answers to ready prompts (chat template or fill-in-the-middle applied), several at once; greedy unless told otherwise."""
@@ -306,8 +316,14 @@ def write(
         "top_p": None,
         "top_k": None,
     } | options
+    guards = [NoThirdTime(inputs["input_ids"].shape[1])] if avoid_loops else []
     out = model.generate(
-        **inputs, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=ends[1], **settings
+        **inputs,
+        logits_processor=LogitsProcessorList(guards),
+        max_new_tokens=max_new_tokens,
+        eos_token_id=ends,
+        pad_token_id=ends[1],
+        **settings,
     )
     return tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 

@@ -62,7 +62,8 @@ def report(pen: Pen) -> Made:
         lines += ["", f"{place}. {title}"]
         options = points.split("|")
         lines += [f"   - {pen.say(p, s=s)}" for p in sorted(pen.rng.sample(options, 2), key=options.index)]
-    return asked, "\n".join(lines), (s, f"{count}. Conclusion", *([reader] if with_reader else []))
+    end = f"{count}. Conclusion" if named else "Conclusion"  # whoever names no number gets any
+    return asked, "\n".join(lines), (s, end, *([reader] if with_reader else []))
 
 
 _PRODUCTS = [

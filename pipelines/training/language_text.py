@@ -71,7 +71,7 @@ RECIPE = Recipe(
     batch_size=6,  # more steps from the same tokens; two cores have few to give
     sampling={"temperature": 0.3, "top_p": 0.9, "repetition_penalty": 1.0},
     notes={
-        "defaults": {"temperature": 0.3, "top_p": 0.9, "max_tokens": 256},
+        "defaults": {"temperature": 0.3, "top_p": 0.9, "max_tokens": 256, "avoid_loops": True},
         "limits": {"max_tokens": 900},
         "context": 1024,
         "licence": "CC0-1.0",
