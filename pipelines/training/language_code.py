@@ -71,8 +71,9 @@ RECIPE = Recipe(
     prompts=prompts,
     shape=Shape(vocabulary=3072),
     plan=Plan(
-        steps=1600,
-        learning_rate=1.5e-3,
+        steps=3000,
+        optimizer="muon",
+        learning_rate=1e-3,
         warmup_steps=100,
         decay="trapezoid",
         cooldown=0.45,

@@ -303,14 +303,14 @@ def _landscape_parts(scene: Scene, rng: Rng, complete: bool) -> tuple[str, dict[
 
 
 EXAMPLES = [
-    "a city skyline at night",
-    "the sea by day, clear sky",
-    "a white logo on a blue background in a ring",
-    "a city at sunset",
-    "mountains in summer by day",
-    "a green logo on a yellow background in a square frame",
-    "a desert at noon",
+    "a yellow star on a blue background in a ring",
     "the sea at sunset, with clouds",
+    "a red heart on a white background",
+    "mountains in summer by day",
+    "a green drop on a yellow background in a square frame",
+    "a city skyline at night",
+    "a white moon on a black background",
+    "an autumn forest by day",
 ]
 
 
