@@ -167,6 +167,21 @@ def test_what_a_picture_would_take_is_told_before_it_is_made(page: Page, studio:
     expect(told).to_contain_text("Fits")
 
 
+def test_a_model_picked_by_hand_brings_its_own_settings(page: Page, studio: Any) -> None:
+    """Fields that nobody touched follow the model; its first example can be made as it stands."""
+    painter = studio.catalog.get("starter/image")
+    open_tab(page, "image")
+    expect(page.locator("#image-width input")).to_have_value("512")
+    page.locator("#image-model input").click()
+    page.get_by_role("option", name=painter.title).click()
+    expect(page.locator("#image-width input")).to_have_value(str(painter.defaults["width"]))
+    page.get_by_role("button", name=painter.examples[0]).locator("visible=true").first.click()
+    expect(prompt_of(page, "image")).to_have_value(painter.examples[0])
+    generate(page, "image")
+    expect(page.locator("#pane-image .picture img[data-asset]")).to_be_visible()
+    expect(page.locator("#image-width input")).to_have_value(str(painter.defaults["width"]))
+
+
 def test_a_model_in_memory_is_shown_pinned_and_let_go(page: Page, studio: Any) -> None:
     made(studio, ImageRequest(prompt="a sun over hills", model="starter/image", num_inference_steps=2))
     page.goto("/#models")
