@@ -377,7 +377,7 @@ class Desk:
     def switch_model(self, previous: str, *values: Any) -> list[Any]:
         chosen = values[self.form.names.index("model")]
         if chosen == previous:  # told twice of one choice, with the values of before
-            return [gr.skip()] * (len(values) + 3)
+            return [*[gr.skip()] * len(values), *self._about(None)]
         return [*self.form.switch_model(previous, chosen, values), *self._about(chosen)]
 
     def _about(self, model_id: str | None) -> list[Any]:
