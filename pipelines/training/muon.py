@@ -51,7 +51,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrices: Tensor) -> Tensor:
     """(B, m, n) → the same in float32, its singular values near 1 (most between 0.7 and 1.2), by Newton and Schulz's iteration.
 
-    Computed in bfloat16: three times as fast on a CPU that has it, and close enough, since a step need not be exactly orthogonal.
+    Computed in bfloat16: two to three times as fast on a CPU that has it, and close enough, since a step need not be exactly orthogonal.
     """
     wide = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
     wide = (wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
