@@ -20,6 +20,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from starlette.requests import cookie_parser
+
 from studio.settings import LOOPBACK, Settings
 
 if TYPE_CHECKING:
@@ -147,7 +149,8 @@ class Guard:
             except (binascii.Error, UnicodeDecodeError):
                 return None
             return user if self._knows(user, password) else None
-        return self._session_user(_cookies(headers).get(COOKIE, ""))
+        # starlette sets the cookie, so its parser reads it: a value with `=` in it goes out in quotes
+        return self._session_user(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""))
 
     def _knows(self, user: str, password: str) -> bool:
         known = self.logins.get(user)
@@ -281,11 +284,6 @@ def _name(host: str) -> str:
 def _inside(path: str) -> str:
     """The path when it leads to this site, else `/`."""
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
-
-
-def _cookies(headers: dict[str, str]) -> dict[str, str]:
-    pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
-    return {name: value for name, _, value in pairs}
 
 
 def _sign_in_page(root: str, there: str, user: str = "", status: int = 200) -> Any:

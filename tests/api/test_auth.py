@@ -179,3 +179,15 @@ def test_behind_a_path_the_login_is_there_too(visit: Callable[..., TestClient], 
     form = {"username": "ada", "password": "one"}
     answer = client.post("/studio/login?next=/who", data=form, headers={"Accept": "text/html"})
     assert answer.headers["location"] == "/studio/who"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a", "ab", "abc", "abcd", "abcde", "abcdef", "abcdefg", "atelier", "ä", "Käthe Groß", "a b", "日本", "🎨", "=", "a=b;c", 'say "x"'],
+)  # fmt: skip
+def test_a_session_holds_whatever_the_name(visit: Callable[..., TestClient], name: str) -> None:
+    """Names whose cookie needed quotes — two of three lengths — were let in and asked again at once."""
+    client = visit(listen=True, auth=f"{name}:öffne dich")
+    answer = client.post("/login", data={"username": name, "password": "öffne dich"})
+    assert answer.json() == {"success": True}
+    assert client.get("/who").json() == name
