@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Start Atelier. Prepares `.venv` on the first run, then hands over to `studio.cli` inside it.
 
-Uses the standard library alone, since it runs before anything is installed. `--skip-install` uses the Python that runs this
+Uses the standard library alone, since it runs before anything is installed. Questions (`--help`, `--version`, `doctor`) are
+answered without installing anything. What pip says goes to `.venv/setup.log`. `--skip-install` uses the Python that runs this
 file as it is. TORCH_COMMAND replaces the torch installation, e.g. TORCH_COMMAND="pip install torch==2.13.0+cu126
 --index-url https://download.pytorch.org/whl/cu126".
 """
@@ -17,6 +18,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -25,6 +28,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "atelier-ready.json"  # written last, so an interrupted set-up is noticed and finished
+LOG = VENV / "setup.log"
 REQUIREMENTS = ROOT / "requirements.txt"
 TEST_REQUIREMENTS = ROOT / "tests" / "requirements.txt"
 WHEELS = "https://download.pytorch.org/whl"
@@ -55,6 +59,9 @@ def main(argv: list[str]) -> int:
     skip_install = "--skip-install" in argv
     arguments = [argument for argument in argv if argument != "--skip-install"]
     testing = arguments[:1] == ["test"]
+    if not skip_install and is_question(arguments):
+        python = PYTHON if PYTHON.exists() else Path(sys.executable)
+        return replace_process([str(python), str(ROOT / "launch.py"), "--skip-install", *arguments])
     try:
         if not skip_install:
             prepare(testing)
@@ -69,17 +76,24 @@ def main(argv: list[str]) -> int:
     return replace_process([str(PYTHON), str(ROOT / "launch.py"), "--skip-install", *arguments])
 
 
+def is_question(arguments: list[str]) -> bool:
+    """Whether this only asks about the studio: answered at once, with what is there."""
+    asked = {"-h", "--help", "--version"} & set(arguments)
+    return bool(asked) or arguments[:1] in (["help"], ["doctor"])
+
+
 def hand_over(arguments: list[str]) -> int:
     try:
         from studio.cli import main as studio_main
+
+        return studio_main(arguments)
     except ModuleNotFoundError as error:
         print(
             f"The package {error.name!r} is missing in {sys.prefix}.\n"
-            "Run without --skip-install, or install requirements.txt into this environment.",
+            "Run python3 launch.py once without --skip-install, or install requirements.txt into this environment.",
             file=sys.stderr,
         )
         return 1
-    return studio_main(arguments)
 
 
 def replace_process(command: list[str]) -> int:
@@ -103,11 +117,13 @@ def prepare(testing: bool) -> None:
     missing = {part for part, value in wanted.items() if done.get(part) != value}
     if "runtime" in missing:
         make_venv()
+        sweep_half_installed()
         install_runtime()
         done["runtime"] = wanted["runtime"]
         write_stamp(done)
     if "tests" in missing:
         say("Installing what the tests need (about 150 MB)")
+        sweep_half_installed()
         pip("install", "-r", str(TEST_REQUIREMENTS))
         done["tests"] = wanted["tests"]
         write_stamp(done)
@@ -257,16 +273,91 @@ def reachable(url: str) -> bool:
         return False
 
 
+def sweep_half_installed() -> None:
+    """Remove what a pip killed while it wrote left behind, which the next pip would take for installed.
+
+    pip writes a package's RECORD last, and sets aside with a `~` what it is about to replace.
+    """
+    for site in [*VENV.glob("lib/python*/site-packages"), *VENV.glob("Lib/site-packages")]:
+        unfinished = [folder for folder in site.glob("*.dist-info") if not is_whole(folder)]
+        for folder in [*unfinished, *site.glob("~*")]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_whole(dist_info: Path) -> bool:
+    try:
+        named = re.search(r"^Version: \S", (dist_info / "METADATA").read_text(errors="replace"), re.MULTILINE)
+        return bool(named) and (dist_info / "RECORD").stat().st_size > 0
+    except OSError:
+        return False
+
+
 def pip(*arguments: str) -> None:
     run([str(PYTHON), "-m", "pip", *arguments, "--disable-pip-version-check"], "install the packages")
 
 
 def run(command: list[str], purpose: str) -> None:
-    if subprocess.run(command).returncode != 0:
+    """Run with what it says in the log, and its step and the time on the screen. Raises SetupError with the log's last lines."""
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    with LOG.open("ab") as log:
+        log.write(f"\n$ {shlex.join(command)}\n".encode())
+        log.flush()
+        begin = log.tell()
+        over = threading.Event()
+        teller = threading.Thread(target=tell_progress, args=(begin, over), daemon=True)
+        teller.start()
+        try:
+            code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
+        finally:
+            over.set()
+            teller.join()
+    print(f"  {'done' if code == 0 else 'failed'}", flush=True)
+    if code != 0:
         raise SetupError(
-            f"Could not {purpose}; the lines above say why.\n"
-            "Check the network and the free disk space (10 GB is comfortable), then run this again: it goes on where it stopped."
+            f"Could not {purpose} (exit code {code}). The last lines of {LOG}:\n\n"
+            + "\n".join(f"  {line}" for line in said_since(begin)[-12:])
+            + "\n\nCheck the network and the free disk space (10 GB is comfortable), then run this again: "
+            "it goes on where it stopped."
         )
+
+
+def tell_progress(begin: int, over: threading.Event) -> None:
+    """Keep one line with the time and the step on a terminal; elsewhere say a line when the step changes."""
+    started, shown, alive = time.monotonic(), "", sys.stdout.isatty()
+    while not over.wait(0.5):
+        step = doing(said_since(begin))
+        if alive:
+            print(f"\r  {clock(started)}  {step[:70]:70}", end="", flush=True)
+        elif step != shown:
+            print(f"  {clock(started)}  {step}", flush=True)
+        shown = step
+    print(f"{chr(13) if alive else ''}  {clock(started)}", end="")
+
+
+def clock(started: float) -> str:
+    minutes, seconds = divmod(int(time.monotonic() - started), 60)
+    return f"{minutes}:{seconds:02}"
+
+
+def said_since(begin: int) -> list[str]:
+    with LOG.open("rb") as log:
+        log.seek(begin)
+        return log.read().decode(errors="replace").splitlines()
+
+
+def doing(lines: list[str]) -> str:
+    """pip's last step in plain words."""
+    for line in reversed(lines):
+        if found := re.search(
+            r"Downloading (?:\S*/)?([A-Za-z0-9_.]+?)-(\S+?)(?:-\S+)?(?: \(([^)]+)\))?$", line
+        ):
+            name, _, size = found.groups()
+            return f"downloading {name}" + (f", {size}" if size else "")
+        if line.startswith("Installing collected packages: "):
+            return f"unpacking {line.count(',') + 1} packages"
+        if found := re.match(r"Collecting ([\w.-]+)", line):
+            return f"looking for {found.group(1)}"
+    return "starting pip"
 
 
 def works(command: list[str]) -> bool:

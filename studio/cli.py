@@ -1,5 +1,6 @@
 """The command line behind `launch.py`: one line a command, each imported only when asked for.
 
+`--help`, `--version` and `doctor` need the standard library alone, since people ask for them before anything is installed.
 Exit codes: 0 done, 1 an explained error, 130 stopped with Ctrl-C.
 """
 
@@ -54,12 +55,15 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
 
 
 def serve(argv: list[str]) -> int:
-    from studio.serve import main as run
-    from studio.settings import Settings, add_arguments
+    from studio.flags import add_arguments
 
     arguments = parser("serve", "Start the studio and its page.")
     add_arguments(arguments)
-    return run(Settings.from_args(arguments.parse_args(argv)))
+    told = arguments.parse_args(argv)
+    from studio.serve import main as run
+    from studio.settings import Settings
+
+    return run(Settings.from_args(told))
 
 
 def generate(argv: list[str]) -> int:
@@ -76,11 +80,12 @@ def models(argv: list[str]) -> int:
 
 def doctor(argv: list[str]) -> int:
     from studio.doctor import main as run
-    from studio.settings import Settings, add_arguments
+    from studio.flags import add_arguments
 
     arguments = parser("doctor", "Tell what this machine has, what fits, what is wrong and how to mend it.")
+    arguments.add_argument("--json", action="store_true", help="as JSON, to go with a report of a fault")
     add_arguments(arguments)
-    return run(Settings.from_args(arguments.parse_args(argv)))
+    return run(arguments.parse_args(argv))
 
 
 def train(argv: list[str]) -> int:
@@ -114,7 +119,7 @@ def test(argv: list[str]) -> int:
 
 def module(name: str, argv: list[str]) -> int:
     """Run `python -m name argv` with the project at the front of the path; its exit code."""
-    from studio.settings import ROOT
+    from studio.flags import ROOT
 
     print(f"▸ python -m {name} {' '.join(argv)}", file=sys.stderr, flush=True)
     return subprocess.call([sys.executable, "-m", name, *argv], cwd=ROOT, env=os.environ)

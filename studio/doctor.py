@@ -1,11 +1,12 @@
 """`launch.py doctor`: what this machine has, which models fit, what is wrong and how to mend it.
 
-Asks no network. torch is asked in a process of its own, since the server's side never imports it. Exit code 1 when something
-needs mending.
+Asks no network. torch is asked in a process of its own, since the server's side never imports it. Before anything is installed
+it tells what the standard library can see. Exit code 1 when something needs mending.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -15,14 +16,20 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib import metadata
+from dataclasses import asdict, dataclass
+from importlib import metadata, util
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from studio.settings import ROOT, Settings
+from studio import __version__
+from studio.flags import ROOT
+
+if TYPE_CHECKING:
+    from studio.settings import Settings
 
 GB = 1e9
+ROOM = 10 * GB  # what an installation with its caches takes
+SET_UP = "python3 launch.py installs what is missing; or: pip install -r requirements.txt"
 ASK_TORCH = """
 import json, sys
 from pipelines.device import TorchDevice
@@ -43,10 +50,17 @@ class Finding:
     mend: str = ""
 
 
-def main(settings: Settings) -> int:
-    findings = [*machine(), *packages(), *folders(settings), *tools(), *port(settings)]
-    device = ask_torch(settings)
-    findings += [describe_device(device), *models(settings, device)]
+def main(told: argparse.Namespace) -> int:
+    findings = [*machine(), *packages(), *(installed(told) if is_installed() else before_set_up())]
+    if told.json:
+        rows = [asdict(finding) for finding in findings]
+        print(json.dumps({"version": __version__, "findings": rows}, indent=1, ensure_ascii=False))
+    else:
+        show(findings)
+    return 1 if any(finding.mend for finding in findings) else 0
+
+
+def show(findings: list[Finding]) -> None:
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         print(f"{'!' if finding.mend else '✓'} {finding.name:{width}}  {finding.text}")
@@ -54,37 +68,94 @@ def main(settings: Settings) -> int:
             print(f"  {'':{width}}  → {finding.mend}")
     wrong = sum(bool(finding.mend) for finding in findings)
     print("\nAll is well." if not wrong else f"\n{wrong} to mend.")
-    return 1 if wrong else 0
+
+
+def is_installed() -> bool:
+    """Whether the full report can be made here: its own libraries are there."""
+    return all(util.find_spec(name) for name in ("pydantic", "huggingface_hub", "imageio_ffmpeg", "yaml"))
+
+
+def installed(told: argparse.Namespace) -> Iterator[Finding]:
+    """What can be told once the packages are there."""
+    from studio.settings import Settings
+
+    settings = Settings.from_args(told)
+    yield from folders(settings)
+    yield from tools()
+    yield port(settings.port)
+    device = ask_torch(settings)
+    yield describe_device(device)
+    yield from models(settings, device)
+
+
+def before_set_up() -> Iterator[Finding]:
+    """What a fresh copy of the project can tell with the standard library."""
+    free = shutil.disk_usage(ROOT).free
+    mend = "" if free > ROOM else f"Free some space: an installation takes up to {ROOM / GB:.0f} GB."
+    yield Finding("Disk", f"{free / GB:.0f} GB free in {ROOT}", mend)
+    yield Finding("GPU", card() or "none seen; models will run on the CPU")
+    for program, package in (("ffmpeg", "imageio-ffmpeg"), ("espeak-ng", "espeakng-loader")):
+        where = shutil.which(program)
+        yield Finding(program, f"comes with {package}" + (f"; there is also {where}" if where else ""))
+
+
+def card() -> str:
+    """The name of a graphics card its own tools tell of; "" when there is none."""
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        return "Apple's own"
+    for command in (["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"], ["rocminfo"]):
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if answer.returncode == 0:
+            return answer.stdout.splitlines()[0].strip() if command[0] == "nvidia-smi" else "AMD (ROCm)"
+    return ""
 
 
 def machine() -> Iterator[Finding]:
-    import psutil
+    text = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    yield Finding("Python", text, "" if sys.version_info >= (3, 11) else "Install Python 3.11 or newer.")
+    try:
+        import psutil
 
-    memory = psutil.virtual_memory()
-    yield Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    yield Finding(
-        "Machine",
-        f"{os.cpu_count()} cores, {memory.total / GB:.0f} GB of memory, {memory.available / GB:.0f} GB free",
-    )
+        memory = psutil.virtual_memory()
+        room = f", {memory.total / GB:.0f} GB of memory, {memory.available / GB:.0f} GB free"
+    except ModuleNotFoundError:
+        room = ""
+    yield Finding("Machine", f"{os.cpu_count()} cores{room}")
 
 
 def packages() -> Iterator[Finding]:
     """Installed versions against requirements.txt."""
-    from packaging.requirements import Requirement
-
     lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
-    wanted = [Requirement(line) for line in lines if line]
-    wrong = []
-    for requirement in wanted:
-        try:
-            version = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            wrong.append(f"{requirement.name} is missing")
-            continue
-        if not requirement.specifier.contains(version.split("+")[0], prereleases=True):
-            wrong.append(f"{requirement.name} is {version}, not {requirement.specifier}")
-    mend = "python3 launch.py installs what is missing; or: pip install -r requirements.txt" if wrong else ""
-    yield Finding("Packages", "; ".join(wrong) or f"{len(wanted)} as required", mend)
+    wanted = [line for line in lines if line]
+    wrong = [problem for line in wanted if (problem := wrong_package(line))]
+    if len(wrong) == len(wanted):
+        yield Finding("Packages", f"none of {len(wanted)} is installed yet", SET_UP)
+    else:
+        yield Finding("Packages", "; ".join(wrong) or f"{len(wanted)} as required", SET_UP if wrong else "")
+
+
+def wrong_package(line: str) -> str:
+    """What is wrong with the package a line of requirements.txt names; "" when it is there as required."""
+    name = re.match(r"[\w.-]+", line)
+    assert name, f"requirements.txt has a line without a name: {line}"
+    try:
+        version: str | None = metadata.version(name.group())
+    except metadata.PackageNotFoundError:
+        return f"{name.group()} is missing"
+    except KeyError:  # Python 3.14's word for what older ones call None
+        version = None
+    if version is None:  # a set-up killed while pip wrote
+        return f"{name.group()} is half installed"
+    try:
+        from packaging.requirements import Requirement
+    except ModuleNotFoundError:
+        return ""
+    specifier = Requirement(line).specifier
+    fits = specifier.contains(version.split("+")[0], prereleases=True)
+    return "" if fits else f"{name.group()} is {version}, not {specifier}"
 
 
 def folders(settings: Settings) -> Iterator[Finding]:
@@ -137,16 +208,11 @@ def tools() -> Iterator[Finding]:
     yield Finding("eSpeak NG", "present" if present else "is missing", mend)
 
 
-def port(settings: Settings) -> Iterator[Finding]:
+def port(number: int) -> Finding:
     with socket.socket() as probe:
         probe.settimeout(1)
-        taken = probe.connect_ex(("127.0.0.1", settings.port)) == 0
-    text = (
-        f"{settings.port} is in use (by this studio, if it is running)"
-        if taken
-        else f"{settings.port} is free"
-    )
-    yield Finding("Port", text)
+        taken = probe.connect_ex(("127.0.0.1", number)) == 0
+    return Finding("Port", f"{number} is {'in use (by this studio, if it is running)' if taken else 'free'}")
 
 
 def ask_torch(settings: Settings) -> dict[str, Any]:
