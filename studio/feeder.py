@@ -44,6 +44,7 @@ from studio.jobs import Job, JobStore, Status
 from studio.library import Library, LibraryError
 from studio.pace import Pace
 from studio.settings import Settings
+from studio.standing import Standings
 from studio.watchers import Watchers
 from studio.workers import LocalWorker, how_it_ended
 
@@ -131,6 +132,7 @@ class Feeder:
         self._hinted: tuple[str, ...] = ()
         self._nearness = Nearness()
         self._unwritten: dict[str, tuple[Live, Status, Problem | None]] = {}
+        self.standings = Standings(store, self.cost, self.seconds_left, watchers.tell)
         self._wake = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._feed_until_closed, name="feeder", daemon=True)
@@ -144,6 +146,7 @@ class Feeder:
         shutil.rmtree(self.spool, ignore_errors=True)  # left by a worker that was killed
         for job_id in self.store.recover():
             self.watchers.tell(job_id)
+        self.standings.start()
         self._thread.start()
 
     def close(self) -> None:
@@ -155,6 +158,7 @@ class Feeder:
         if self.worker is not None:
             self.worker.close()
         self._filing.shutdown()
+        self.standings.close()
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -194,12 +198,11 @@ class Feeder:
         except StudioError:
             return 0.0
 
-    def tell_waiting(self) -> None:
-        """Positions changed: tell whoever watches a job that does not run."""
+    def seconds_left(self, job_id: str) -> float | None:
+        """Until a job that runs here ends; None when that cannot be told."""
         with self._lock:
-            waiting = [job_id for job_id in self.watchers.watched() if job_id not in self._live]
-        for job_id in waiting:
-            self.watchers.tell(job_id)
+            live = self._live.get(job_id)
+            return live.pace.eta_seconds(self.timer()) if live is not None else None
 
     # ---- feeding (its own thread) ----------------------------------------------------------------------------------
 
@@ -207,6 +210,7 @@ class Feeder:
         while not self._closing:
             try:
                 self._restart_if_due()
+                self.standings.look_around()
                 for job_id in self.store.cancel_asked():
                     self.cancel(job_id)
                 self._end_deaf_worker()
@@ -230,7 +234,7 @@ class Feeder:
             job = self.store.claim(modality, self.own, self.cost)
             if job is not None:
                 self._begin(job, worker)
-                self.tell_waiting()
+                self.standings.changed()
         self._hint()
 
     def _begin(self, job: Job, worker: LocalWorker) -> None:
@@ -247,10 +251,12 @@ class Feeder:
         live = Live(job, spec, Pace(job.request, self.store.pace(job.request.model)))
         live.parents = tuple((asset.id, role) for role, asset in inputs.items())
         with self._lock:
-            if self.worker is not worker:  # lost since the job was claimed
-                self.store.put_back(job.id)
-                return
-            self._live[job.id] = live
+            lost = self.worker is not worker
+            if not lost:
+                self._live[job.id] = live
+        if lost:  # since the job was claimed
+            self.store.unclaim(job.id)
+            return
         worker.send(Run(job.id, job.request, spec, media))
         self.watchers.tell(job.id)
 
@@ -341,7 +347,7 @@ class Feeder:
             case Telemetry():
                 self.snapshot = event.snapshot
                 if self._nearness.tell(event.snapshot):  # another job may be the nearest now
-                    self.tell_waiting()
+                    self.standings.changed()
                     self._wake.set()
 
     def _on_exit(self, code: int) -> None:
@@ -451,5 +457,6 @@ class Feeder:
             return
         with self._lock:
             self._live.pop(job_id, None)
+        self.standings.changed()
         self.watchers.tell(job_id)
         self._wake.set()

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, Row
 from pipelines.errors import InvalidRequest, Problem, StudioError, WorkerLost
 from pipelines.messages import REQUESTS, BaseRequest, parse_request
 from studio.affinity import Cost, Line, Turn, Waiting, free
+from studio.pace import work_beforehand
 
 Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
 ACTIVE: tuple[Status, ...] = ("queued", "in_progress")
@@ -46,7 +47,32 @@ jobs = sa.Table(
     sa.Column("text", sa.Text, default=""),
     sa.Column("problem", sa.JSON(none_as_null=True)),
     sa.Column("pace", sa.JSON(none_as_null=True)),
+    sa.Column("words", sa.String, default=""),
+    sa.Column("work", sa.Float),
+    sa.Column("place", sa.Integer),
+    sa.Column("interrupted", sa.Boolean, default=False),
+    sa.Column("put_back", sa.Integer, default=0),
 )
+PLACE = sa.func.coalesce(jobs.c.place, jobs.c.number)
+"""Where a job stands among its owner's: as they came, until one is moved up."""
+WORDS = 80
+"""So many characters of a prompt are shown in a line."""
+
+
+AFRESH: dict[str, Any] = {
+    "status": "queued",
+    "interrupted": False,
+    "cancel_asked": False,
+    "started_at": None,
+    "finished_at": None,
+    "turn": None,
+    "round": None,
+    "overtaken": 0,
+    "problem": None,
+    "text": "",
+    "asset_ids": [],
+}
+"""The columns of a job that starts over."""
 
 
 class UnknownJob(InvalidRequest):
@@ -126,6 +152,28 @@ class JobStore:
         with self.engine.connect() as connection:
             return list(connection.execute(query.order_by(sa.func.min(jobs.c.number))).scalars())
 
+    def active(self) -> list[Row[Any]]:
+        """Who runs or waits, in no order that means something; only the columns a line shows, for a request may be long."""
+        shown = (jobs.c.id, jobs.c.owner, jobs.c.modality, jobs.c.model, jobs.c.words, jobs.c.work)
+        query = sa.select(*shown, jobs.c.status, jobs.c.created_at).where(jobs.c.status.in_(ACTIVE))
+        with self.engine.connect() as connection:
+            return list(connection.execute(query))
+
+    def stamp(self) -> tuple[Any, ...]:
+        """Changes whenever a job comes, starts or ends, in whichever process; cheap."""
+        query = sa.select(jobs.c.status, sa.func.count(), sa.func.max(jobs.c.number))
+        query = query.where(jobs.c.status.in_(ACTIVE)).group_by(jobs.c.status)
+        with self.engine.connect() as connection:
+            return tuple(tuple(row) for row in connection.execute(query))
+
+    def interrupted(self, owner: str | None = None, limit: int = 50) -> list[Job]:
+        """Jobs that a crash or a stop ended and nobody put back yet, newest first."""
+        query = sa.select(jobs).where(jobs.c.interrupted).order_by(jobs.c.number.desc()).limit(limit)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        with self.engine.connect() as connection:
+            return [_job(row) for row in connection.execute(query)]
+
     def cancel_asked(self) -> list[str]:
         """Running jobs someone asked to stop, perhaps from another process."""
         query = sa.select(jobs.c.id).where(jobs.c.status == "in_progress", jobs.c.cancel_asked)
@@ -158,6 +206,8 @@ class JobStore:
                     request=request.model_dump(mode="json"),
                     status="queued",
                     created_at=job.created_at,
+                    words=_words(request.prompt),
+                    work=work_beforehand(request),
                 )
             )
         return job
@@ -200,7 +250,7 @@ class JobStore:
             except ValidationError as error:
                 self.finish(choice.job.id, "failed", problem=_outdated(error).problem())
 
-    def put_back(self, job_id: str) -> None:
+    def unclaim(self, job_id: str) -> None:
         """Return a claimed job that was not begun to the queue."""
         with self.engine.begin() as connection:
             connection.execute(
@@ -208,6 +258,43 @@ class JobStore:
                 .where(jobs.c.id == job_id, jobs.c.status == "in_progress")
                 .values(status="queued", started_at=None, turn=None, round=None)
             )
+
+    def move_up(self, job_id: str, owner: str) -> bool:
+        """Put a waiting job before the others of its owner; False when it is not theirs or does not wait.
+
+        The places of the owner's jobs are only dealt out anew among them, so that nobody else waits longer.
+        """
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            modality = sa.select(jobs.c.modality).where(jobs.c.id == job_id).scalar_subquery()
+            theirs = (jobs.c.owner == owner, jobs.c.status == "queued", jobs.c.modality == modality)
+            rows = connection.execute(sa.select(jobs.c.id, PLACE).where(*theirs).order_by(PLACE)).all()
+            ids, places = [row[0] for row in rows], [row[1] for row in rows]
+            if job_id not in ids:
+                return False
+            last = ids.index(job_id)
+            for other, place in zip([job_id, *ids[:last]], places[: last + 1], strict=True):
+                connection.execute(jobs.update().where(jobs.c.id == other).values(place=place))
+        return True
+
+    def put_back(self, job_id: str) -> bool:
+        """Queue again a job that a crash or a stop ended, as if it had just come; False when it was not.
+
+        What it made before stays in the library; the job lists what its next run makes.
+        """
+        newest = sa.select(sa.func.max(jobs.c.number) + 1).scalar_subquery()
+        with self.engine.begin() as connection:
+            changed = connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job_id, jobs.c.interrupted)
+                .values(**AFRESH, put_back=jobs.c.put_back + 1, place=newest)
+            )
+        return changed.rowcount == 1
+
+    def let_be(self, job_id: str) -> None:
+        """Leave an interrupted job as it ended, and offer it no more."""
+        with self.engine.begin() as connection:
+            connection.execute(jobs.update().where(jobs.c.id == job_id).values(interrupted=False))
 
     def add_asset(self, job_id: str, asset_id: str) -> None:
         with self.engine.begin() as connection:
@@ -231,6 +318,7 @@ class JobStore:
                 .values(
                     status=status,
                     finished_at=self.clock(),
+                    interrupted=problem is not None and problem.kind == WorkerLost.kind,
                     problem=dataclasses.asdict(problem) if problem else None,
                     text=text,
                     pace=dict(pace) if pace else None,
@@ -278,7 +366,7 @@ def _line(connection: Connection, modality: str, only: Sequence[str] | None = No
     rows = connection.execute(
         sa.select(jobs.c.id, jobs.c.owner, jobs.c.model, jobs.c.overtaken)
         .where(mine, jobs.c.status == "queued")
-        .order_by(jobs.c.number)
+        .order_by(PLACE, jobs.c.number)
     ).all()
     waiting = [Waiting(*row) for row in rows if only is None or row.id in only]
     latest = connection.execute(
@@ -293,6 +381,12 @@ def _line(connection: Connection, modality: str, only: Sequence[str] | None = No
         .group_by(jobs.c.owner)
     ).all()
     return Line(waiting, {owner: Turn(round or 0, turn) for owner, round, turn in turns}, latest or 0)
+
+
+def _words(prompt: str) -> str:
+    """The start of a prompt on one line, of characters a database can keep."""
+    start = " ".join(prompt[: 4 * WORDS].split())[:WORDS].rstrip()
+    return start.encode("utf-8", "replace").decode()
 
 
 def _job(row: Row[Any]) -> Job:

@@ -27,15 +27,24 @@ def work(request: Any) -> float:
     return amount
 
 
-def expected_seconds(request: Any, earlier: Mapping[str, float]) -> float | None:
-    """How long the work of a request takes, from an earlier job of its model and without loading it.
+def work_beforehand(request: Any) -> float | None:
+    """`work`, or None when the request does not say how much there is to do: an answer ends when it ends, and a script takes as
+    long as it is read."""
+    return work(request) if hasattr(request, "num_inference_steps") else None
 
-    None when there was none, or when the request does not say how much there is to do: an answer ends when it ends, and a script
-    takes as long as it is read.
-    """
-    if not hasattr(request, "num_inference_steps"):
+
+def seconds_for(amount: float | None, earlier: Mapping[str, float]) -> float | None:
+    """How long that much work takes, from an earlier job of its model and without loading it; None when that cannot be told."""
+    if amount is None:
         return None
-    return Pace(request, earlier).eta_seconds(0.0)
+    times = dict(earlier)
+    scale = amount / (times.pop("work", 0.0) or amount)
+    return sum(times.values()) * scale if times else None
+
+
+def expected_seconds(request: Any, earlier: Mapping[str, float]) -> float | None:
+    """How long the work of a request takes, as `seconds_for` tells."""
+    return seconds_for(work_beforehand(request), earlier)
 
 
 class Pace:

@@ -17,19 +17,20 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from pipelines.catalog import Catalog
-from pipelines.errors import OutOfDisk, StudioError
+from pipelines.errors import InvalidRequest, OutOfDisk, StudioError
 from pipelines.messages import MAX_SEED, BaseRequest, Pin, Plan, Planned, Progress, Unload
 from studio.checks import check_has_something_to_do, find_inputs
 from studio.database import open_database
 from studio.downloads import Downloads
 from studio.feeder import TICK_SECONDS, Feeder, WorkerState
-from studio.jobs import Job, JobStore
+from studio.jobs import Job, JobStore, UnknownJob
 from studio.library import Library
 from studio.lock import FolderLock
 from studio.pace import expected_seconds
 from studio.planning import Forecast
 from studio.residents import ON_DEVICE, by_model, models_of, parts
 from studio.settings import Settings
+from studio.standing import Standing, as_seen_by
 from studio.watchers import Watchers
 from studio.workers import LocalWorker
 
@@ -100,6 +101,7 @@ class Studio:
             cancel_grace_seconds=cancel_grace_seconds,
             start_worker=start_worker,
         )
+        self.standings = self.feeder.standings
         self._closed = False
 
     # ---- life -----------------------------------------------------------------------------------------------------
@@ -156,13 +158,14 @@ class Studio:
             ) from None
         if self.feeder.own is not None:
             self.feeder.own.append(job.id)
-        self.feeder.tell_waiting()
+        self.standings.changed()
         self.feeder.wake()
         return job
 
     def job(self, job_id: str) -> Job:
         """The job as it is now; raises UnknownJob."""
-        return self._update(job_id).job
+        live = self.feeder.live(job_id)
+        return live.job if live is not None else self.store.get(job_id)
 
     def jobs(self, owner: str | None = None, active_only: bool = False, limit: int = 50) -> list[Job]:
         """Newest first."""
@@ -172,26 +175,69 @@ class Studio:
     def cancel(self, job_id: str) -> None:
         """Take a job out of the queue, or have the worker stop it. Does nothing when it is over; raises UnknownJob."""
         if self.store.cancel_queued(job_id):
+            self.standings.changed()
             self.watchers.tell(job_id)
-            self.feeder.tell_waiting()
         elif not self.store.get(job_id).is_over:
             self.store.ask_cancel(job_id)
             self.feeder.cancel(job_id)
 
+    # ---- the line -------------------------------------------------------------------------------------------------
+
+    def line(self, owner: str | None = None) -> list[Standing]:
+        """Who runs, then who waits in the order they will run. For an owner, others' jobs are only places taken."""
+        return as_seen_by(owner, list(self.standings.current().values()))
+
     def position(self, job_id: str) -> int:
-        """0 when the job runs or is over, 1 when it is the next of its line."""
-        return self._position(self.store.get(job_id))
+        """0 when the job runs or is over, 1 when it is the next of its line; raises UnknownJob."""
+        if (standing := self.standings.current().get(job_id)) is not None:
+            return standing.position
+        self.store.get(job_id)
+        return 0
+
+    def move_up(self, job_id: str, owner: str) -> None:
+        """Put a waiting job before the same owner's others. Does nothing when it waits no more; raises UnknownJob."""
+        if self.store.get(job_id).owner != owner:
+            raise UnknownJob(job_id)
+        if self.store.move_up(job_id, owner):
+            self.standings.changed()
+            self.feeder.wake()
+
+    def interrupted(self, owner: str | None = None) -> list[Job]:
+        """Jobs ended by a crash or a stop that can be put back, newest first."""
+        return self.store.interrupted(owner)
+
+    def put_back(self, job_id: str) -> Job:
+        """Queue such a job again, behind the others of its owner. Raises UnknownJob, or InvalidRequest for any other job."""
+        if not self.store.put_back(job_id):
+            job = self.store.get(job_id)
+            raise InvalidRequest(
+                "This job was not interrupted, so it cannot be put back.",
+                detail=f"It is {job.status.replace('_', ' ')}.",
+                field="job_id",
+                hint="Send its request again to make it again.",
+            )
+        self.standings.changed()
+        self.watchers.tell(job_id)
+        self.feeder.wake()
+        return self.store.get(job_id)
+
+    def let_be(self, job_id: str) -> None:
+        """Leave an interrupted job as it ended: `interrupted` lists it no more."""
+        self.store.let_be(job_id)
 
     async def watch(self, job_id: str) -> AsyncIterator[Update]:
         """Where the job stands now, then again after every event, until it is over. Raises UnknownJob.
 
-        Each update tells the whole state, so a late watcher misses nothing and a slow one skips what is outdated.
+        Each update tells the whole state, so a late watcher misses nothing and a slow one skips what is outdated. The database
+        is read on a thread, and only when memory cannot tell.
         """
         with self.watchers.watching(job_id) as changed:
             last: Update | None = None
             while True:
                 changed.clear()
-                update = self._update(job_id)
+                update = self._remembered(job_id, last)
+                if update is None:
+                    update = await asyncio.to_thread(self._looked_up, job_id)
                 if update != last:
                     yield update
                 last = update
@@ -261,16 +307,22 @@ class Studio:
 
     # ---- asking ---------------------------------------------------------------------------------------------------
 
-    def _update(self, job_id: str) -> Update:
+    def _remembered(self, job_id: str, last: Update | None) -> Update | None:
+        """Where the job stands as far as memory can tell: it runs here, or it waits as it did before."""
         live = self.feeder.live(job_id)
         if live is not None:
             eta = live.pace.eta_seconds(self.feeder.timer())
             return Update(live.job, live.progress, live.text, live.assets, 0, eta)
-        job = self.store.get(job_id)
-        return Update(job, None, job.text, job.asset_ids, self._position(job))
+        standing = self.standings.latest().get(job_id) if self.feeder.is_running else None
+        if last is None or last.job.status != "queued" or standing is None or standing.status != "queued":
+            return None
+        return Update(last.job, position=standing.position, eta_seconds=standing.eta_seconds)
 
-    def _position(self, job: Job) -> int:
-        if job.status != "queued":
-            return 0
-        line = self.store.line(job.request.modality, self.feeder.cost)
-        return line.index(job.id) + 1 if job.id in line else 0
+    def _looked_up(self, job_id: str) -> Update:
+        """The same from the database; takes a moment."""
+        standing, job = self.standings.current().get(job_id), self.store.get(job_id)
+        if (update := self._remembered(job_id, None)) is not None:
+            return update
+        if job.status != "queued" or standing is None:
+            return Update(job, None, job.text, job.asset_ids)
+        return Update(job, position=standing.position, eta_seconds=standing.eta_seconds)

@@ -196,9 +196,63 @@ def test_a_job_queued_by_another_version_fails_with_a_reason(store: JobStore, en
 def test_a_job_that_was_not_begun_goes_back_to_its_place(store: JobStore) -> None:
     first, second = store.add(speak("1"), "ada"), store.add(speak("2"), "ada")
     store.claim("audio")
-    store.put_back(first.id)
+    store.unclaim(first.id)
     assert store.get(first.id) == first
     assert store.line("audio") == [first.id, second.id]
+
+
+def test_moving_up_changes_only_the_order_of_ones_own_jobs(store: JobStore) -> None:
+    ada = [store.add(speak("a"), "ada").id for _ in range(2)]
+    bob = store.add(speak("b"), "bob").id
+    ada.append(store.add(speak("a"), "ada").id)
+    assert store.line("audio") == [ada[0], bob, ada[1], ada[2]]
+    assert store.move_up(ada[2], "ada")
+    assert store.line("audio") == [ada[2], bob, ada[0], ada[1]]
+    later = store.add(speak("a"), "ada").id
+    assert store.line("audio") == [ada[2], bob, ada[0], ada[1], later]
+
+
+def test_a_job_of_someone_else_or_one_that_runs_is_not_moved(store: JobStore) -> None:
+    running, second, third = (store.add(speak("a"), "ada").id for _ in range(3))
+    store.claim("audio")
+    assert not store.move_up(running, "ada")
+    assert not store.move_up(third, "bob")
+    assert not store.move_up("nothing", "ada")
+    assert store.line("audio") == [second, third]
+
+
+def test_an_interrupted_job_is_put_back_behind_its_owners_others_and_only_once(store: JobStore) -> None:
+    job = store.add(speak("one"), "ada")
+    store.claim("audio")
+    store.add_asset(job.id, "half")
+    store.recover()
+    waiting = store.add(speak("two"), "ada").id
+    assert [found.id for found in store.interrupted("ada")] == [job.id]
+    assert store.interrupted("bob") == []
+    assert store.put_back(job.id)
+    assert not store.put_back(job.id)
+    assert store.get(job.id) == job  # as if it had just come
+    assert store.line("audio") == [waiting, job.id]
+    assert store.interrupted() == []
+
+
+@pytest.mark.parametrize("kind", ["out_of_memory", "internal", "model_unavailable"])
+def test_a_job_that_failed_by_itself_is_not_offered_again(store: JobStore, kind: str) -> None:
+    job = store.add(speak("one"), "ada")
+    store.claim("audio")
+    store.finish(job.id, "failed", problem=Problem(kind, "It failed."))
+    assert store.interrupted() == []
+    assert not store.put_back(job.id)
+    assert store.get(job.id).status == "failed"
+
+
+def test_an_interrupted_job_can_be_let_be(store: JobStore) -> None:
+    job = store.add(speak("one"), "ada")
+    store.claim("audio")
+    store.recover()
+    store.let_be(job.id)
+    assert store.interrupted() == []
+    assert not store.put_back(job.id)
 
 
 def test_only_our_own_jobs_are_claimed_when_asked(store: JobStore) -> None:

@@ -41,6 +41,7 @@ from studio.checks import check_has_something_to_do, explained, find_inputs
 from studio.jobs import Job, UnknownJob
 from studio.library import LibraryError
 from studio.lock import FolderBusy
+from studio.pace import work_beforehand
 from studio.settings import ROOT, Settings
 from studio.studio import Studio, Update
 
@@ -327,6 +328,10 @@ def test_a_killed_worker_fails_its_job_and_the_queue_goes_on(make: Callable[...,
     assert failed.problem.kind == "worker_lost"
     assert "exit code -9" in failed.problem.detail
     assert over(studio, waiting.id).status == "completed"
+    assert [job.id for job in studio.interrupted("local")] == [lost.id]
+    studio.put_back(lost.id)
+    assert over(studio, lost.id).status == "completed"
+    assert studio.interrupted() == []
 
 
 def test_a_deaf_worker_is_replaced(make: Callable[..., Studio]) -> None:
@@ -686,6 +691,66 @@ def test_what_the_worker_holds_moves_the_line(make: Callable[..., Studio]) -> No
     go_on.set()
     started = sorted((over(studio, job).started_at or 0, jobs.index(job)) for job in jobs)
     assert [place for _, place in started] == [1, 2, 0]
+
+
+def held(worker: Made, run: Run) -> None:
+    """Takes a job and does nothing with it."""
+
+
+def test_the_line_tells_who_runs_and_who_waits_and_hides_what_is_someone_elses(
+    make: Callable[..., Studio],
+) -> None:
+    studio = make(start_worker=partial(Made, held))
+    studio.start()
+    until(studio, studio.submit(speak("now"), owner="ada").id, runs)
+    studio.submit(speak("my  secret\nplan"), owner="ada")
+    studio.submit(speak("mine " * 40), owner="bob")
+    whole = [(one.owner, one.words, one.status, one.position) for one in studio.line()]
+    mine = ("bob", ("mine " * 16).strip(), "queued", 1)
+    assert whole == [("ada", "now", "in_progress", 0), mine, ("ada", "my secret plan", "queued", 2)]
+    seen = studio.line("bob")
+    assert [(one.owner, one.words, one.status, one.position) for one in seen] == [
+        ("", "", "in_progress", 0),
+        mine,
+        ("", "", "queued", 2),
+    ]
+    assert [bool(one.job_id or one.model) for one in seen] == [False, True, False]
+
+
+def test_a_job_moved_up_starts_before_the_same_owners_others(make: Callable[..., Studio]) -> None:
+    studio = make(start_worker=partial(Made, held))
+    studio.start()
+    running = studio.submit(speak("now"), owner="ada").id
+    until(studio, running, runs)
+    first, second = (studio.submit(speak(word), owner="ada").id for word in ("first", "second"))
+    with pytest.raises(UnknownJob):
+        studio.move_up(second, "bob")
+    studio.move_up(second, "ada")
+    assert [one.job_id for one in studio.line("ada")] == [running, second, first]
+    studio.move_up(running, "ada")  # it waits no more: nothing happens
+    assert [one.job_id for one in studio.line("ada")] == [running, second, first]
+
+
+def test_a_line_tells_when_each_of_its_jobs_will_be_done(make: Callable[..., Studio]) -> None:
+    studio = make(start_worker=partial(Made, held))
+    first, second = (studio.submit(paint("starter/image")) for _ in range(2))
+    unknown = studio.submit(speak("as long as it takes")).id
+    studio.store.claim("image")
+    work = work_beforehand(first.request)
+    assert work is not None
+    studio.store.finish(first.id, "completed", pace={"work": work, "denoise": 4.0})
+    third = studio.submit(paint("starter/image")).id
+    etas = {one.job_id: one.eta_seconds for one in studio.line()}
+    assert etas == {second.id: 4.0, third: 8.0, unknown: None}
+
+
+def test_a_job_that_was_not_interrupted_is_not_put_back(make: Callable[..., Studio]) -> None:
+    studio = make()
+    job = studio.submit(speak("waits"))
+    with pytest.raises(InvalidRequest, match="not interrupted"):
+        studio.put_back(job.id)
+    with pytest.raises(UnknownJob):
+        studio.put_back("1234")
 
 
 # ---- with a model ------------------------------------------------------------------------------------------------------

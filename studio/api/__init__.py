@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 def router(studio: Studio) -> APIRouter:
     """All routes of the API, answering errors in OpenAI's shape."""
-    from studio.api import assets, images, jobs, language, metrics, models, speech
+    from studio.api import assets, images, jobs, language, metrics, models, queue, speech
 
     routes = APIRouter()
-    for part in (models, language, images, speech, jobs, assets, metrics):
+    for part in (models, language, images, speech, jobs, queue, assets, metrics):
         routes.include_router(part.router(studio))
     return routes

@@ -64,6 +64,25 @@ def router(studio: Studio) -> APIRouter:
         studio.cancel(job_id)
         return job_body(studio, studio.job(job_id))
 
+    @routes.post("/{job_id}/move-up")
+    def move_up(job_id: str, http: Request) -> dict[str, Any]:
+        """Before one's own other waiting jobs; does nothing when it waits no more."""
+        studio.move_up(job_id, owner_of(http))
+        return job_body(studio, own(job_id, http))
+
+    @routes.post("/{job_id}/put-back")
+    def put_back(job_id: str, http: Request) -> dict[str, Any]:
+        """Queue again a job that a crash or a stop ended."""
+        own(job_id, http)
+        return job_body(studio, studio.put_back(job_id))
+
+    @routes.post("/{job_id}/let-be")
+    def let_be(job_id: str, http: Request) -> dict[str, Any]:
+        """Leave an interrupted job as it ended, so that it is offered no more."""
+        own(job_id, http)
+        studio.let_be(job_id)
+        return job_body(studio, own(job_id, http))
+
     @routes.get("/{job_id}/events")
     async def events(job_id: str, http: Request) -> Response:
         """Server-sent events: first where the job stands, then every change, `done` last. Leaving does not cancel it."""

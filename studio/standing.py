@@ -1,0 +1,152 @@
+"""Who runs and who waits, as people see it: worked out once per change, on a thread, and handed to all who look.
+
+The order of a long line takes time to work out, so no watcher does that for itself, and never on an event loop.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import Any
+
+from sqlalchemy import Row
+
+from studio.affinity import Cost
+from studio.jobs import JobStore, Status
+from studio.pace import seconds_for
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A job that runs or waits. words: the start of its prompt. position: 0 while it runs, 1 for the next of its line.
+
+    eta_seconds: until it ends, None when that cannot be told. A job of someone else has no id, owner, model or words.
+    """
+
+    job_id: str
+    owner: str
+    modality: str
+    model: str
+    words: str
+    status: Status
+    position: int
+    eta_seconds: float | None
+    created_at: float
+
+    @property
+    def someone_elses(self) -> Standing:
+        """The same without what is theirs to know."""
+        return dataclasses.replace(self, job_id="", owner="", model="", words="")
+
+
+class Standings:
+    """The line as it stands. seconds_left: of a running job, None when that cannot be told. tell: wakes who watches a job.
+
+    Between `start` and `close` a thread works it out after every `changed`; before and after, `current` does it each time it is
+    asked, since then another process runs the jobs.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        cost: Cost,
+        seconds_left: Callable[[str], float | None],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._store, self._cost, self._seconds_left, self._tell = store, cost, seconds_left, tell
+        self._working = threading.Lock()
+        self._stale = threading.Event()
+        self._latest: Mapping[str, Standing] = {}
+        self._thread: threading.Thread | None = None
+        self._stamp: object = None
+
+    def start(self) -> None:
+        self._stale.set()
+        self._thread = threading.Thread(target=self._work_until_closed, name="standings", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stale.set()
+            thread.join()
+
+    def changed(self) -> None:
+        """Somebody came, left, started or moved; returns at once."""
+        self._stale.set()
+
+    def look_around(self) -> None:
+        """See whether another process changed the queue."""
+        stamp = self._store.stamp()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self.changed()
+
+    def latest(self) -> Mapping[str, Standing]:
+        """Job id → how it stood when that was last worked out; never waits, so an event loop may ask."""
+        return self._latest
+
+    def current(self) -> Mapping[str, Standing]:
+        """How things stand now, running jobs first, then as they will run; works it out when something changed."""
+        with self._working:
+            if self._stale.is_set() or self._thread is None:
+                self._stale.clear()
+                before, self._latest = self._latest, self._work_out()
+                changed = [
+                    job_id
+                    for job_id in {*before, *self._latest}
+                    if before.get(job_id) != self._latest.get(job_id)
+                ]
+            else:
+                changed = []
+            latest = self._latest
+        for job_id in changed:
+            self._tell(job_id)
+        return latest
+
+    def _work_until_closed(self) -> None:
+        while self._stale.wait() and self._thread is not None:
+            try:
+                self.current()
+            except Exception:  # a database that cannot be read just now: the next look around tries again
+                self._stamp = None
+                log.exception("the line could not be worked out")
+
+    def _work_out(self) -> dict[str, Standing]:
+        rows = {row.id: row for row in self._store.active()}
+        running = [job_id for job_id, row in rows.items() if row.status == "in_progress"]
+        modalities = dict.fromkeys(row.modality for row in rows.values() if row.status == "queued")
+        lines = {modality: self._store.line(modality, self._cost) for modality in modalities}
+        paces = {model: self._store.pace(model) for model in {row.model for row in rows.values()}}
+        left = {rows[job_id].modality: self._seconds_left(job_id) for job_id in running}
+        stands = {job_id: _standing(rows[job_id], 0, left[rows[job_id].modality]) for job_id in running}
+        waiting = {}
+        for modality, line in lines.items():
+            eta = left.get(modality, 0.0)
+            for position, job_id in enumerate(line, 1):
+                if (row := rows.get(job_id)) is None:  # it came between two looks; the next one sees it
+                    continue
+                needs = seconds_for(row.work, paces[row.model])
+                eta = None if eta is None or needs is None else eta + needs
+                waiting[job_id] = _standing(row, position, eta)
+        in_turn = [
+            job_id for job_id in chain.from_iterable(zip_longest(*lines.values())) if job_id in waiting
+        ]
+        return stands | {job_id: waiting[job_id] for job_id in in_turn}
+
+
+def _standing(row: Row[Any], position: int, eta_seconds: float | None) -> Standing:
+    status: Status = "queued" if position else "in_progress"
+    shown = (row.id, row.owner, row.modality, row.model, row.words, status)
+    return Standing(*shown, position, eta_seconds, row.created_at)
+
+
+def as_seen_by(owner: str | None, standings: Sequence[Standing]) -> list[Standing]:
+    """The line for that person: of someone else's jobs only where they stand. None sees everything."""
+    return [one if owner in (None, one.owner) else one.someone_elses for one in standings]
