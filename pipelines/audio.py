@@ -20,7 +20,6 @@ from pipelines.media import AUDIO_FILES, encode_audio, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, AudioRequest
 from pipelines.sound import Piece, Track, is_silent, join, level, loudness
-from pipelines.speech import has_speech
 
 if TYPE_CHECKING:
     import torch
@@ -61,13 +60,7 @@ class AudioPipeline:
     def generate(self, request: AudioRequest, ctx: Context) -> Iterator[Artifact]:
         # 1. Check the inputs before asking for the device
         engine = _engine(ctx.spec)
-        if not has_speech(request.prompt):
-            raise InvalidRequest(
-                "The text has nothing to say.",
-                field="prompt",
-                detail=f"There is no letter and no digit in its {len(request.prompt)} characters.",
-                hint="Write at least one word.",
-            )
+        request.check_has_something_to_do()
 
         # 2. Perform, piece by piece: the engine borrows its model and tells how far it is
         pieces = list(engine.perform(request, ctx))

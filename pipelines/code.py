@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from pipelines.catalog import ModelSpec
 from pipelines.code_text import code_in, fenced, python_findings, syntax_error
 from pipelines.context import Context
-from pipelines.errors import InvalidRequest
 from pipelines.ladder import Ladder, Way
 from pipelines.languages import Language, language_of
 from pipelines.loading_language import LanguageModel, causal_lm
@@ -50,7 +49,7 @@ class CodePipeline:
 
     def generate(self, request: CodeRequest, ctx: Context) -> Iterator[Artifact]:
         # 1. Check the inputs before asking for the device: there is something to work on, and it fits the model's context
-        check(request)
+        request.check_has_something_to_do()
         model = causal_lm(ctx.spec, ctx.dtype)
         prompt = prompt_of(model, request)
         room = check_fits(model, prompt, "code")
@@ -75,23 +74,10 @@ class CodePipeline:
         yield replace(artifact, facts={**answer.facts(), **artifact.facts})
 
 
-def check(request: CodeRequest) -> None:
-    """Raises InvalidRequest when there is nothing to work on."""
-    if request.task == "write":
-        if not request.prompt.strip():
-            raise InvalidRequest(
-                "There is nothing to write.", field="prompt", hint="Say what the code should do."
-            )
-    elif not _code_of(request).strip():
-        raise InvalidRequest(
-            "There is no code to work on.", field="code", hint="Paste the code, or pick the task *write*."
-        )
-
-
 def prompt_of(model: LanguageModel, request: CodeRequest) -> Prompt:
     """The request in the model's tokens."""
     if request.task == "complete":
-        prompt = fill_in(model, _code_of(request), request.suffix)
+        prompt = fill_in(model, request.given_code, request.suffix)
         if request.code and request.prompt.strip():
             note = "Completing looks at the code alone; the description was not used."
             prompt = replace(prompt, notes=(*prompt.notes, note))
@@ -102,7 +88,7 @@ def prompt_of(model: LanguageModel, request: CodeRequest) -> Prompt:
 def question(request: CodeRequest) -> str:
     """What the model is asked, in words."""
     language, said = language_of(request.language), _said()
-    code = _code_of(request)
+    code = request.given_code
     text: str = said[request.task].format(
         wish=_wish(request.prompt.strip(), language) if request.task == "write" else "",
         block=fenced(code, language),
@@ -113,11 +99,6 @@ def question(request: CodeRequest) -> str:
         return f"{text}\n\n{fenced(request.code, language)}" if request.code.strip() else text
     more = request.prompt.strip() if request.code.strip() else ""
     return f"{text}\n\n{more}" if more else text
-
-
-def _code_of(request: CodeRequest) -> str:
-    """The code to work on; where only the prompt was filled in, that is it."""
-    return request.code if request.code.strip() or request.task == "write" else request.prompt
 
 
 def _wish(wish: str, language: Language) -> str:
@@ -148,7 +129,7 @@ def _report(request: CodeRequest, language: Language) -> str:
     """For *find bugs* in Python: what needs no model to be known, as Markdown; empty when there is nothing."""
     if request.task != "find_bugs" or language.fence != "python":
         return ""
-    found = python_findings(_code_of(request))
+    found = python_findings(request.given_code)
     if not found:
         return ""
     lines = "\n".join(f"- {finding}" for finding in found)
@@ -160,10 +141,10 @@ def _artifact(request: CodeRequest, language: Language, report: str, answer: str
     facts: dict[str, Any] = {"task": request.task, "language": language.title}
     if request.task == "find_bugs" and language.fence == "python":
         facts["findings"] = [
-            {"line": f.line, "message": f.message} for f in python_findings(_code_of(request))
+            {"line": f.line, "message": f.message} for f in python_findings(request.given_code)
         ]
     if request.task == "complete":
-        before = _code_of(request)
+        before = request.given_code
         facts["inserted"] = [len(before), len(before) + len(answer)]  # where the new characters are
         return _file(request, before + answer + request.suffix, language, facts)
     wanted = language_of(request.target_language) if request.task == "translate" else language

@@ -11,11 +11,12 @@ from __future__ import annotations
 import pickle
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import IO, Annotated, Any, Literal
+from typing import IO, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
-from pipelines.errors import Problem
+from pipelines.errors import InvalidRequest, Problem
+from pipelines.texts import CODE_CHARS, MESSAGE_CHARS, PROMPT_CHARS, check_total, has_words
 
 Modality = Literal["text", "code", "image", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = ("text", "code", "image", "audio", "video")
@@ -42,9 +43,21 @@ class BaseRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    prompt: str = knob("", "What to make, in your own words.", simple=True, widget="lines", max_length=20_000)
+    prompt: str = knob(
+        "", "What to make, in your own words.", simple=True, widget="lines", max_length=PROMPT_CHARS
+    )
     model: str = knob("", "The model that makes it.", simple=True, max_length=300)
     seed: int = knob(-1, "Same seed, same result. -1 draws a new one.", label="Seed", ge=-1, le=MAX_SEED)
+
+    @model_validator(mode="after")
+    def _texts_are_bounded(self) -> Self:
+        check_total(self.model_dump())
+        return self
+
+    def check_has_something_to_do(self) -> None:
+        """Raise InvalidRequest beside the field that is empty: the one rule for form, API, queue and worker."""
+        if not self.prompt.strip():
+            raise InvalidRequest("The prompt is empty.", field="prompt", hint="Write what to make.")
 
 
 class SamplingRequest(BaseRequest):
@@ -85,7 +98,7 @@ class ChatMessage(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     role: Literal["user", "assistant"]
-    content: str
+    content: str = Field(max_length=MESSAGE_CHARS)
 
 
 class TextRequest(SamplingRequest):
@@ -93,7 +106,7 @@ class TextRequest(SamplingRequest):
 
     modality: Literal["text"] = "text"
     system: str = knob(
-        "", "How the assistant should behave.", label="System prompt", widget="lines", max_length=20_000
+        "", "How the assistant should behave.", label="System prompt", widget="lines", max_length=PROMPT_CHARS
     )
     history: tuple[ChatMessage, ...] = knob((), "Earlier turns of this conversation.", max_length=500)
 
@@ -111,14 +124,14 @@ class CodeRequest(SamplingRequest):
         "The code to work on; for *complete*, what stands before the cursor.",
         simple=True,
         widget="code",
-        max_length=100_000,
+        max_length=CODE_CHARS,
     )
     suffix: str = knob(
         "",
         "For *complete*: what stands after the cursor.",
         label="Code after the cursor",
         widget="code",
-        max_length=100_000,
+        max_length=CODE_CHARS,
     )
     language: str = knob("python", "The language of the code.", max_length=40)
     target_language: str = knob("javascript", "For *translate*: the language to translate to.", max_length=40)
@@ -131,11 +144,31 @@ class CodeRequest(SamplingRequest):
         le=2.0,
     )
 
+    @property
+    def given_code(self) -> str:
+        """The code to work on; where only the prompt was filled in, that is it."""
+        return self.code if self.code.strip() or self.task == "write" else self.prompt
+
+    def check_has_something_to_do(self) -> None:
+        if self.task == "write":
+            if not self.prompt.strip():
+                raise InvalidRequest(
+                    "The prompt is empty.", field="prompt", hint="Write what the code should do."
+                )
+            return
+        gap = self.suffix if self.task == "complete" else ""
+        if not (self.given_code.strip() or gap.strip()):
+            raise InvalidRequest(
+                "There is no code to work on.", field="code", hint="Paste the code, or pick the task *write*."
+            )
+
 
 class DiffusionRequest(BaseRequest):
     """Knobs every diffusion model has; image and video share them."""
 
-    negative_prompt: str = knob("", "What should not be in the picture.", widget="lines", max_length=20_000)
+    negative_prompt: str = knob(
+        "", "What should not be in the picture.", widget="lines", max_length=PROMPT_CHARS
+    )
     width: int = knob(512, "Pixels across.", simple=True, label="Width", ge=64, le=4096, multiple_of=8)
     height: int = knob(512, "Pixels down.", simple=True, label="Height", ge=64, le=4096, multiple_of=8)
     num_inference_steps: int = knob(
@@ -209,6 +242,16 @@ class AudioRequest(BaseRequest):
     )
     format: Literal["wav", "mp3", "flac", "opus", "aac"] = knob("wav", "File format.")
 
+    def check_has_something_to_do(self) -> None:
+        super().check_has_something_to_do()
+        if not has_words(self.prompt):
+            raise InvalidRequest(
+                "The text has nothing to say.",
+                field="prompt",
+                detail=f"There is no letter and no digit in its {len(self.prompt)} characters.",
+                hint="Write at least one word.",
+            )
+
 
 class VideoRequest(DiffusionRequest):
     """Prompts in, a clip out: keyframes by diffusion, the frames between them by interpolation."""
@@ -219,7 +262,7 @@ class VideoRequest(DiffusionRequest):
         "What to show. One line per moment; start a line with a time like `0:02` to place it.",
         simple=True,
         widget="lines",
-        max_length=20_000,
+        max_length=PROMPT_CHARS,
     )
     seconds: float = knob(
         3.0, "Length of the clip.", simple=True, label="Seconds", widget="slider", ge=0.2, le=600.0

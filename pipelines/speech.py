@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from pipelines.texts import has_words
+
 CLOSERS = "\"'”’»)]}」』）"
 ENDS = ".!?…。！？｡"
 WRAPPED = 60  # a line this long was probably broken by a mail program, not by its writer
@@ -52,11 +54,6 @@ class Sentence:
         return len(self.spoken) - 1
 
 
-def has_speech(text: str) -> bool:
-    """Whether there is a letter, a digit or a sign with a name in it."""
-    return any(unicodedata.category(char)[0] in "LN" or unicodedata.category(char) == "So" for char in text)
-
-
 def sentences(text: str, language: str = "en", *, longest: int = 0) -> list[Sentence]:
     """The sentences of a text, those without anything to say left out.
 
@@ -69,7 +66,7 @@ def sentences(text: str, language: str = "en", *, longest: int = 0) -> list[Sent
             for part in _parted(words, longest) if longest else [words]:
                 spoken = _written_out(part, language) if language.startswith("en") else part
                 found.append(Sentence(tuple(part), tuple(spoken)))
-    return [sentence for sentence in found if has_speech(sentence.text)]
+    return [sentence for sentence in found if has_words(sentence.text)]
 
 
 def _blocks(text: str) -> Iterator[str]:
@@ -96,7 +93,7 @@ def _words(block: str) -> list[str]:
     words: list[str] = []
     waiting = ""
     for token in block.split():
-        if not has_speech(token):
+        if not has_words(token):
             if words:
                 words[-1] += " " + token
             else:

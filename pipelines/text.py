@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from pipelines.catalog import ModelSpec
 from pipelines.context import Context
-from pipelines.errors import InvalidRequest
 from pipelines.ladder import Ladder, Way
 from pipelines.loading_language import causal_lm
 from pipelines.memory import Component
@@ -38,8 +37,7 @@ class TextPipeline:
 
     def generate(self, request: TextRequest, ctx: Context) -> Iterator[Artifact]:
         # 1. Check the inputs before asking for the device: words there are, and they fit the model's context
-        if not request.prompt.strip():
-            raise InvalidRequest("There is nothing to answer.", field="prompt", hint="Write a few words.")
+        request.check_has_something_to_do()
         model = causal_lm(ctx.spec, ctx.dtype)
         prompt = chat(model, turns(request), request.system)
         room = check_fits(model, prompt)

@@ -1,24 +1,10 @@
-"""What a request must satisfy beyond the bounds of its fields: something to do, and media that are there."""
+"""What a request must satisfy beyond its own bounds: media that are there."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from pipelines.errors import InvalidRequest, Problem, as_problem
 from pipelines.messages import BaseRequest
 from studio.library import Asset, Library, LibraryError
-
-
-def check_has_something_to_do(request: Any) -> None:
-    """Raise InvalidRequest beside the field that is empty. Only code to complete or to work on may do without a prompt."""
-    if request.prompt.strip():
-        return
-    if request.modality != "code":
-        raise InvalidRequest("The prompt is empty.", field="prompt", hint="Write what to make.")
-    if request.task == "write":
-        raise InvalidRequest("The prompt is empty.", field="prompt", hint="Write what the code should do.")
-    if not (request.code.strip() or (request.task == "complete" and request.suffix.strip())):
-        raise InvalidRequest("There is no code to work on.", field="code", hint="Paste the code.")
 
 
 def find_inputs(library: Library, request: BaseRequest, owner: str) -> dict[str, Asset]:

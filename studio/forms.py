@@ -18,7 +18,6 @@ from pipelines.catalog import Catalog, ModelSpec
 from pipelines.errors import InvalidRequest, StudioError
 from pipelines.messages import REQUESTS, BaseRequest, Modality
 from studio.asset_field import asset_field
-from studio.checks import check_has_something_to_do
 
 NOT_ON_THE_FORM = ("modality", "history")
 WIDE = 20  # a range this many times its default is typed, not slid: a slider would have no useful middle
@@ -121,7 +120,7 @@ class Form:
         if wrong:
             raise FieldErrors(wrong)
         try:
-            check_has_something_to_do(request)
+            request.check_has_something_to_do()
             return self.catalog.complete(request)
         except InvalidRequest as error:
             raise FieldErrors({error.field or "model": _sentence(error)}) from None
@@ -397,7 +396,9 @@ def _sentence(error: StudioError) -> str:
 
 def _messages(error: ValidationError) -> dict[str, str]:
     """Pydantic's findings in a person's words, one per field."""
-    return {str(entry["loc"][0]): _message(entry) for entry in reversed(error.errors()) if entry["loc"]}
+    found = reversed(error.errors())
+    # what is wrong with all fields together is said beside the first one people write in
+    return {str(entry["loc"][0] if entry["loc"] else "prompt"): _message(entry) for entry in found}
 
 
 def _message(entry: Any) -> str:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, Row
 
 from pipelines.errors import InvalidRequest, Problem, StudioError, WorkerLost
-from pipelines.messages import REQUESTS, BaseRequest, parse_request
+from pipelines.messages import REQUESTS, BaseRequest, TextRequest, parse_request
 from studio.affinity import Cost, Line, Turn, Waiting, free
 from studio.pace import work_beforehand
 
@@ -405,17 +405,21 @@ def _job(row: Row[Any]) -> Job:
 
 
 def _request(stored: dict[str, Any]) -> Any:
-    """The request as stored; of one written by another version, the fields that still mean something (history only)."""
+    """The request as stored; of one written by another version, what still means something (history only: `claim` reads anew)."""
     try:
         return parse_request(stored)
+    except ValidationError:
+        kind = REQUESTS.get(stored.get("modality"), TextRequest)  # type: ignore[arg-type]
+        known = {name: value for name, value in stored.items() if name in kind.model_fields}
+    try:
+        return kind.model_validate(known)
     except ValidationError as error:
-        kind = REQUESTS[stored["modality"]]
-        bad = {entry["loc"][1] for entry in error.errors() if len(entry["loc"]) > 1}
-        return kind.model_validate({name: value for name, value in stored.items() if name not in bad})
+        bad = {entry["loc"][0] for entry in error.errors() if entry["loc"]}
+        return kind.model_construct(**{name: value for name, value in known.items() if name not in bad})
 
 
 def _outdated(error: ValidationError) -> StudioError:
-    fields = ", ".join(str(entry["loc"][-1]) for entry in error.errors())
+    fields = ", ".join(str(entry["loc"][-1] if entry["loc"] else entry["msg"]) for entry in error.errors())
     return InvalidRequest(
         "This job was queued by another version of the studio and cannot be run as it was written.",
         detail=f"What no longer fits: {fields}.",

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from pipelines.catalog import Catalog
 from pipelines.errors import InvalidRequest, OutOfDisk, StudioError
 from pipelines.messages import MAX_SEED, BaseRequest, Pin, Plan, Planned, Progress, Unload
-from studio.checks import check_has_something_to_do, find_inputs
+from studio.checks import find_inputs
 from studio.database import open_database
 from studio.downloads import Downloads
 from studio.feeder import TICK_SECONDS, Feeder, WorkerState
@@ -142,7 +142,7 @@ class Studio:
         Raises InvalidRequest (with the field to look at) or ModelUnavailable; then nothing was queued.
         """
         completed = self.catalog.complete(request)
-        check_has_something_to_do(completed)
+        completed.check_has_something_to_do()
         find_inputs(self.library, completed, owner)
         count = getattr(completed, "num_images", 1)
         if completed.seed == -1:

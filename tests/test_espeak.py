@@ -16,7 +16,8 @@ from pipelines import espeak, espeak_process
 from pipelines.catalog.voices import ALIASES, CHARACTERS, espeak_variants, espeak_voices, voice_code
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
 from pipelines.espeak import known_voice, phonemes, pitch_of, rate_of, speak, word_times
-from pipelines.speech import Sentence, has_speech, sentences
+from pipelines.speech import Sentence, sentences
+from pipelines.texts import has_words
 
 WELCOME = "Every picture, text and clip you make here stays on your machine."
 
@@ -126,7 +127,7 @@ def test_lone_surrogates_are_left_out() -> None:
 
 @pytest.mark.parametrize("text", ["", "...", "((((", " \n\t—"])
 def test_text_without_a_word_has_nothing_to_say(text: str) -> None:
-    assert not has_speech(text)
+    assert not has_words(text)
     assert sentences(text) == []
 
 

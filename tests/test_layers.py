@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ("pipelines.messages", "pipelines.errors", "pipelines.catalog")  # no torch: the server may use these
+SHARED = (
+    "pipelines.messages",
+    "pipelines.errors",
+    "pipelines.texts",
+    "pipelines.catalog",
+)  # no torch: the server may use these
 HEAVY = {"torch", "diffusers", "transformers", "cv2", "ray", "moviepy", "accelerate", "peft"}
 
 
@@ -121,7 +126,12 @@ def test_only_the_device_module_asks_torch_about_a_device() -> None:
 
 def test_no_module_imports_a_heavy_library_before_it_is_needed() -> None:
     """The shared part is what the server loads at start: it must cost milliseconds."""
-    for path in [ROOT / "pipelines/messages.py", ROOT / "pipelines/errors.py", *modules("pipelines/catalog")]:
+    for path in [
+        ROOT / "pipelines/messages.py",
+        ROOT / "pipelines/errors.py",
+        ROOT / "pipelines/texts.py",
+        *modules("pipelines/catalog"),
+    ]:
         assert not {name.split(".")[0] for name in imports(path)} & (HEAVY | {"numpy"}), path
 
 

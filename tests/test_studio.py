@@ -37,7 +37,7 @@ from pipelines.messages import (
     VideoRequest,
     parse_request,
 )
-from studio.checks import check_has_something_to_do, explained, find_inputs
+from studio.checks import explained, find_inputs
 from studio.jobs import Job, UnknownJob
 from studio.library import LibraryError
 from studio.lock import FolderBusy
@@ -214,11 +214,13 @@ def test_progress_says_how_far_and_how_long(studio: Studio) -> None:
         (CodeRequest(task="write", prompt=""), "prompt"),
         (CodeRequest(task="explain", prompt=""), "code"),
         (CodeRequest(task="complete"), "code"),
+        (CodeRequest(task="explain", suffix="return x"), "code"),
+        (speak("… !"), "prompt"),
     ],
 )
 def test_nothing_to_do_is_said_beside_the_field(bad: Any, field: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        check_has_something_to_do(bad)
+        bad.check_has_something_to_do()
     assert caught.value.field == field
 
 
@@ -226,7 +228,7 @@ def test_nothing_to_do_is_said_beside_the_field(bad: Any, field: str) -> None:
     "good", [CodeRequest(task="complete", code="def f("), CodeRequest(task="complete", suffix="return x")]
 )
 def test_code_to_complete_needs_no_prompt(good: CodeRequest) -> None:
-    check_has_something_to_do(good)
+    good.check_has_something_to_do()
 
 
 def test_an_unknown_model_is_refused_before_it_is_queued(studio: Studio) -> None:

@@ -1,0 +1,57 @@
+"""What a text may be, declared once: how long, of which characters, and whether anything is said in it.
+
+Requests, the page's forms and the HTTP door all take their bounds from here. Imports no torch and nothing of ours.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+PROMPT_CHARS = 20_000
+CODE_CHARS = 100_000
+MESSAGE_CHARS = 100_000  # one turn of a conversation: a pasted document fits
+REQUEST_CHARS = 400_000
+"""All texts of one request together: about 100,000 tokens, more than the models this is made for can read."""
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text inside a value made of dicts, lists and the like."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, list | tuple):
+            waiting += value
+
+
+def check_total(value: Any) -> None:
+    """Raises ValueError, with the numbers, when the texts inside are too long together."""
+    total = sum(map(len, texts_in(value)))
+    if total > REQUEST_CHARS:
+        raise ValueError(
+            f"all texts of the request together have {total:,} characters; at most {REQUEST_CHARS:,} are taken"
+        )
+
+
+def is_torn(text: str) -> bool:
+    """Whether it holds half of a UTF-16 pair (a lone surrogate), which no file and no socket can carry."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def whole(text: str) -> str:
+    """The text with every half character replaced by a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def has_words(text: str) -> bool:
+    """Whether there is a letter, a digit or a sign with a name in it."""
+    return any(unicodedata.category(char)[0] in "LN" or unicodedata.category(char) == "So" for char in text)

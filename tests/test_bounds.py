@@ -1,0 +1,119 @@
+"""Every text of a request has a bound, all of them together have one, and a refusal names it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pipelines.errors import InvalidRequest
+from pipelines.messages import MODALITIES, REQUESTS, CodeRequest, TextRequest, parse_request, request_adapter
+from pipelines.texts import MESSAGE_CHARS, REQUEST_CHARS, is_torn, whole
+from studio.database import open_database
+from studio.jobs import JobStore, jobs
+
+
+def faults(data: dict[str, Any]) -> list[tuple[tuple[Any, ...], str]]:
+    with pytest.raises(ValidationError) as caught:
+        parse_request(data)
+    return [(entry["loc"][1:], entry["msg"]) for entry in caught.value.errors()]
+
+
+def schemas(node: Any) -> Iterator[dict[str, Any]]:
+    """Every schema inside a JSON schema."""
+    if isinstance(node, dict):
+        if "type" in node:
+            yield node
+        for value in node.values():
+            yield from schemas(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from schemas(value)
+
+
+def test_no_text_and_no_list_of_a_request_is_without_a_bound() -> None:
+    found = list(schemas(request_adapter.json_schema()))
+    texts = [schema for schema in found if schema["type"] == "string" and not {"enum", "const"} & set(schema)]
+    lists = [schema for schema in found if schema["type"] == "array"]
+    assert len(texts) > 20
+    assert lists
+    assert [schema for schema in texts if "maxLength" not in schema] == []
+    assert [schema for schema in lists if "maxItems" not in schema] == []
+
+
+def test_a_long_turn_of_a_conversation_is_refused_with_its_bound() -> None:
+    turn = {"role": "user", "content": "x" * (MESSAGE_CHARS + 1)}
+    assert faults({"modality": "text", "prompt": "x", "history": [turn]}) == [
+        (("history", 0, "content"), f"String should have at most {MESSAGE_CHARS} characters")
+    ]
+
+
+def test_all_texts_together_are_bounded_and_the_refusal_has_the_numbers() -> None:
+    turn = {"role": "user", "content": "x" * MESSAGE_CHARS}
+    fits = (REQUEST_CHARS // MESSAGE_CHARS) - 1
+    assert parse_request({"modality": "text", "prompt": "x", "history": [turn] * fits})
+    [(place, message)] = faults({"modality": "text", "prompt": "x", "history": [turn] * (fits + 2)})
+    assert place == ()
+    assert f"at most {REQUEST_CHARS:,} are taken" in message
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        ({"modality": "text", "prompt": "a\ud800"}, ("prompt",)),
+        ({"modality": "text", "prompt": "a", "system": "\udfff"}, ("system",)),
+        (
+            {"modality": "text", "prompt": "a", "history": [{"role": "user", "content": "\ud83d"}]},
+            ("history", 0, "content"),
+        ),
+        ({"modality": "code", "prompt": "a", "stop": ["\udc00"]}, ("stop", 0)),
+        ({"modality": "image", "prompt": "a", "scheduler": "\ud800"}, ("scheduler",)),
+    ],
+)
+def test_half_a_character_is_refused_in_every_text(data: dict[str, Any], place: tuple[Any, ...]) -> None:
+    assert [found for found, _ in faults(data)] == [place]
+
+
+def test_a_seed_of_400_digits_is_out_of_bounds_and_no_crash() -> None:
+    assert [place for place, _ in faults({"modality": "text", "prompt": "a", "seed": int("9" * 400)})] == [
+        ("seed",)
+    ]
+
+
+def test_torn_texts_are_known_and_mended() -> None:
+    assert (is_torn("a\ud800"), is_torn("a😀")) == (True, False)
+    assert (whole("a\ud800b"), whole("😀")) == ("a?b", "😀")
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_an_empty_request_has_nothing_to_do(modality: Any) -> None:
+    with pytest.raises(InvalidRequest):
+        REQUESTS[modality]().check_has_something_to_do()
+
+
+def test_code_is_taken_from_the_prompt_where_only_that_was_filled_in() -> None:
+    assert CodeRequest(task="fix", prompt="def f(").given_code == "def f("
+    assert CodeRequest(task="write", prompt="a function").given_code == ""
+    CodeRequest(task="complete", suffix="return x").check_has_something_to_do()
+    TextRequest(prompt="x").check_has_something_to_do()
+
+
+def test_a_row_that_breaks_todays_bounds_can_still_be_listed(tmp_path: Path) -> None:
+    """Written by an earlier version, which let it in."""
+    store = JobStore(open_database(tmp_path / "studio.db"))
+    job = store.add(TextRequest(prompt="kept"), "ada")
+    turn = {"role": "user", "content": "\ud800"}
+    long = {"role": "user", "content": "x" * (REQUEST_CHARS + 1)}
+    for bad in (
+        {"history": [turn]},
+        {"history": [long]},
+        {"history": [long] * 3, "seed": "soon"},
+        {"modality": "smell"},
+    ):
+        with store.engine.begin() as connection:
+            connection.execute(jobs.update().values(request={**job.request.model_dump(mode="json"), **bad}))
+        [found] = store.recent("ada")
+        assert (found.id, found.request.prompt) == (job.id, "kept")
