@@ -188,7 +188,7 @@ def _novelai(text: str) -> dict[str, Any]:
 
 
 def _graph(text: str) -> dict[str, Any]:
-    return translate(from_graph(_object(text.removeprefix("prompt:"))))
+    return translate(from_graph(_object(text.removeprefix("prompt:"))).values)
 
 
 # in the order they are asked: who tells most about the file comes first

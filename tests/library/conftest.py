@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from studio.database import open_database
 from studio.library import Library
@@ -30,6 +30,14 @@ def png(colour: tuple[int, int, int] = (200, 30, 30), size: tuple[int, int] = (4
     data = io.BytesIO()
     Image.new("RGB", size, colour).save(data, "PNG", **info)
     return data.getvalue()
+
+
+def png_with(**texts: str) -> bytes:
+    """A picture with those texts inside, by their PNG keywords."""
+    info = PngImagePlugin.PngInfo()
+    for key, text in texts.items():
+        info.add_itxt(key, text, zip=len(text) > 1000)
+    return png(size=(4, 4), pnginfo=info)
 
 
 def made_by_ffmpeg(target: Path, *arguments: str) -> bytes:
