@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from pipelines.errors import InvalidRequest
 from studio.api.errors import ErrorRoute, unsupported
-from studio.api.running import build, finish, knobs, submit
+from studio.api.running import finish, knobs, submit_built
+from studio.library import Asset
 
 if TYPE_CHECKING:
     from studio.studio import Studio
@@ -61,21 +63,23 @@ def router(studio: Studio) -> APIRouter:
 
     @routes.post("/v1/images/generations")
     async def generate(body: Images, http: Request) -> Any:
-        job = await submit(studio, build(studio, "image", body.model, body.values()), http)
+        job = await submit_built(studio, http, "image", body.model, body.values())
         done, assets = await finish(studio, job, http)
-        data: list[dict[str, Any]] = []
-        for asset in assets:
-            entry: dict[str, Any] = {"asset_id": asset.id, "seed": asset.seed, "revised_prompt": asset.prompt}
-            if (
-                body.response_format != "url"
-            ):  # without a word about it, both: clients differ in what they expect
-                entry["b64_json"] = base64.b64encode(studio.library.path(asset).read_bytes()).decode()
-            if body.response_format != "b64_json":
-                entry["url"] = f"{http.base_url}api/assets/{asset.id}/file"
-            data.append(entry)
+        base_url = str(http.base_url)
+        data = await run_in_threadpool(
+            lambda: [entry(asset, body.response_format, base_url) for asset in assets]
+        )
         request = done.request
         size = f"{request.width}x{request.height}"
         return {"created": int(done.created_at), "data": data, "output_format": request.format, "size": size}
+
+    def entry(asset: Asset, response_format: str | None, base_url: str) -> dict[str, Any]:
+        told: dict[str, Any] = {"asset_id": asset.id, "seed": asset.seed, "revised_prompt": asset.prompt}
+        if response_format != "url":  # without a word about it, both: clients differ in what they expect
+            told["b64_json"] = base64.b64encode(studio.library.path(asset).read_bytes()).decode()
+        if response_format != "b64_json":
+            told["url"] = f"{base_url}api/assets/{asset.id}/file"
+        return told
 
     return routes
 

@@ -41,8 +41,9 @@ def router(studio: Studio) -> APIRouter:
                 hint=f"Send a JSON object with a modality: {', '.join(MODALITIES)}.",
             )
         request = parse_request(given)
-        check_model(studio, given["modality"], request.model)
-        return job_body(studio, await submit(studio, request, http))
+        await run_in_threadpool(check_model, studio, given["modality"], request.model)
+        job = await submit(studio, request, http)
+        return await run_in_threadpool(job_body, studio, job)
 
     @routes.get("")
     def listed(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from pipelines.errors import InvalidRequest, Problem
 from studio.api.errors import ErrorRoute, problem_body, unsupported
-from studio.api.running import build, event, event_stream, finish, knobs, submit, text_deltas
+from studio.api.running import assets_of, event, event_stream, finish, knobs, submit_built, text_deltas
 from studio.jobs import Job
 from studio.library import Asset
 
@@ -152,7 +153,7 @@ def router(studio: Studio) -> APIRouter:
 
     @routes.post("/v1/chat/completions")
     async def chat(body: Chat, http: Request) -> Any:
-        job = await submit(studio, build(studio, "text", body.model, body.values()), http)
+        job = await submit_built(studio, http, "text", body.model, body.values())
         reply = _Reply(job, "chatcmpl", "chat.completion")
         if body.stream:
             return event_stream(_stream(studio, reply, body.wants_usage, is_chat=True))
@@ -163,7 +164,7 @@ def router(studio: Studio) -> APIRouter:
 
     @routes.post("/v1/completions")
     async def complete(body: Completion, http: Request) -> Any:
-        job = await submit(studio, build(studio, "code", body.model, body.values()), http)
+        job = await submit_built(studio, http, "code", body.model, body.values())
         reply = _Reply(job, "cmpl", "text_completion")
         if body.stream:
             return event_stream(_stream(studio, reply, body.wants_usage, is_chat=False))
@@ -202,7 +203,7 @@ async def _stream(studio: Studio, reply: _Reply, wants_usage: bool, *, is_chat: 
         if isinstance(piece, str):
             yield chunk(piece)
         elif piece.status == "completed":
-            assets = [studio.library.get(asset_id) for asset_id in piece.asset_ids]
+            assets = await run_in_threadpool(assets_of, studio, piece)
             yield chunk("", _reason(assets))
             if wants_usage:
                 yield event(reply.body([], _usage(assets), kind))

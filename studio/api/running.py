@@ -69,6 +69,13 @@ async def submit(studio: Studio, request: BaseRequest, http: Request) -> Job:
     return await run_in_threadpool(studio.submit, request, owner_of(http))
 
 
+async def submit_built(
+    studio: Studio, http: Request, modality: Modality, model: str, values: dict[str, Any]
+) -> Job:
+    """Build the request and submit it; raises what `build` and `Studio.submit` raise."""
+    return await submit(studio, await run_in_threadpool(build, studio, modality, model, values), http)
+
+
 async def finish(studio: Studio, job: Job, http: Request) -> tuple[Job, list[Asset]]:
     """Wait for the job; raises JobFailed unless it completed. A client that hangs up cancels it."""
 
@@ -85,7 +92,7 @@ async def finish(studio: Studio, job: Job, http: Request) -> tuple[Job, list[Ass
     try:
         await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not waiting.done():
-            studio.cancel(job.id)
+            await run_in_threadpool(studio.cancel, job.id)
             raise JobFailed(CANCELLED)
         done = waiting.result()
     finally:
@@ -93,7 +100,12 @@ async def finish(studio: Studio, job: Job, http: Request) -> tuple[Job, list[Ass
             task.cancel()
     if done.status != "completed":
         raise JobFailed(done.problem or CANCELLED)
-    return done, [studio.library.get(asset_id) for asset_id in done.asset_ids]
+    return done, await run_in_threadpool(assets_of, studio, done)
+
+
+def assets_of(studio: Studio, job: Job) -> list[Asset]:
+    """What the job made."""
+    return [studio.library.get(asset_id) for asset_id in job.asset_ids]
 
 
 async def follow(studio: Studio, job: Job) -> AsyncIterator[Update]:
@@ -105,8 +117,8 @@ async def follow(studio: Studio, job: Job) -> AsyncIterator[Update]:
             is_over = update.job.is_over
             yield update
     finally:
-        if not is_over:
-            studio.cancel(job.id)
+        if not is_over:  # on a thread that nobody waits for: here the request may be cancelled already
+            asyncio.get_running_loop().run_in_executor(None, studio.cancel, job.id)
         with contextlib.suppress(RuntimeError):
             await updates.aclose()  # type: ignore[attr-defined]
 

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from pipelines.errors import InvalidRequest
 from studio.api.errors import ErrorRoute, unsupported
-from studio.api.running import build, finish, knobs, submit
+from studio.api.running import finish, knobs, submit_built
 from studio.library.media import run_ffmpeg
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def router(studio: Studio) -> APIRouter:
 
     @routes.post("/v1/audio/speech")
     async def speak(body: Speech, http: Request) -> Response:
-        job = await submit(studio, build(studio, "audio", body.model, body.values()), http)
+        job = await submit_built(studio, http, "audio", body.model, body.values())
         _, assets = await finish(studio, job, http)
         if not assets:
             raise InvalidRequest("There was nothing to say.", field="input", hint="Write some words.")

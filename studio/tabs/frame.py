@@ -309,7 +309,7 @@ class Desk:
         """
         ticket = self._watchers[str(request.session_hash)] = object()
         try:
-            known = [job for job_id in jobs or [] if (job := self._own(job_id, request))]
+            known = await asyncio.to_thread(self._known, jobs or [], request)
             line = [job.id for job in known if job.status in ("queued", "in_progress")]
             if not known:
                 yield [*self.view.render(None), pieces.job_bar(None)]
@@ -318,7 +318,8 @@ class Desk:
                     if self._watchers.get(str(request.session_hash)) is not ticket:
                         return
                     waiting = max(0, len(line) - place - 1)
-                    yield [*self.view.render(update), pieces.job_bar(update, self.words, waiting)]
+                    shown = await asyncio.to_thread(self.view.render, update)  # it looks into the library
+                    yield [*shown, pieces.job_bar(update, self.words, waiting)]
         finally:
             if self._watchers.get(str(request.session_hash)) is ticket:
                 del self._watchers[str(request.session_hash)]
@@ -331,6 +332,10 @@ class Desk:
     def last(self, jobs: list[str], request: gr.Request) -> Any:
         """The newest job of this browser on this tab, or None."""
         return self._own(jobs[-1], request) if jobs else None
+
+    def _known(self, jobs: Sequence[str], request: gr.Request) -> list[Any]:
+        """Those of the jobs that are there and this person's."""
+        return [job for job_id in jobs if (job := self._own(job_id, request))]
 
     def _own(self, job_id: str, request: gr.Request) -> Any:
         try:

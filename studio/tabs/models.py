@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from html import escape
 from typing import Any
@@ -37,14 +36,14 @@ def build(studio: Any) -> None:
         titles = {spec.id: spec.title for spec in studio.catalog.all()}
         return memory.card(studio.telemetry(), titles, time.time())
 
-    async def heard(before: Any) -> None:
+    def heard(before: Any) -> None:
         """Wait a moment for the worker's answer to what was just asked of it."""
         for _ in range(10):
-            await asyncio.sleep(0.05)
+            time.sleep(0.05)
             if studio.telemetry()["memory"] is not before:
                 return
 
-    async def change(event: gr.EventData) -> list[Any]:
+    def change(event: gr.EventData) -> list[Any]:
         model_id, before = str(event._data.get("model", "")), studio.telemetry()["memory"]
         try:
             match event._data.get("do"):
@@ -54,10 +53,10 @@ def build(studio: Any) -> None:
                     studio.downloads.cancel(model_id)
                 case "unload":
                     studio.unload(model_id)
-                    await heard(before)
+                    heard(before)
                 case "pin" | "unpin" as kept:
                     studio.pin(model_id, kept == "pin")
-                    await heard(before)
+                    heard(before)
                 case "rescan":
                     studio.catalog.refresh()
         except StudioError as error:

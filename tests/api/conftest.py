@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +15,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import event
 
 from studio import api, auth
 from studio.settings import Settings
@@ -45,9 +49,51 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     (folder / "models" / "tiny-chat").symlink_to(tiny_chat())
     settings = Settings(data_dir=folder / "data", models_dirs=(folder / "models",), device="cpu")
     studio = Studio(settings, warm_up=False)
+    watch_the_loop(studio)
     studio.start()
     yield studio
     studio.close()
+
+
+LOOP_OFFENCES: list[str] = []
+"""What was asked of the database, or opened in a data folder, on a thread that runs an event loop."""
+
+
+def on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def watch_the_loop(studio: Studio) -> None:
+    """Note every offence against "nothing heavy on the event loop"; an audit hook stays as long as the process does."""
+    folder = str(studio.settings.data_dir)
+
+    def hear(name: str, arguments: tuple[Any, ...]) -> None:
+        if (
+            name == "open"
+            and isinstance(arguments[0], str)
+            and arguments[0].startswith(folder)
+            and on_a_loop()
+        ):
+            LOOP_OFFENCES.append(f"opened {arguments[0]}\n{''.join(traceback.format_stack(limit=8))}")
+
+    @event.listens_for(studio.engine, "before_cursor_execute")
+    def asked(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if on_a_loop():
+            LOOP_OFFENCES.append(f"{statement[:80]}\n{''.join(traceback.format_stack(limit=24))}")
+
+    sys.addaudithook(hear)
+
+
+@pytest.fixture(autouse=True)
+def nothing_heavy_on_the_event_loop() -> Iterator[None]:
+    """Whatever a test of the API does: while one request reads rows or files, all others are answered."""
+    LOOP_OFFENCES.clear()
+    yield
+    assert LOOP_OFFENCES == []
 
 
 @pytest.fixture(scope="session")
