@@ -72,13 +72,10 @@ def watch_the_loop(studio: Studio) -> None:
     folder = str(studio.settings.data_dir)
 
     def hear(name: str, arguments: tuple[Any, ...]) -> None:
-        if (
-            name == "open"
-            and isinstance(arguments[0], str)
-            and arguments[0].startswith(folder)
-            and on_a_loop()
-        ):
-            LOOP_OFFENCES.append(f"opened {arguments[0]}\n{''.join(traceback.format_stack(limit=8))}")
+        path = str(arguments[0]) if name == "open" else ""
+        # the logins are read once, when the application is put together
+        if path.startswith(folder) and "login" not in path and on_a_loop():
+            LOOP_OFFENCES.append(f"opened {path}\n{''.join(traceback.format_stack(limit=8))}")
 
     @event.listens_for(studio.engine, "before_cursor_execute")
     def asked(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
