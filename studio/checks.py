@@ -38,9 +38,12 @@ def find_inputs(library: Library, request: BaseRequest, owner: str) -> dict[str,
 
 
 def read_input(library: Library, asset: Asset) -> bytes:
-    """The bytes of an asset a job starts from; raises InvalidRequest when its file is gone."""
+    """An asset a job starts from, as a worker gets it; raises InvalidRequest when its file is gone, UnreadableFile.
+
+    A picture was made 8-bit RGB and upright on the way: a worker never decodes a stranger's file.
+    """
     try:
-        return library.path(asset).read_bytes()
+        return library.picture(asset) if asset.kind == "image" else library.path(asset).read_bytes()
     except FileNotFoundError:
         raise InvalidRequest(
             "A file this job starts from is gone.", detail=f"It was {asset.file}.", hint="Upload it again."

@@ -31,6 +31,7 @@ STATUS = {
     "out_of_memory": 507,
     "out_of_disk": 507,
     "worker_lost": 503,
+    "busy": 503,
     "internal": 500,
 }
 

@@ -12,7 +12,6 @@ from starlette.concurrency import run_in_threadpool
 from pipelines.errors import InvalidRequest
 from studio.api.errors import ErrorRoute, unsupported
 from studio.api.running import finish, knobs, submit_built
-from studio.library.media import run_ffmpeg
 
 if TYPE_CHECKING:
     from studio.studio import Studio
@@ -92,8 +91,7 @@ def router(studio: Studio) -> APIRouter:
             )
         file = studio.library.path(asset)
         if body.response_format == "pcm":
-            raw = ["-f", "s16le", "-ac", "1", "-ar", str(PCM_RATE), "pipe:1"]
-            samples = (await run_in_threadpool(run_ffmpeg, file, raw)).stdout
+            samples = await run_in_threadpool(studio.library.reader.samples, file, PCM_RATE)
             return Response(samples, media_type="audio/pcm", headers=headers)
         return FileResponse(file, media_type=asset.media_type, headers=headers)
 

@@ -1,9 +1,16 @@
-"""What was made, kept for years: assets, files, lineage, and the recipes inside files. Imports nothing else of ours."""
+"""What was made, kept for years: assets, files, lineage, and the recipes inside files. Imports nothing else of ours.
 
-from studio.library.asset import Asset
+`Library` is imported when it is first asked for: the process that reads strangers' files needs no database.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from studio.library.asset import KINDS, Asset
 from studio.library.errors import AssetNotFound, DiskFull, LibraryError, NotAllowed, UnreadableFile
-from studio.library.library import KINDS, Library
 from studio.library.metadata import read_recipe
+
+if TYPE_CHECKING:
+    from studio.library.library import Library
 
 __all__ = [
     "KINDS",
@@ -16,3 +23,11 @@ __all__ = [
     "UnreadableFile",
     "read_recipe",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Library":
+        raise AttributeError(name)
+    from studio.library.library import Library
+
+    return Library

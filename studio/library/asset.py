@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+KINDS = ("text", "code", "image", "audio", "video")
+
 
 @dataclass(frozen=True)
 class Asset:

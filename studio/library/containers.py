@@ -10,10 +10,11 @@ import re
 import struct
 import tempfile
 import zlib
-from pathlib import Path
+from typing import IO
 
 from studio.library.errors import LibraryError
-from studio.library.media import open_picture, run_ffmpeg, sniff
+from studio.library.media import Sniffed, run_ffmpeg, sniff
+from studio.library.pictures import open_picture
 
 MAX_TEXT = 4 << 20  # bytes of one text; a whole ComfyUI graph has a few hundred thousand
 MAX_TEXTS = 64
@@ -24,10 +25,10 @@ class Damaged(ValueError):
     """The container breaks its own rules, or a bound of ours; the words say which."""
 
 
-def texts(data: bytes) -> dict[str, str]:
+def texts(data: bytes, file: IO[bytes] | None = None) -> dict[str, str]:
     """Texts found in the file: PNG keywords as they are, else `comment`, `description` and container tags in lower case.
 
-    Raises Damaged. Empty for a file without any, or of a kind that has none.
+    file: the same, open, where there is one; ffmpeg needs a file. Raises Damaged. Empty for a file without any, or of a kind that has none.
     """
     found = sniff(data[:64])
     if found is None:
@@ -40,7 +41,7 @@ def texts(data: bytes) -> dict[str, str]:
         return _exif(data)
     if found.suffix == "wav" and (tags := _wav(data)):
         return tags
-    return _tags(data, found.suffix)
+    return _tags(data, found, file)
 
 
 def _png(data: bytes) -> dict[str, str]:
@@ -159,18 +160,20 @@ def _wav(data: bytes) -> dict[str, str]:
     return found
 
 
-def _tags(data: bytes, suffix: str) -> dict[str, str]:
+def _tags(data: bytes, kind: Sniffed, file: IO[bytes] | None) -> dict[str, str]:
     """Tags of sound and film as ffmpeg reads them, those of the container before those of its first stream."""
+    if file is None:
+        with tempfile.NamedTemporaryFile(prefix="atelier-tags-") as copy:
+            copy.write(data)
+            copy.flush()
+            return _tags(data, kind, copy.file)
     found: dict[str, str] = {}
     try:
-        with tempfile.TemporaryDirectory(prefix="atelier-tags-") as folder:
-            file = Path(folder) / f"file.{suffix}"
-            file.write_bytes(data)
-            for source in ("0:g", "0:s:0"):  # Ogg keeps its tags with the stream
-                done = run_ffmpeg(file, ["-map_metadata", source, "-f", "ffmetadata", "pipe:1"])
-                found = _ffmetadata(done.stdout[: 4 * MAX_TEXT].decode("utf-8", "replace")) | found
-                if "comment" in found or "prompt" in found:
-                    break
+        for source in ("0:g", "0:s:0"):  # Ogg keeps its tags with the stream
+            done = run_ffmpeg(file, kind, ["-map_metadata", source, "-f", "ffmetadata", "pipe:1"])
+            found = _ffmetadata(done.stdout[: 4 * MAX_TEXT].decode("utf-8", "replace")) | found
+            if "comment" in found or "prompt" in found:
+                break
     except LibraryError as error:
         raise Damaged(error.message) from None
     return found

@@ -47,6 +47,12 @@ class UnreadableFile(LibraryError):
     kind = "invalid_request"
 
 
+class ReaderBusy(LibraryError):
+    """More files are being read than there are turns."""
+
+    kind = "busy"
+
+
 class DiskFull(LibraryError):
     """There is no room for the file; nothing already made was touched."""
 

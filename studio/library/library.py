@@ -20,29 +20,26 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from studio.library import thumbnails
-from studio.library.asset import Asset
+from studio.library.asset import KINDS, Asset
 from studio.library.errors import AssetNotFound, LibraryError, NotAllowed, UnreadableFile, readable
 from studio.library.files import PART, place, safe_word, write_beside
-from studio.library.media import examine
-from studio.library.metadata import read_recipe
+from studio.library.reader import Reader, shared_reader
 from studio.library.search import TAGS_MARK, Filters, conditions, search_text, title_of
 from studio.library.sidecar import is_sidecar, read_sidecar, sidecar_of, sidecar_text
 from studio.library.tables import assets, lineage, tags
 
 log = logging.getLogger(__name__)
 
-KINDS = ("text", "code", "image", "audio", "video")
 MAX_UPLOAD = 2 << 30
 SEARCHED_BYTES = 8000  # of a text
 SETTLED_SECONDS = 60  # a file that old is not being written any more
-MAX_SETTINGS = 256 << 20  # bytes of a file that is read whole to look for settings in it
 
 
 class Library:
     """Assets in one folder and one database whose schema is already today's. Safe to use from many threads.
 
-    sidecars: write `<file>.json` with the recipe beside each file. clock: seconds since 1970.
+    sidecars: write `<file>.json` with the recipe beside each file. clock: seconds since 1970. reader: looks into files; the
+    library itself never does.
     """
 
     def __init__(
@@ -52,8 +49,10 @@ class Library:
         *,
         sidecars: bool = True,
         clock: Callable[[], float] = time.time,
+        reader: Reader | None = None,
     ) -> None:
         self.folder, self.engine, self.sidecars, self.clock = Path(folder), engine, sidecars, clock
+        self.reader = reader or shared_reader()
         self._adding = threading.Lock()
 
     # ---- adding ----
@@ -129,7 +128,7 @@ class Library:
                 write_beside(file, data)
             else:
                 file = data
-            found = examine(file, filename)
+            found = self.reader.examine(file, filename)
             if (known := self._same_upload(file, owner)) is not None:
                 return known
             return self.add(
@@ -139,7 +138,7 @@ class Library:
                 media_type=found.media_type,
                 suffix=found.suffix,
                 facts={**found.facts, "filename": filename},
-                recipe=read_recipe(file.read_bytes(), filename) if nbytes <= MAX_SETTINGS else {},
+                recipe=self.reader.recipe(file, filename).recipe,
                 owner=owner,
                 title=filename,
                 uploaded=True,
@@ -269,7 +268,11 @@ class Library:
 
     def read_recipe(self, data: bytes, filename: str = "") -> dict[str, Any] | None:
         """The recipe inside a file, whichever program wrote it; None when there is none."""
-        return read_recipe(data, filename)
+        return self.reader.recipe(data, filename).recipe
+
+    def picture(self, asset: Asset) -> bytes:
+        """A picture as every worker can take it: a PNG of 8-bit RGB or RGBA, right way up. Raises UnreadableFile."""
+        return self.reader.picture(self.path(asset))
 
     def adopt(self) -> list[Asset]:
         """List files that lie in the folder without a row, as after a crash between file and row; sweep up half-written ones."""
@@ -296,8 +299,8 @@ class Library:
 
     def _adopt(self, path: Path, file: str) -> Asset:
         note = read_sidecar(path)
-        seen = examine(path, path.name)
-        recipe = note.get("recipe") or read_recipe(path.read_bytes(), path.name) or {}
+        seen = self.reader.examine(path, path.name)
+        recipe = note.get("recipe") or self.reader.recipe(path, path.name).recipe or {}
         asset = Asset(
             id=note.get("id") or secrets.token_hex(8),
             kind=path.parent.parent.name,
@@ -401,10 +404,9 @@ class Library:
 
     def _draw_thumbnail(self, asset: Asset) -> bool:
         try:
-            write_beside(
-                self._thumbnail_path(asset), thumbnails.draw(self.path(asset), asset.kind, asset.title)
-            )
-        except LibraryError as error:
+            drawn = self.reader.thumbnail(self.path(asset), asset.kind, asset.title)
+            write_beside(self._thumbnail_path(asset), drawn)
+        except (LibraryError, OSError) as error:
             log.info("no thumbnail for %s: %s", asset.file, error)
             return False
         return True
@@ -412,7 +414,7 @@ class Library:
     def _placeholder(self, kind: str, words: str) -> Path:
         target = self.folder / "thumbnails" / f"{safe_word(words).lower()}-{kind}.webp"
         if not target.exists():
-            write_beside(target, thumbnails.placeholder(kind, words))
+            write_beside(target, self.reader.placeholder(kind, words))
         return target
 
     def _thumbnail_path(self, asset: Asset) -> Path:

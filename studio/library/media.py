@@ -1,25 +1,31 @@
-"""What a file is and what is in it, by its own bytes: kind, type, facts. Pillow for pictures, ffmpeg for sound and film.
+"""What a file is and what is in it, by its own bytes: kind, type, facts. ffmpeg for sound and film; pictures are next door.
 
-Nothing here trusts a file name: a kind is read from the first bytes, and ffmpeg may open that one local file and nothing else.
+Nothing here trusts a file name: a kind is read from the first bytes, ffmpeg is told the one format these name, and reads an open
+file instead of a path, so that nothing inside can make it open another. Runs in the reader process.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from studio.library.errors import LibraryError, UnreadableFile
+from studio.library.errors import LibraryError, UnreadableFile, readable
 
 READABLE = (
-    "Pictures: PNG, JPEG, WebP, AVIF, GIF, BMP, TIFF. Sound: WAV, MP3, FLAC, Ogg, Opus, M4A. "
+    "Pictures: PNG, JPEG, WebP, AVIF, HEIC, GIF, BMP, TIFF. Sound: WAV, MP3, FLAC, Ogg, Opus, M4A. "
     "Video: MP4, MOV, WebM, MKV, AVI. Text and code in UTF-8."
 )
-MAX_PIXELS = 150_000_000  # a picture of 12 000 × 12 000; about 450 MB once decoded
-FFMPEG_SECONDS = 60
+MAX_TEXT = 64 << 20  # bytes of a text
+MAX_FRAME = 8192 * 8192  # pixels of one frame of a film
+HEAD = 64  # bytes that tell what a file is
+DEMUXERS = {
+    "mp4": "mov", "mov": "mov", "m4a": "mov", "webm": "matroska", "avi": "avi", "wav": "wav", "mp3": "mp3",
+    "flac": "flac", "ogg": "ogg",
+}  # fmt: skip
 
 _CODE = {
     "bash": "bash", "c": "c", "cc": "cpp", "cpp": "cpp", "cs": "csharp", "css": "css", "go": "go", "h": "c",
@@ -47,15 +53,7 @@ def sniff(head: bytes) -> Sniffed | None:
     or film alike come back as video; `probe` tells."""
     brand = head[8:12]
     if head[4:8] == b"ftyp":
-        if brand in (b"avif", b"avis"):
-            return Sniffed("image", "image/avif", "avif")
-        if brand in (b"M4A ", b"M4B "):
-            return Sniffed("audio", "audio/mp4", "m4a")
-        return Sniffed(
-            "video",
-            "video/quicktime" if brand == b"qt  " else "video/mp4",
-            "mov" if brand == b"qt  " else "mp4",
-        )
+        return _by_brand(head)
     if head[:4] == b"RIFF" and brand in _RIFF:
         return _RIFF[brand]
     for start, found in _STARTS:
@@ -66,6 +64,34 @@ def sniff(head: bytes) -> Sniffed | None:
     return None
 
 
+def _by_brand(head: bytes) -> Sniffed:
+    """What an ISO base media file is: AVIF and HEIC pictures, sound and film share one container, and its brands tell."""
+    brand, length = head[8:12], min(int.from_bytes(head[:4], "big"), len(head))
+    brands = {brand, *(head[at : at + 4] for at in range(16, length - 3, 4))}
+    if brand in _PICTURE_BRANDS:
+        if brands & {b"avif", b"avis"}:
+            return Sniffed("image", "image/avif", "avif")
+        return Sniffed("image", "image/heic", "heic")
+    if brand in (b"M4A ", b"M4B "):
+        return Sniffed("audio", "audio/mp4", "m4a")
+    if brand == b"qt  ":
+        return Sniffed("video", "video/quicktime", "mov")
+    return Sniffed("video", "video/mp4", "mp4")
+
+
+_PICTURE_BRANDS = {
+    b"avif",
+    b"avis",
+    b"heic",
+    b"heix",
+    b"heim",
+    b"heis",
+    b"hevc",
+    b"hevx",
+    b"mif1",
+    b"msf1",
+    b"mif2",
+}
 _RIFF = {
     b"WEBP": Sniffed("image", "image/webp", "webp"),
     b"WAVE": Sniffed("audio", "audio/wav", "wav"),
@@ -85,24 +111,36 @@ _STARTS = (
 )
 
 
-def examine(path: Path, filename: str) -> Sniffed:
-    """What an uploaded file is, having read it: pictures are decoded, sound and film probed, text checked to be UTF-8.
+def examine(file: IO[bytes], filename: str) -> Sniffed:
+    """What an uploaded file is, having read it: pictures are decoded, sound and film begun, text checked to be UTF-8.
 
     Raises UnreadableFile saying why and what can be read.
     """
-    with path.open("rb") as file:
-        head = file.read(64)
+    from studio.library import pictures
+
+    file.seek(0)
+    head = file.read(HEAD)
     if not head:
         raise UnreadableFile(f"{filename} is empty.", detail="It has 0 bytes.", hint="Choose another file.")
     found = sniff(head)
     if found is None:
-        return _examine_text(path, filename)
+        return _examine_text(file, filename)
     if found.kind == "image":
-        return _examine_picture(path, filename, found)
-    facts = probe(path)
+        try:
+            return pictures.check(file, found)
+        except UnreadableFile as error:
+            raise UnreadableFile(
+                f"{filename} cannot be read. {error.message}", detail=error.detail, hint=error.hint
+            ) from None
+    facts = probe(file, found)
     if not facts:
         raise _unreadable(
             filename, f"It starts like {found.media_type}, but no sound or picture can be read from it."
+        )
+    if facts.get("width", 0) * facts.get("height", 0) > MAX_FRAME:
+        raise _unreadable(
+            filename,
+            f"Its frames have {facts['width']} × {facts['height']} pixels; {MAX_FRAME // 1_000_000} million is the most.",
         )
     if "width" not in facts:
         kind = found.media_type.replace("video/", "audio/")
@@ -110,71 +148,64 @@ def examine(path: Path, filename: str) -> Sniffed:
     return Sniffed("video", found.media_type.replace("audio/ogg", "video/ogg"), found.suffix, facts)
 
 
-def probe(path: Path) -> dict[str, Any]:
-    """width, height, fps, seconds, sample_rate, channels as far as ffmpeg can tell; empty when it cannot read the file."""
-    said = run_ffmpeg(path, []).stderr.decode("utf-8", "replace")
+def probe(file: IO[bytes], found: Sniffed) -> dict[str, Any]:
+    """width, height (as seen, after rotation), fps, seconds, sample_rate, channels as far as ffmpeg can tell.
+
+    Empty when nothing can be decoded: a file that only names media lying elsewhere has none of its own.
+    """
+    first = ["-sn", "-dn", "-frames:v", "1", "-t", "1", "-f", "framecrc", "pipe:1"]
+    done = run_ffmpeg(file, found, first)
+    if not any(line and not line.startswith(b"#") for line in done.stdout.splitlines()):
+        return {}
+    facts = _told(done.stderr.decode("utf-8", "replace"))
+    return facts if {"width", "sample_rate"} & set(facts) else {}
+
+
+def _told(said: str) -> dict[str, Any]:
+    """The facts in ffmpeg's description of its input."""
+    said = said.split("\nOutput #")[0]
     facts: dict[str, Any] = {}
     if match := re.search(r"Duration: (\d+):(\d\d):(\d\d\.\d+)", said):
         hours, minutes, seconds = match.groups()
         facts["seconds"] = round(int(hours) * 3600 + int(minutes) * 60 + float(seconds), 3)
-    for line in said.splitlines():
-        if "Stream #" not in line:
-            continue
+    for stream in re.split(r"\n(?=  Stream #)", said)[1:]:
+        line = stream.split("\n", 1)[0]
         if "Video:" in line and "attached pic" not in line and "width" not in facts:
             if match := re.search(r", (\d{1,5})x(\d{1,5})\b", line):
-                facts |= {"width": int(match[1]), "height": int(match[2])}
+                size = (int(match[1]), int(match[2]))
+                turn = re.search(r"Display Matrix: rotation of (-?[\d.]+) degrees", stream)
+                is_turned = turn is not None and 45 < abs(float(turn[1])) % 180 < 135
+                facts |= dict(zip(("width", "height"), size[::-1] if is_turned else size, strict=True))
             if match := re.search(r"([\d.]+) fps", line):
                 facts["fps"] = float(match[1])
         elif "Audio:" in line and (match := re.search(r"(\d+) Hz, ([^,]+)", line)):
             facts |= {"sample_rate": int(match[1]), "channels": _channels(match[2])}
-    return facts if {"width", "sample_rate"} & set(facts) else {}
+    return facts
 
 
-def open_picture(source: Path | IO[bytes]) -> Any:
-    """A Pillow image, not yet decoded; raises UnreadableFile when it is none or far too large to decode."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", Image.DecompressionBombWarning
-            )  # our own bound follows, with its numbers
-            picture = Image.open(source)
-    except Image.DecompressionBombError:
+def run_ffmpeg(file: IO[bytes], found: Sniffed, output: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """ffmpeg on that open file, as the format its first bytes name; raises LibraryError when there is no ffmpeg or it takes too long."""
+    command, handles = ffmpeg_command(file, found, output)
+    done = subprocess.run(
+        command, capture_output=True, pass_fds=handles, stdin=subprocess.DEVNULL, check=False
+    )
+    if done.returncode == -24:  # SIGXCPU, which Windows has no name for
         raise UnreadableFile(
-            "The picture is too large to open.",
-            detail=f"It claims more than {MAX_PIXELS // 1_000_000} million pixels.",
-            hint="Make it smaller and try again.",
-        ) from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
-        raise UnreadableFile("The picture cannot be read.", detail=str(error)[:200], hint=READABLE) from None
-    if picture.width * picture.height > MAX_PIXELS:
-        raise UnreadableFile(
-            "The picture is too large to open.",
-            detail=f"It has {picture.width} × {picture.height} pixels; {MAX_PIXELS // 1_000_000} million is the most.",
-            hint="Make it smaller and try again.",
+            "The file took too long to read.", detail="ffmpeg used up the time it was given."
         )
-    return picture
+    return done
 
 
-def run_ffmpeg(path: Path, output: list[str]) -> subprocess.CompletedProcess[bytes]:
-    """ffmpeg on that one local file; raises LibraryError when there is no ffmpeg or it takes too long."""
-    command = [
-        ffmpeg(),
-        "-hide_banner",
-        "-nostdin",
-        "-protocol_whitelist",
-        "file,pipe",
-        "-i",
-        f"file:{path}",
-        *output,
-    ]
-    try:
-        return subprocess.run(command, capture_output=True, timeout=FFMPEG_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        raise LibraryError(
-            f"{path.name} took too long to read.", detail=f"ffmpeg was stopped after {FFMPEG_SECONDS} s."
-        ) from None
+def ffmpeg_command(file: IO[bytes], found: Sniffed, output: list[str]) -> tuple[list[str], tuple[int, ...]]:
+    """The command line, and the open files to hand over with it."""
+    command = [ffmpeg(), "-hide_banner", "-nostdin", "-threads", "1", "-f", DEMUXERS[found.suffix]]
+    if os.name == "nt":  # no open file can be handed over
+        return [*command, "-protocol_whitelist", "file", "-i", f"file:{file.name}", *output], ()
+    os.lseek(
+        file.fileno(), 0, os.SEEK_SET
+    )  # the place is shared, and `seek` of a buffered file may not move it
+    handle = file.fileno()
+    return [*command, "-protocol_whitelist", "fd", "-fd", str(handle), "-i", "fd:", *output], (handle,)
 
 
 def ffmpeg() -> str:
@@ -189,21 +220,18 @@ def ffmpeg() -> str:
         ) from None
 
 
-def _examine_picture(path: Path, filename: str, found: Sniffed) -> Sniffed:
-    picture = open_picture(path)
-    try:
-        picture.load()
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise _unreadable(filename, f"It starts like {found.media_type}, but is damaged: {error}") from None
-    return Sniffed(
-        found.kind, found.media_type, found.suffix, {"width": picture.width, "height": picture.height}
-    )
-
-
-def _examine_text(path: Path, filename: str) -> Sniffed:
+def _examine_text(file: IO[bytes], filename: str) -> Sniffed:
     suffix = Path(filename).suffix.lower().lstrip(".")
+    nbytes = os.fstat(file.fileno()).st_size
+    if nbytes > MAX_TEXT:
+        raise _unreadable(
+            filename,
+            f"It is no known picture, sound or video, and too long for a text: {readable(nbytes)}, "
+            f"where {readable(MAX_TEXT)} is the most.",
+        )
+    file.seek(0)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = file.read().decode("utf-8")
     except UnicodeDecodeError:
         raise _unreadable(
             filename, "It is neither a known picture, sound or video nor text in UTF-8."

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from studio.library.comfy import from_graph
 from studio.library.containers import MAX_TEXT, Damaged, texts
@@ -59,12 +59,15 @@ def read_recipe(data: bytes, filename: str = "") -> dict[str, Any] | None:
     return read(data, filename).recipe
 
 
-def read(data: bytes, filename: str = "") -> Reading:
-    """The recipe inside a picture, sound or film, in a sidecar (`.json`), or in a text of settings."""
+def read(data: bytes, filename: str = "", file: IO[bytes] | None = None) -> Reading:
+    """The recipe inside a picture, sound or film, in a sidecar (`.json`), or in a text of settings.
+
+    file: the same, open, where there is one.
+    """
     try:
         if sniff(data[:64]) is None:
             return _from_plain(data, filename)
-        found = texts(data)
+        found = texts(data, file)
     except Damaged as error:
         return Reading(None, reason=f"The file is damaged: {error}.")
     for key, (source, read_text) in _READERS.items():

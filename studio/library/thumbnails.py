@@ -1,36 +1,38 @@
 """A small picture of anything: pictures reduced, the first frame of a film, the shape of a sound, the first words of a text.
 
-WebP, at most 384 pixels a side. When something cannot be drawn the reason belongs on a placeholder, never in a traceback.
+WebP, at most 384 pixels a side; drawn in the reader process. When something cannot be drawn the reason belongs on a placeholder, never in a traceback.
 """
 
 from __future__ import annotations
 
 import io
 import subprocess
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from studio.library.errors import LibraryError
-from studio.library.media import FFMPEG_SECONDS, ffmpeg, open_picture, run_ffmpeg
+from studio.library import pictures
+from studio.library.errors import LibraryError, UnreadableFile
+from studio.library.media import HEAD, Sniffed, ffmpeg_command, run_ffmpeg, sniff
 
 SIZE = 384
 PAPER, INK, FAINT, ACCENT = (33, 36, 43), (226, 229, 236), (128, 134, 148), (124, 156, 255)
 RATE = 8000  # samples a second are enough to draw a sound
+HEARD_SECONDS = 1200  # of a sound: its first twenty minutes give it a shape
 BARS = 96
 
 
-def draw(path: Path, kind: str, title: str = "") -> bytes:
+def draw(file: IO[bytes], kind: str, title: str = "") -> bytes:
     """The thumbnail of that file as WebP; raises LibraryError when nothing can be made of it."""
     try:
         if kind == "image":
-            return _webp(_picture(path))
+            return pictures.webp(pictures.upright(file, most_side=SIZE))
         if kind == "video":
-            return _webp(_first_frame(path))
+            return pictures.webp(_first_frame(file))
         if kind == "audio":
-            return _webp(_waveform(_peaks(path)))
-        return _webp(_card(path.read_bytes()[:4000].decode("utf-8", "replace"), kind, title))
+            return pictures.webp(_waveform(_peaks(file)))
+        file.seek(0)
+        return pictures.webp(_card(file.read(4000).decode("utf-8", "replace"), kind, title))
     except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise LibraryError(f"No thumbnail can be made of {path.name}.", detail=str(error)[:200]) from error
+        raise LibraryError("No thumbnail can be made of this file.", detail=str(error)[:200]) from error
 
 
 def placeholder(kind: str, words: str) -> bytes:
@@ -39,58 +41,43 @@ def placeholder(kind: str, words: str) -> bytes:
     pen.rounded_rectangle((12, 12, SIZE - 12, SIZE - 12), 24, outline=FAINT, width=2)
     pen.text((SIZE / 2, SIZE / 2 - 16), kind.capitalize(), INK, _font(30), anchor="mm")
     pen.text((SIZE / 2, SIZE / 2 + 22), words, FAINT, _font(20), anchor="mm")
-    return _webp(canvas)
+    return pictures.webp(canvas)
 
 
-def _picture(source: Path | io.BytesIO) -> Any:
-    from PIL import ImageOps
-
-    with open_picture(source) as picture:
-        picture.draft("RGB", (SIZE, SIZE))  # a JPEG is decoded at the size it is needed
-        small = ImageOps.exif_transpose(picture)
-        small.thumbnail((SIZE, SIZE))
-        return small.convert("RGBA" if "A" in small.getbands() or "transparency" in small.info else "RGB")
+def _found(file: IO[bytes]) -> Sniffed:
+    file.seek(0)
+    found = sniff(file.read(HEAD))
+    if found is None:
+        raise UnreadableFile("This is neither sound nor film.")
+    return found
 
 
-def _first_frame(path: Path) -> Any:
+def _first_frame(file: IO[bytes]) -> Any:
+    found = _found(file)
+    if found.kind == "image":  # an animated GIF we made is filed as a film
+        return pictures.upright(file, most_side=SIZE)
     scale = f"scale='min({SIZE},iw)':'min({SIZE},ih)':force_original_aspect_ratio=decrease"
-    done = run_ffmpeg(path, ["-frames:v", "1", "-vf", scale, "-f", "image2pipe", "-c:v", "png", "pipe:1"])
+    output = ["-frames:v", "1", "-vf", scale, "-f", "image2pipe", "-c:v", "png", "pipe:1"]
+    done = run_ffmpeg(file, found, output)
     if not done.stdout:
         raise ValueError(done.stderr.decode("utf-8", "replace").strip()[-200:] or "no frame")
-    return _picture(io.BytesIO(done.stdout))
+    return pictures.upright(io.BytesIO(done.stdout))
 
 
-def _peaks(path: Path) -> list[float]:
+def _peaks(file: IO[bytes]) -> list[float]:
     """Loudest sample of each of `BARS` stretches of the sound, 0 to 1; memory stays flat however long it is."""
     import numpy as np
 
-    command = [ffmpeg(), "-hide_banner", "-loglevel", "error", "-nostdin", "-protocol_whitelist", "file,pipe"]
-    command += [
-        "-i",
-        f"file:{path}",
-        "-vn",
-        "-ac",
-        "1",
-        "-ar",
-        str(RATE),
-        "-t",
-        "36000",
-        "-f",
-        "s16le",
-        "pipe:1",
-    ]
+    output = ["-vn", "-ac", "1", "-ar", str(RATE), "-t", str(HEARD_SECONDS), "-f", "s16le", "pipe:1"]
+    command, handles = ffmpeg_command(file, _found(file), output)
     loudest: list[float] = []
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert process.stdout is not None
-    try:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=handles
+    ) as process:
+        assert process.stdout is not None
         while block := process.stdout.read(RATE // 50 * 2):  # 20 ms
             samples = np.frombuffer(block[: len(block) // 2 * 2], "<i2").astype(np.int32)
             loudest.append(float(np.abs(samples).max(initial=0)) / 32768)
-        process.wait(FFMPEG_SECONDS)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
     if not loudest:
         raise ValueError("there is no sound in it")
     stretches = np.array_split(np.array(loudest), min(BARS, len(loudest)))
@@ -150,9 +137,3 @@ def _font(size: int) -> Any:
     from PIL import ImageFont
 
     return ImageFont.load_default(size)
-
-
-def _webp(picture: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=80, method=4)
-    return buffer.getvalue()
