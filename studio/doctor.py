@@ -241,7 +241,9 @@ def describe_device(device: dict[str, Any]) -> Finding:
 def models(settings: Settings, device: dict[str, Any]) -> Iterator[Finding]:
     """The models that are here and whether they fit; what could be downloaded and would fit."""
     budget = device.get("most", 0)
-    specs = settings.catalog().all()
+    catalog = settings.catalog()
+    specs = catalog.all()
+    yield from (Finding("Models", note, "python3 launch.py models list") for note in catalog.notes())
     for spec in specs:
         if spec.state == "ready":
             fits = spec.memory_bytes <= budget or "error" in device
@@ -251,7 +253,7 @@ def models(settings: Settings, device: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(
                 "Model",
                 f"{spec.id}: {spec.problem}",
-                "Mend or remove its folder: python3 launch.py models list",
+                spec.remedy or f"Mend or remove it: {spec.place}",
             )
     fitting = [spec.title for spec in specs if spec.state == "remote" and spec.memory_bytes <= budget]
     if fitting:

@@ -45,6 +45,8 @@ def main(argv: list[str]) -> int:
     match chosen.action:
         case "list":
             show(catalog.all(), as_json=chosen.json)
+            for note in catalog.notes():
+                print(note, file=sys.stderr)
         case "add":
             show(catalog.add(chosen.path))
         case "download":
@@ -63,6 +65,8 @@ def show(specs: list[ModelSpec], *, as_json: bool = False) -> None:
                 "modalities": spec.modalities,
                 "state": spec.state,
                 "problem": spec.problem,
+                "remedy": spec.remedy,
+                "path": spec.place,
                 "weight_bytes": spec.weight_bytes,
                 "memory_bytes": spec.memory_bytes,
                 "licence": spec.licence,
@@ -81,7 +85,7 @@ def show(specs: list[ModelSpec], *, as_json: bool = False) -> None:
         )
         made = " ".join(spec.modalities)
         print(f"{spec.id:{width}}  {spec.state:7}{size}  {made:13}  {spec.licence}")
-        for line in filter(None, (spec.restriction, spec.problem)):
+        for line in filter(None, (spec.restriction, spec.problem, spec.remedy)):
             print(f"{'':{width}}  {line}")
 
 
@@ -126,7 +130,7 @@ def remove(catalog: Catalog, name: str, *, ask: bool) -> None:
     if not spec.source.repo:
         raise ModelUnavailable(
             f"{spec.id} was not downloaded by the studio, so it is not deleted.",
-            detail=f"Its files are in {spec.source.path or 'the program itself'}.",
+            detail=f"Its files are in {spec.place or 'the program itself'}.",
             hint="Delete that folder yourself if you no longer want it.",
         )
     if ask and not agreed(f"Delete the {spec.weight_bytes / GB:.1f} GB of {spec.id}?"):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import logging
+import os
 import threading
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar
 
 from pipelines.catalog import builtin, download, recommended
-from pipelines.catalog.spec import ModelSpec
+from pipelines.catalog.registry import Registry
+from pipelines.catalog.spec import ModelSpec, cleaned
 from pipelines.errors import InvalidRequest, ModelUnavailable
 from pipelines.messages import BaseRequest, Modality
+
+log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=BaseRequest)
 
@@ -22,16 +27,19 @@ class Catalog:
 
     folders: places to scan for the user's own models (diffusers, transformers, A1111 and ComfyUI layouts).
     registry: a small JSON file that remembers folders added one by one; None for a catalogue that forgets.
-    hub: look at the hub's cache and offer the recommended downloads. Listing is cached; `refresh()` looks at the disk again.
+    hub: look at the hub's cache and offer the recommended downloads. Listing is cached; `refresh()` looks at the disk again, as a
+    change of the registry does, whoever made it.
     """
 
     def __init__(
         self, folders: tuple[Path, ...] = (), *, registry: Path | None = None, hub: bool = True
     ) -> None:
         self.folders = folders
-        self.registry = registry
+        self.registry = Registry(registry)
         self.hub = hub
         self._specs: dict[str, ModelSpec] | None = None
+        self._notes: tuple[str, ...] = ()
+        self._stamp: tuple[int, ...] = ()
         self._lock = threading.Lock()
 
     # ---- asking ----
@@ -42,6 +50,11 @@ class Catalog:
 
     def all(self, modality: Modality | None = None) -> list[ModelSpec]:
         return [spec for spec in self._load().values() if modality is None or modality in spec.modalities]
+
+    def notes(self) -> tuple[str, ...]:
+        """What is wrong with the list as a whole, a sentence or two each: a registry or a folder that cannot be read."""
+        self._load()
+        return self._notes
 
     def get(self, model_id: str) -> ModelSpec:
         """The spec of that id; raises `ModelUnavailable` naming near ones when there is none."""
@@ -73,6 +86,12 @@ class Catalog:
         """
         modality: Modality = request.modality  # type: ignore[attr-defined]
         spec = self.get(request.model) if request.model else self.default(modality, _media(request))
+        if spec.state == "broken":
+            raise ModelUnavailable(
+                f"{spec.id} cannot be used.",
+                detail=spec.problem,
+                hint=spec.remedy or "Pick another model, or mend its folder.",
+            )
         if modality not in spec.modalities:
             raise InvalidRequest(
                 f"{spec.id} does not make {modality}.",
@@ -84,7 +103,7 @@ class Catalog:
             raise ModelUnavailable(
                 f"{spec.id} is not ready to run.",
                 detail=spec.problem or "It has not been downloaded yet.",
-                hint="Open the Models tab to mend or download it.",
+                hint="Download it on the Models tab.",
             )
         fields = type(request).model_fields
         chosen = request.model_fields_set
@@ -104,73 +123,102 @@ class Catalog:
     # ---- changing ----
 
     def add(self, path: Path) -> list[ModelSpec]:
-        """Remember a folder or file of the user's; returns the models found in it.
+        """Remember a folder or file of the user's; returns the models found in it, by the ids they have in this catalogue.
 
         Raises ModelUnavailable, with the reason, when there is none to be found.
         """
-        from pipelines.catalog.scan import scan
-
-        path = path.expanduser().resolve()
+        path = _absolute(path)
         if not path.exists():
             raise ModelUnavailable(f"There is nothing at {path}.", hint="Check the path.")
-        found = scan(path)
-        if not found:
-            raise ModelUnavailable(
-                f"No model was found in {path}.",
-                detail="Looked for model_index.json, config.json with weights, and .safetensors checkpoints.",
-                hint="Give the folder of one model, or a models folder of A1111 or ComfyUI.",
-            )
-        if all(spec.state == "broken" for spec in found):
-            raise ModelUnavailable(f"{path.name} cannot be used.", detail=found[0].problem)
-        paths = self._registered()
-        if path not in paths:
-            self._register([*paths, path])
-        return found
+        found = _usable(path)
+        self._load()  # so that the ids there are now stay as they are
+        folders = self.registry.folders()
+        if path not in folders:
+            self.registry.remember(folders=[*folders, path])
+        self.refresh()
+        places = {spec.source.path for spec in found}
+        return [spec for spec in self.all() if spec.source.path in places] or found
 
     def forget(self, path: Path) -> bool:
         """Stop listing a folder that was added; its files stay. Returns whether it was listed."""
-        paths = self._registered()
-        path = path.expanduser().resolve()
-        if path not in paths:
+        folders = self.registry.folders()
+        path = _absolute(path)
+        if path not in folders:
             return False
-        self._register([other for other in paths if other != path])
+        names = {
+            place: name
+            for place, name in self.registry.names().items()
+            if path not in (Path(place), *Path(place).parents)
+        }
+        self.registry.remember(folders=[other for other in folders if other != path], names=names)
+        self.refresh()
         return True
 
-    def _registered(self) -> list[Path]:
-        if self.registry is None or not self.registry.is_file():
-            return []
-        return [Path(path) for path in json.loads(self.registry.read_text())["folders"]]
-
-    def _register(self, paths: list[Path]) -> None:
-        if self.registry is None:
-            return
-        self.registry.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.registry.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"folders": [str(path) for path in paths]}, indent=1))
-        temporary.replace(self.registry)
-        self.refresh()
+    def added(self) -> list[Path]:
+        """The folders that were added one by one."""
+        return self.registry.folders()
 
     # ---- loading ----
 
     def _load(self) -> dict[str, ModelSpec]:
         with self._lock:
-            if self._specs is None:
-                self._specs = {}
-                for spec in self._found():
-                    self._specs.setdefault(spec.id, spec)
+            stamp = self.registry.stamp()
+            if self._specs is None or stamp != self._stamp:
+                self._specs = self._listed()
+                self._stamp = self.registry.stamp()
             return self._specs
 
-    def _found(self) -> list[ModelSpec]:
-        specs = builtin.shipped()
-        for folder in (*self.folders, *self._registered()):
-            if folder.exists():
-                from pipelines.catalog.scan import scan
-
-                specs += scan(folder)
-        if self.hub:
-            specs += [_offer(spec) for spec in recommended.offers()]
-            specs += download.cached_models()
+    def _listed(self) -> dict[str, ModelSpec]:
+        folders = self.registry.folders()
+        gone = [folder for folder in folders if not os.path.exists(folder)]
+        notes = [f"{folder} was added and is not there now; its models are not listed." for folder in gone]
+        self._notes = tuple(cleaned(note) for note in (self.registry.trouble(), *notes) if note)
+        local = self._local([path for path in (*self.folders, *folders) if os.path.exists(path)])
+        hub = [*map(_offer, recommended.offers()), *download.cached_models()] if self.hub else []
+        specs: dict[str, ModelSpec] = {}
+        for spec in (*builtin.shipped(), *local, *hub):
+            specs.setdefault(spec.id, spec)
         return specs
+
+    def _local(self, folders: list[Path]) -> list[ModelSpec]:
+        """The models in these folders. Those that share a name keep the ids they were given first, also when one goes away."""
+        from pipelines.catalog.scan import distinct, scan
+
+        found = scan(*folders, lenders=download.cached_folders() if self.hub else ())
+        given = {spec.source.path: spec.id for spec in (self._specs or {}).values() if spec.source.path}
+        names = self.registry.names()
+        there = {spec.source.path for spec in found}
+        specs = distinct(found, {path: name for path, name in given.items() if path in there} | names)
+        shared = Counter((spec.owner, spec.title) for spec in specs)
+        told = {spec.source.path: spec.id for spec in specs if shared[spec.owner, spec.title] > 1}
+        if told.items() - names.items() and not self.registry.trouble():
+            try:
+                self.registry.remember(names=names | told)
+            except OSError as error:
+                log.warning("ids of models could not be remembered: %s", error)
+        return specs
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.realpath(os.path.expanduser(path)))
+
+
+def _usable(path: Path) -> list[ModelSpec]:
+    """The models at a path; raises ModelUnavailable when there is none that could be used one day."""
+    from pipelines.catalog.scan import scan
+
+    found = scan(path, additions=True)
+    if not found:
+        raise ModelUnavailable(
+            f"No model was found in {path}.",
+            detail="Looked for model_index.json, config.json with weights, and .safetensors checkpoints.",
+            hint="Give the folder of one model, or a models folder of A1111 or ComfyUI.",
+        )
+    if all(spec.state == "broken" for spec in found):
+        raise ModelUnavailable(
+            f"{cleaned(path.name)} cannot be used.", detail=found[0].problem, hint=found[0].remedy
+        )
+    return found
 
 
 def _media(request: BaseRequest) -> list[str]:
@@ -196,6 +244,7 @@ def _offer(spec: ModelSpec) -> ModelSpec:
         source=dataclasses.replace(spec.source, path=str(folder), revision=folder.name),
         state=found.state,
         problem=found.problem,
+        remedy=found.remedy,
         weight_bytes=found.weight_bytes or spec.weight_bytes,
         facts=found.facts,
     )

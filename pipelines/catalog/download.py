@@ -11,7 +11,7 @@ import errno
 import hashlib
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -134,13 +134,20 @@ def remove(spec: ModelSpec) -> int:
 def local_folder(spec: ModelSpec) -> Path | None:
     """Where the model lies in the hub's cache, or None. Asks no network.
 
-    A half-finished download does not count.
+    A half-finished download does not count, nor does one that cannot be read.
     """
     from huggingface_hub import constants
 
     repo = Path(constants.HF_HUB_CACHE) / f"models--{spec.source.repo.replace('/', '--')}"
-    reference = repo / "refs" / spec.source.revision
-    revision = reference.read_text().strip() if reference.is_file() else spec.source.revision
+    try:
+        return _snapshot(repo, spec.source.revision)
+    except (OSError, ValueError):
+        return None
+
+
+def _snapshot(repo: Path, revision: str) -> Path | None:
+    reference = repo / "refs" / revision
+    revision = reference.read_text().strip() if reference.is_file() else revision
     snapshot = repo / "snapshots" / revision
     if not snapshot.is_dir():
         snapshots = sorted(repo.glob("snapshots/*"), key=lambda folder: folder.stat().st_mtime)
@@ -152,22 +159,32 @@ def local_folder(spec: ModelSpec) -> Path | None:
     return snapshot if has_weights and not unfinished else None
 
 
-def cached_models() -> list[ModelSpec]:
-    """Every model in the hub's cache, whoever downloaded it, as its folder says what it is."""
+def _cached() -> Iterator[tuple[str, Path]]:
+    """Name and folder of every model in the hub's cache."""
     from huggingface_hub import constants
 
-    specs = []
     for repo in sorted(Path(constants.HF_HUB_CACHE).glob("models--*--*")):
         name = repo.name.removeprefix("models--").replace("--", "/", 1)
-        asked = ModelSpec(name, name, (), "diffusers", Source(repo=name))
-        folder = local_folder(asked)
+        folder = local_folder(ModelSpec(name, name, (), "diffusers", Source(repo=name)))
         if folder is not None:
-            from pipelines.catalog.scan import identify
+            yield name, folder
 
-            found = identify(folder)
-            if found.state == "ready":
-                source = Source(path=str(folder), repo=name, revision=folder.name)
-                specs.append(dataclasses.replace(found, id=name, title=name.split("/")[1], source=source))
+
+def cached_folders() -> list[Path]:
+    """Diffusers folders in the hub's cache, which may lend their configs to a single file."""
+    return [folder for _, folder in _cached() if (folder / "model_index.json").is_file()]
+
+
+def cached_models() -> list[ModelSpec]:
+    """Every model in the hub's cache, whoever downloaded it, as its folder says what it is."""
+    from pipelines.catalog.scan import identify
+
+    specs = []
+    for name, folder in _cached():
+        found = identify(folder)
+        if found.state == "ready":
+            source = Source(path=str(folder), repo=name, revision=folder.name)
+            specs.append(dataclasses.replace(found, id=name, title=name.split("/")[1], source=source))
     return specs
 
 

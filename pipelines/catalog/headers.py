@@ -7,11 +7,14 @@ Source: https://github.com/huggingface/safetensors, "Format".
 from __future__ import annotations
 
 import json
+import shlex
 import struct
-from collections.abc import Iterable
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import IO, Any
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".msgpack", ".h5")
 STEMS = ("diffusion_pytorch_model", "model")  # diffusers, transformers
@@ -20,10 +23,25 @@ DTYPE_BYTES = {
     "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1,
 }  # fmt: skip
 MAX_HEADER = 100_000_000  # the format's own limit
+MAX_JSON = 64 << 20  # the largest index of a published model is a tenth of this
+TORCH_MAGIC = b"\x8a\n"  # a long number: what torch wrote first before its files were archives
+PICKLE_PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 class BadFile(ValueError):
-    """A file or folder that cannot be used; the text is one sentence for a person."""
+    """A file or folder that cannot be used; the text is one sentence for a person. remedy: another, what to do about it."""
+
+    def __init__(self, text: str, remedy: str = "") -> None:
+        super().__init__(text)
+        self.remedy = remedy
+
+
+def pickled(text: str, path: Path) -> BadFile:
+    """The refusal of a pickle, with the way out."""
+    way = f"python3 launch.py models convert {shlex.quote(str(path))}"
+    return BadFile(
+        f"{text}, and opening a pickle can run anything.", f"If you trust its maker, convert it once: {way}"
+    )
 
 
 @dataclass(frozen=True)
@@ -64,39 +82,101 @@ class Weights:
 
 
 def read_header(path: Path) -> dict[str, TensorInfo]:
-    """Tensor name → what it is; raises BadFile for a pickle, a git-lfs pointer, a cut-off or a damaged file."""
+    """Tensor name → what it is; raises BadFile for whatever is not one whole safetensors file, saying what it is instead."""
     if not path.is_file():
         raise BadFile(f"{path.name} is missing.")
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
-        if start.startswith(b"version "):
-            raise BadFile(f"{path.name} is a git-lfs pointer of {size} bytes, not the weights it points to.")
-        if start[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"):
-            raise BadFile(
-                f"{path.name} is a pickle under another name, and opening a pickle can run anything."
-            )
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        if not 2 <= length <= min(MAX_HEADER, size - 8):
-            raise BadFile(f"{path.name} is cut off or not a safetensors file ({size:,} bytes).")
-        try:
-            header = json.loads(file.read(length))
-            header.pop("__metadata__", None)
-            tensors = {
-                name: TensorInfo(entry["dtype"], tuple(entry["shape"]), *_span(entry, 8 + length))
-                for name, entry in header.items()
-            }
-            end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-            raise BadFile(f"{path.name} has a damaged header.") from None
-    if 8 + length + end > size:
-        raise BadFile(f"{path.name} is cut off: {size:,} of {8 + length + end:,} bytes are here.")
+        header = _header(file, length) if 2 <= length <= min(MAX_HEADER, size - 8) else None
+    if header is None:
+        raise _no_safetensors(path, size)
+    try:
+        tensors = {
+            name: TensorInfo(entry["dtype"], tuple(entry["shape"]), *_span(entry, 8 + length))
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BadFile(f"{path.name} has a damaged header.") from None
+    _check_spans(path, tensors, 8 + length, size)
     return tensors
 
 
-def _span(entry: dict[str, list[int]], start: int) -> tuple[int, int]:
+def _header(file: IO[bytes], length: int) -> Mapping[str, Any] | None:
+    """The JSON object a safetensors file begins with; None when there is none. Its length may spell anything, a pickle's mark too."""
+    if file.read(1) != b"{":
+        return None
+    try:
+        found = json.loads(b"{" + file.read(length - 1))
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _span(entry: Mapping[str, Any], start: int) -> tuple[int, int]:
+    """Bytes, and where in the file they begin."""
     first, last = entry["data_offsets"]
+    told = (first, last, *entry["shape"])
+    nbytes = prod(entry["shape"]) * DTYPE_BYTES.get(entry["dtype"], 0)
+    if (
+        any(type(number) is not int or number < 0 for number in told)
+        or (nbytes or last - first) != last - first
+    ):
+        raise ValueError
     return last - first, start + first
+
+
+def _check_spans(path: Path, tensors: Mapping[str, TensorInfo], start: int, size: int) -> None:
+    """Every tensor begins where the one before it ends, the last at the end of the file: what the format promises."""
+    at = start
+    for info in sorted(tensors.values(), key=lambda info: (info.offset, info.nbytes)):
+        if info.offset != at:
+            raise BadFile(f"{path.name} has a damaged header.")
+        at += info.nbytes
+    if at > size:
+        raise BadFile(f"{path.name} is cut off: {size:,} of {at:,} bytes are here.")
+    if at < size:
+        raise BadFile(f"{path.name} is damaged: it has {size - at:,} bytes more than its header tells of.")
+
+
+def _no_safetensors(path: Path, size: int) -> BadFile:
+    """What a file is that is called .safetensors and is none, told by its structure."""
+    with path.open("rb") as file:
+        start = file.read(64)
+        file.seek(max(0, size - 1))
+        end = file.read(1)
+    if start.startswith(b"version https://git-lfs"):
+        return BadFile(
+            f"{path.name} is a git-lfs pointer of {size} bytes, not the weights it points to.",
+            "Fetch the weights themselves: git lfs pull, or download the model again.",
+        )
+    if _is_torch_archive(path) or (
+        start.startswith(PICKLE_PROTOCOLS) and (end == b"." or start[2:4] == TORCH_MAGIC)
+    ):
+        return pickled(f"{path.name} is a pickle under another name", path)
+    if start.startswith(b"GGUF"):
+        return BadFile(
+            f"{path.name} is a GGUF file for llama.cpp; the studio opens safetensors.", GGUF_REMEDY
+        )
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        return BadFile(f"{path.name} is a web page of {size:,} bytes, not weights.", "Download it again.")
+    return BadFile(
+        f"{path.name} is cut off or not a safetensors file ({size:,} bytes).", "Download it again."
+    )
+
+
+GGUF_REMEDY = "Get the same model in safetensors format; most are published in both."
+
+
+def _is_torch_archive(path: Path) -> bool:
+    """What torch.save writes: a zip with a pickle in it that says where the tensors lie."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("data.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
 
 
 def find_weights(folder: Path, prefer: Iterable[str] = ("",)) -> Weights:
@@ -119,22 +199,26 @@ def find_weights(folder: Path, prefer: Iterable[str] = ("",)) -> Weights:
                 return Weights(_shards(folder, index), variant)
     pickles = [name for name in names if name.endswith(PICKLES)]
     if pickles:
+        raise pickled(f"{folder.name} holds its weights only as a pickle ({pickles[0]})", folder)
+    if gguf := [name for name in names if name.endswith(".gguf")]:
         raise BadFile(
-            f"{folder.name} holds its weights only as a pickle ({pickles[0]}), and opening a pickle can run anything."
+            f"{folder.name} holds its weights as a GGUF file for llama.cpp ({gguf[0]}); the studio opens safetensors.",
+            GGUF_REMEDY,
         )
-    raise BadFile(f"{folder.name} holds no weights (no .safetensors file).")
+    raise BadFile(f"{folder.name} holds no weights (no .safetensors file).", "Download it again.")
 
 
 def _shards(folder: Path, index: str) -> tuple[Path, ...]:
+    told: Any = read_json(folder / index)
     try:
-        names = sorted(set(json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"].values()))
-        files = tuple(folder / name for name in names)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        files = tuple(folder / name for name in sorted(set(told["weight_map"].values())))
+    except (KeyError, TypeError, AttributeError):
         raise BadFile(f"{folder.name}/{index} is damaged.") from None
     missing = [file.name for file in files if not file.is_file()]
     if missing:
         raise BadFile(
-            f"{len(missing)} of {len(files)} weight files of {folder.name} are missing, first {missing[0]}."
+            f"{len(missing)} of {len(files)} weight files of {folder.name} are missing, first {missing[0]}.",
+            "Download it again: what is there is kept.",
         )
     return files
 
@@ -142,10 +226,14 @@ def _shards(folder: Path, index: str) -> tuple[Path, ...]:
 def read_json(path: Path) -> dict[str, object]:
     """A JSON object from a file; raises BadFile when it is missing or damaged."""
     try:
+        if path.stat().st_size > MAX_JSON:
+            raise BadFile(f"{path.parent.name}/{path.name} is larger than {MAX_JSON >> 20} MB.")
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadFile(f"{path.parent.name}/{path.name} is missing.") from None
-    except (ValueError, OSError):
+    except BadFile:
+        raise
+    except (ValueError, OSError, RecursionError):
         raise BadFile(f"{path.parent.name}/{path.name} is damaged.") from None
     if not isinstance(data, dict):
         raise BadFile(f"{path.parent.name}/{path.name} is damaged.")

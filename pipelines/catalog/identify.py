@@ -5,6 +5,7 @@ Every answer is a ModelSpec; one that cannot be used is "broken", and its proble
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,22 +14,23 @@ from typing import Any
 
 from pipelines.catalog.classes import causal_language_models, is_installed, pipeline_makes, schedulers
 from pipelines.catalog.headers import (
+    GGUF_REMEDY,
     PICKLES,
     BadFile,
     TensorInfo,
     find_weights,
+    pickled,
     read_header,
     read_json,
 )
 from pipelines.catalog.single_file import (
-    CONFIG_FILES,
     UNET,
     ConfigsMissing,
     family_of,
     find_config,
     tensors_of,
 )
-from pipelines.catalog.spec import Loader, ModelSpec, Source
+from pipelines.catalog.spec import Loader, ModelSpec, Source, cleaned
 from pipelines.catalog.voices import bark_voices
 from pipelines.messages import Modality
 
@@ -37,6 +39,9 @@ AUDIO_MODELS: dict[str, Loader] = {
     "VitsModel": "vits",
     "MusicgenForConditionalGeneration": "musicgen",
 }
+log = logging.getLogger(__name__)
+
+AGAIN = "Download it again."
 CHEAP_PARTS = ("tokenizer", "scheduler", "feature_extractor", "image_processor", "processor")
 UNET_USES = {7: "enlarges pictures", 8: "edits pictures by instruction", 9: "fills masked areas of pictures"}
 QUANTISERS = {"bitsandbytes": "bitsandbytes", "gptq": "gptqmodel", "awq": "gptqmodel", "torchao": "torchao"}
@@ -48,7 +53,8 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "s
 def identify(path: Path, places: Iterable[Path] = ()) -> ModelSpec:
     """The spec of the model at `path`; state "broken", with the problem, when it cannot be used. Its id is `local/<name>`.
 
-    places: diffusers folders that may lend a single file the configs of its family.
+    places: diffusers folders that may lend a single file the configs of its family. Raises nothing: whatever a folder holds,
+    it is that folder's trouble.
     """
     facts: dict[str, Any] = {}
     try:
@@ -58,29 +64,50 @@ def identify(path: Path, places: Iterable[Path] = ()) -> ModelSpec:
             return _diffusers(path, facts)
         if (path / "config.json").is_file():
             return _transformers(path, facts)
-        raise BadFile(_nothing(path, facts))
+        raise _nothing(path, facts)
     except ConfigsMissing as missing:  # downloading it fetches the configs; then this file is ready
-        source = Source(path=str(path), repo=missing.repo, files=CONFIG_FILES)
+        source = Source(path=str(path), repo=missing.repo, files=missing.files)
         spec = _spec(path, "diffusers-single-file", ("image", "video"), path.stat().st_size, facts=facts)
-        return replace(spec, source=source, state="remote", problem=str(missing))
+        return replace(spec, source=source, state="remote", problem=cleaned(str(missing)))
     except BadFile as bad:
-        return _broken(path, str(bad), facts)
-    except (KeyError, TypeError, AttributeError, IndexError, OSError) as error:
-        return _broken(path, f"Its configuration is damaged ({type(error).__name__}: {error}).", facts)
+        return _broken(path, str(bad), bad.remedy, facts)
+    except OSError as error:
+        remedy = "Let the account that runs the studio read it."
+        return _broken(path, f"It cannot be read ({error.strerror or error}).", remedy, facts)
+    except Exception as error:  # configs can hold anything where a number or a name belongs
+        log.debug("a model's configuration is damaged", exc_info=error)
+        return _broken(path, f"Its configuration is damaged ({type(error).__name__}: {error}).", AGAIN, facts)
 
 
-def _broken(path: Path, problem: str, facts: dict[str, Any]) -> ModelSpec:
-    name = path.stem if path.is_file() else path.name
-    source = Source(path=str(path))
+def name_of(path: Path) -> str:
+    """What a model is called that lies there, short enough for an id."""
+    name = cleaned(path.stem if path.is_file() else path.name).strip() or "unnamed"
+    return name if len(name) <= 150 else f"{name[:140]}…"
+
+
+def _broken(path: Path, problem: str, remedy: str, facts: dict[str, Any]) -> ModelSpec:
+    facts = {name: cleaned(told) if isinstance(told, str) else told for name, told in facts.items()}
+    try:
+        name = name_of(path)
+    except OSError:
+        name = cleaned(path.name)
     return ModelSpec(
-        f"local/{name}", name, (), "diffusers", source, state="broken", problem=problem, facts=facts
+        f"local/{name}",
+        name,
+        (),
+        "diffusers",
+        Source(path=str(path)),
+        state="broken",
+        problem=cleaned(problem),
+        remedy=cleaned(remedy),
+        facts=facts,
     )
 
 
 def _spec(
     path: Path, loader: Loader, modalities: tuple[Modality, ...], nbytes: int, **rest: Any
 ) -> ModelSpec:
-    name = path.stem if path.is_file() else path.name
+    name = name_of(path)
     return ModelSpec(
         id=f"local/{name}",
         title=name,
@@ -272,9 +299,9 @@ def _has_fim(folder: Path) -> bool:
 
 def _single_file(file: Path, places: Iterable[Path], facts: dict[str, Any]) -> ModelSpec:
     if file.suffix in PICKLES:
-        raise BadFile(f"{file.name} is a pickle, and opening a pickle can run anything.")
+        raise pickled(f"{file.name} is a pickle", file)
     if file.suffix == ".gguf":
-        raise BadFile(f"{file.name} is a GGUF file for llama.cpp; the studio opens safetensors.")
+        raise BadFile(f"{file.name} is a GGUF file for llama.cpp; the studio opens safetensors.", GGUF_REMEDY)
     if file.suffix != ".safetensors":
         raise BadFile(f"{file.name} is not a model file.")
     tensors = read_header(file)
@@ -333,23 +360,29 @@ def _addition(tensors: Mapping[str, TensorInfo]) -> str:
     return ""
 
 
-def _nothing(folder: Path, facts: dict[str, Any]) -> str:
+def _nothing(folder: Path, facts: dict[str, Any]) -> BadFile:
+    """Why a folder without model_index.json and config.json is no model."""
     if (folder / "adapter_config.json").is_file():
         facts["kind"] = "a LoRA"
-        return "It is a LoRA: an addition to a model, not a model."
+        return BadFile("It is a LoRA: an addition to a model, not a model.")
     if not folder.is_dir():
-        return "There is nothing here any more."
-    pickles = sorted(file.name for file in folder.iterdir() if file.suffix in PICKLES)
-    if pickles:
-        return f"It holds only a pickle ({pickles[0]}), and opening a pickle can run anything."
-    return "It has neither a model_index.json nor a config.json, so what it is cannot be told."
+        return BadFile("There is nothing here any more.")
+    names = sorted(file.name for file in folder.iterdir())
+    if any((folder / part / "config.json").is_file() for part in ("unet", "transformer")):
+        return BadFile("Its model_index.json is missing, which says how its parts belong together.", AGAIN)
+    if weights := [name for name in names if name.endswith(".safetensors")]:
+        return BadFile(f"It has weights ({weights[0]}) and no config.json that says of what model.", AGAIN)
+    if pickles := [name for name in names if name.endswith(PICKLES)]:
+        return pickled(f"It holds only a pickle ({pickles[0]})", folder)
+    return BadFile("It has neither a model_index.json nor a config.json, so what it is cannot be told.")
 
 
 def _licence(path: Path) -> str:
     """The licence a model card beside the weights names in its first lines, or "unknown"."""
     card = (path if path.is_dir() else path.parent) / "README.md"
-    if not card.is_file():
+    try:
+        with card.open(encoding="utf-8", errors="ignore") as text:
+            found = re.search(r"^license:\s*([\w.+-]{1,80})", text.read(4000), re.MULTILINE)
+    except OSError:
         return "unknown"
-    with card.open(encoding="utf-8", errors="ignore") as text:
-        found = re.search(r"^license:\s*([\w.+-]+)", text.read(4000), re.MULTILINE)
     return found[1] if found else "unknown"

@@ -1,48 +1,62 @@
 """Find the models in folders people already have: diffusers and transformers folders, the model trees of other programs, hub caches.
 
-Walks by folder names; `identify.py` says what each find is. Imports no torch.
+Walks by folder names; `identify.py` says what each find is. What is wrong with one folder stays with it. Imports no torch.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.catalog.headers import PICKLES
+from pipelines.catalog.headers import PICKLES, STEMS
 from pipelines.catalog.identify import identify
-from pipelines.catalog.spec import ModelSpec, Source
+from pipelines.catalog.spec import ModelSpec, Source, cleaned
 from pipelines.errors import InvalidRequest
 
-__all__ = ["extra_model_paths", "identify", "scan"]
+__all__ = ["distinct", "extra_model_paths", "identify", "scan"]
 
 # Folders of other programs that hold additions to models, or no models at all.
 SKIPPED = {
     "lora", "loras", "lycoris", "vae", "vae_approx", "vae-approx", "embeddings", "hypernetworks", "controlnet", "t2i_adapter",
     "esrgan", "realesrgan", "swinir", "gfpgan", "codeformer", "upscale_models", "clip", "clip_vision", "text_encoders",
     "style_models", "gligen", "photomaker", "ipadapter", "insightface", "deepbooru", "karlo", "outputs", "output", "venv",
-    "node_modules", "__pycache__", "site-packages", "custom_nodes", "extensions",
+    "node_modules", "__pycache__", "site-packages", "custom_nodes", "extensions", "lost+found", "system volume information",
+    "$recycle.bin",
 }  # fmt: skip
 MODEL_KINDS = ("checkpoints", "diffusion_models", "unet", "diffusers")  # of extra_model_paths.yaml
 MAX_DEPTH = 5
 MAX_FOLDERS = 5000  # someone may point at a home folder
 
 
-def scan(folder: Path) -> list[ModelSpec]:
-    """Every model in a folder (or the one a path is), with ids that are unique within the answer; missing paths give none.
+def scan(*folders: Path, lenders: Iterable[Path] = (), additions: bool = False) -> list[ModelSpec]:
+    """Every model in these folders (or the ones the paths are), with ids unique within the answer; missing paths give none.
 
-    Broken models are listed with their problem; additions (LoRA, VAE, …) are not listed, unless the path itself is one.
+    Broken models are listed with their problem. additions: list LoRAs, VAEs, … too, which are no models; a path that is one
+    itself always is. lenders: more diffusers folders that may lend a single file the configs of its family, as all that are found do.
     """
-    folder = folder.expanduser()
-    if not folder.exists():
-        return []
-    if folder.is_file() or _is_model(folder):
-        return [identify(folder)]
-    found = list(_walk(folder))
-    diffusers = [path for path in found if (path / "model_index.json").is_file()]
-    specs = [_named(path, identify(path, diffusers)) for path in found]
-    return _unique([spec for spec in specs if spec.facts.get("kind", "checkpoint") == "checkpoint"])
+    named, found = _places(folders)
+    lending = [path for path in (*named, *found, *lenders) if _is_file(path / "model_index.json")]
+    specs = [_named(path, identify(path, lending)) for path in named]
+    more = [_named(path, identify(path, lending)) for path in found]
+    specs += [spec for spec in more if additions or spec.facts.get("kind", "checkpoint") == "checkpoint"]
+    return distinct(specs)
+
+
+def _places(folders: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """The paths that are models themselves, and the models in the others; each once."""
+    named: dict[Path, None] = {}
+    found: dict[Path, None] = {}
+    for folder in folders:
+        folder = folder.expanduser()
+        if _is_file(folder) or _is_model(folder):
+            named[folder] = None
+        elif _is_folder(folder):
+            found |= dict.fromkeys(_walk(folder))
+    return list(named), [path for path in found if path not in named]
 
 
 def extra_model_paths(file: Path) -> list[Path]:
@@ -85,34 +99,68 @@ def _bad_yaml(file: Path, detail: str) -> InvalidRequest:
 
 def _is_model(folder: Path) -> bool:
     """Whether a folder is one model, usable or not."""
-    if (folder / "model_index.json").is_file() or (folder / "adapter_config.json").is_file():
+    if _is_file(folder / "model_index.json") or _is_file(folder / "adapter_config.json"):
         return True
-    return (folder / "config.json").is_file() and any(
-        file.suffix == ".safetensors" or file.suffix in PICKLES for file in folder.iterdir()
-    )
+    if any(_is_file(folder / part / "config.json") for part in ("unet", "transformer")):
+        return True  # of a diffusers model, whose index is missing
+    names = [entry.name for entry in _entries(folder)]
+    if any(name.startswith(STEMS) and ".safetensors" in name for name in names):
+        return True
+    has_weights = any(name.endswith((".safetensors", *PICKLES, ".gguf")) for name in names)
+    return has_weights and _is_file(folder / "config.json")
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder, in order; nothing where it cannot be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _place_of(folder: Path) -> tuple[int, int] | None:
+    try:
+        told = folder.stat()
+    except OSError:
+        return None
+    return told.st_dev, told.st_ino
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Folders and files that look like models, in the order a person would meet them."""
-    seen: set[Path] = set()
+    """Folders and files that look like models, in the order a person would meet them; folders that may not be read too."""
+    seen: set[tuple[int, int]] = set()
     waiting = [(root, 0)]
     while waiting and len(seen) < MAX_FOLDERS:
         folder, depth = waiting.pop(0)
-        real = folder.resolve()
-        if real in seen:
+        place = _place_of(folder)
+        if place is None or place in seen:  # gone meanwhile, or a link led back here
             continue
-        seen.add(real)
-        try:
-            entries = sorted(folder.iterdir())
-        except OSError:
+        seen.add(place)
+        if not os.access(folder, os.R_OK | os.X_OK):
+            yield folder
             continue
-        for entry in entries:
-            if entry.is_file() and entry.suffix in (".safetensors", ".ckpt"):
-                yield entry
-            elif entry.is_dir() and entry.name.startswith("models--"):
+        for entry in _entries(folder):
+            if _is_file(entry):
+                if entry.suffix in (".safetensors", ".ckpt", ".gguf"):
+                    yield entry
+            elif _is_folder(entry) and entry.name.startswith("models--"):
                 if snapshot := _snapshot(entry):
                     yield snapshot
-            elif entry.is_dir() and not _is_skipped(entry):
+            elif _is_folder(entry) and not _is_skipped(entry):
                 if _is_model(entry):
                     yield entry
                 elif depth < MAX_DEPTH:
@@ -126,12 +174,15 @@ def _is_skipped(folder: Path) -> bool:
 
 def _snapshot(repo: Path) -> Path | None:
     """The snapshot `main` of a hub cache's repository points to, or its newest."""
-    reference = repo / "refs" / "main"
-    if reference.is_file():
-        wanted = repo / "snapshots" / reference.read_text().strip()
-        if wanted.is_dir():
-            return wanted
-    snapshots = sorted(repo.glob("snapshots/*"), key=lambda folder: folder.stat().st_mtime)
+    try:
+        reference = repo / "refs" / "main"
+        if reference.is_file():
+            wanted = repo / "snapshots" / reference.read_text().strip()
+            if wanted.is_dir():
+                return wanted
+        snapshots = sorted(repo.glob("snapshots/*"), key=lambda folder: folder.stat().st_mtime)
+    except (OSError, ValueError):
+        return None
     return snapshots[-1] if snapshots else None
 
 
@@ -145,16 +196,26 @@ def _named(path: Path, spec: ModelSpec) -> ModelSpec:
     return dataclasses.replace(spec, id=name, title=name.split("/")[-1], source=source)
 
 
-def _unique(specs: list[ModelSpec]) -> list[ModelSpec]:
-    taken: dict[str, int] = {}
+def distinct(specs: Iterable[ModelSpec], remembered: Mapping[str, str] | None = None) -> list[ModelSpec]:
+    """The same models under ids that are all different: of two with one name, the later is told by the folder it lies in.
+
+    remembered: path → the id it has had before; it keeps that one, and nobody else gets it.
+    """
+    remembered = remembered or {}
+    taken = set(remembered.values())
     answer = []
     for spec in specs:
-        count = taken.get(spec.id, 0)
-        taken[spec.id] = count + 1
-        if count:
-            folder = Path(spec.source.path).parent.name
-            name = f"{spec.owner}/{folder}-{spec.title}"
-            spec = dataclasses.replace(spec, id=name if name not in taken else f"{spec.id}-{count + 1}")
-            taken[spec.id] = 1
-        answer.append(spec)
+        name = remembered.get(spec.source.path) or next(name for name in _names(spec) if name not in taken)
+        taken.add(name)
+        answer.append(spec if name == spec.id else dataclasses.replace(spec, id=name))
     return answer
+
+
+def _names(spec: ModelSpec) -> Iterator[str]:
+    """Ids for a model, the plainest first; they depend on where it lies and on nothing else, so that they stay."""
+    path = Path(spec.source.path)
+    yield spec.id
+    yield f"{spec.owner}/{cleaned(path.parent.name)}-{spec.id.split('/', 1)[-1]}"[:200]
+    digest = hashlib.sha256(str(path).encode(errors="surrogatepass")).hexdigest()
+    for length in range(4, 64):
+        yield f"{spec.id[:200]}-{digest[:length]}"

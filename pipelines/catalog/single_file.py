@@ -41,11 +41,11 @@ CONFIG_FILES = ("*.json", "*.txt", "*.model")  # of a hub repository: configs an
 
 
 class ConfigsMissing(BadFile):
-    """A good checkpoint whose family's configs are not on this disk; they can be downloaded from `repo`."""
+    """A good checkpoint whose family's configs are not on this disk; they can be downloaded from `repo`. files: which."""
 
-    def __init__(self, text: str, repo: str) -> None:
+    def __init__(self, text: str, repo: str, files: tuple[str, ...] = CONFIG_FILES) -> None:
         super().__init__(text)
-        self.repo = repo
+        self.repo, self.files = repo, files
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class ModelSpec:
     limits: request field → largest value it can take (e.g. {"width": 1024}). unused: fields that mean nothing to it, which forms
     leave out. facts: what a form wants to know
     (voices, class name, whether it knows negative prompts, …), plain JSON.
-    state: "ready" (on this disk), "remote" (can be downloaded), "broken" (problem says why).
+    state: "ready" (on this disk), "remote" (can be downloaded), "broken" (problem says why, remedy what to do about it).
     """
 
     id: str
@@ -50,6 +50,7 @@ class ModelSpec:
     memory_bytes: int = 0
     state: Literal["ready", "remote", "broken"] = "ready"
     problem: str = ""
+    remedy: str = ""
     defaults: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
@@ -60,3 +61,14 @@ class ModelSpec:
     def owner(self) -> str:
         """The part of the id before the slash: "starter", "local", or the hub organisation."""
         return self.id.split("/")[0]
+
+    @property
+    def place(self) -> str:
+        """Where it lies on this disk, as text to be shown."""
+        return cleaned(self.source.path)
+
+
+def cleaned(text: str) -> str:
+    """Text from file names and configs as it can be shown, stored and sent: names on a disk need not be Unicode."""
+    plain = text.encode("utf-8", "replace").decode()
+    return "".join(letter if letter.isprintable() else " " for letter in plain)

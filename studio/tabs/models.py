@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -61,7 +62,7 @@ def build(studio: Any) -> None:
                     studio.catalog.refresh()
         except StudioError as error:
             gr.Warning(str(error.problem()), duration=8)
-        return show()
+        return await asyncio.to_thread(show)
 
     bridge.refresh(show, None, screen, **frame.DIRECT)
     bridge.change(change, None, screen, **frame.ASKED)
@@ -69,33 +70,48 @@ def build(studio: Any) -> None:
 
 
 def model_list(studio: Any) -> str:
-    """Every model of the catalogue under the first kind it makes."""
+    """Every model of the catalogue under the first kind it makes; those that cannot be used after all others."""
     going = studio.downloads.all()
-    sections = []
-    for modality in MODALITIES:
-        specs = [spec for spec in studio.catalog.all() if spec.modalities[0] == modality]
-        if specs:
-            cards = "".join(card(spec, going.get(spec.id)) for spec in specs)
-            sections.append(f'<section><h2>{TITLES[modality]}</h2><div class="cards">{cards}</div></section>')
+    specs = studio.catalog.all()
+    sections = [
+        section(TITLES[kind], [s for s in specs if s.modalities[:1] == (kind,)], going) for kind in MODALITIES
+    ]
+    sections.append(section("Cannot be used", [s for s in specs if not s.modalities], going))
+    notes = "".join(f'<p class="restriction">{escape(note)}</p>' for note in studio.catalog.notes())
     rescan = pieces.button("Look at my folders again", "change", do="rescan")
     foot = f'<p class="facts">{rescan} Add a folder of your own with <code>python3 launch.py models add FOLDER</code>.</p>'
-    return f'<div class="models">{"".join(sections)}{foot}</div>'
+    return f'<div class="models">{notes}{"".join(sections)}{foot}</div>'
+
+
+def section(title: str, specs: Sequence[ModelSpec], going: Mapping[str, Any]) -> str:
+    if not specs:
+        return ""
+    cards = "".join(card(spec, going.get(spec.id)) for spec in specs)
+    return f'<section><h2>{title}</h2><div class="cards">{cards}</div></section>'
 
 
 def card(spec: ModelSpec, download: Any) -> str:
     """One model: what it is, what it weighs, what its licence asks, and the one thing to do with it."""
-    makes = ", ".join(TITLES[modality].lower() for modality in spec.modalities)
-    memory = f"{size(spec.memory_bytes)} of memory" if spec.memory_bytes else ""
-    disk = f"{size(spec.weight_bytes)} on disk" if spec.weight_bytes else ""
-    figures = pieces.line([makes, disk, memory])
-    restriction = f'<p class="restriction">{escape(spec.restriction)}</p>' if spec.restriction else ""
-    trouble = f"<p>{escape(spec.problem)}</p>" if spec.problem else ""
+    lines = [f'<span class="id">{escape(spec.id)}</span>']
+    if spec.state == "broken":
+        lines += [paragraph(spec.problem, "restriction"), paragraph(spec.remedy)]
+        lines += [f'<span class="id">{escape(spec.place)}</span>']
+    else:
+        makes = ", ".join(TITLES[modality].lower() for modality in spec.modalities)
+        memory = f"{size(spec.memory_bytes)} of memory" if spec.memory_bytes else ""
+        disk = f"{size(spec.weight_bytes)} on disk" if spec.weight_bytes else ""
+        figures = pieces.line([makes, disk, memory])
+        lines += [paragraph(spec.description), f'<span class="figures">{figures}</span>']
+        lines += [f'<span class="figures">Licence: {escape(spec.licence)}</span>']
+        lines += [paragraph(spec.restriction, "restriction"), paragraph(spec.problem)]
     return (
-        f'<article class="card"><div class="head"><span class="title">{escape(spec.title)}</span>'
-        f'<span class="badge {spec.state}">{STATES[spec.state]}</span></div><span class="id">{escape(spec.id)}</span>'
-        f'<p>{escape(spec.description)}</p><span class="figures">{figures}</span>'
-        f'<span class="figures">Licence: {escape(spec.licence)}</span>{restriction}{trouble}{foot(spec, download)}</article>'
+        f'<article class="card"><div class="head"><span class="title" title="{escape(spec.title)}">{escape(spec.title)}</span>'
+        f'<span class="badge {spec.state}">{STATES[spec.state]}</span></div>{"".join(lines)}{foot(spec, download)}</article>'
     )
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    return f"<p{f' class={kind!r}' if kind else ''}>{escape(text)}</p>" if text else ""
 
 
 def foot(spec: ModelSpec, download: Any) -> str:
