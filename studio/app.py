@@ -40,13 +40,15 @@ def create_app(studio: Any) -> FastAPI:
     from fastapi.staticfiles import StaticFiles
 
     from studio import api, auth, theme
+    from studio.api.limits import UPLOAD_BYTES
     from studio.tabs import routes
 
-    app = FastAPI(title=theme.TITLE, docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(api.router(studio))
+    app = FastAPI(title=theme.TITLE, docs_url=None, redoc_url=None)
+    api.install(app, studio)
     app.include_router(routes.router(studio))
     auth.install(app, studio.settings)
     app.mount("/theme", StaticFiles(directory=THEME), name="theme")
+    api.enclose(app)
     gr.mount_gradio_app(
         app,
         build_page(studio),
@@ -61,7 +63,7 @@ def create_app(studio: Any) -> FastAPI:
         pwa=False,
         mcp_server=False,
         show_error=True,
-        max_file_size="1gb",
+        max_file_size=UPLOAD_BYTES,
     )
     return app
 

@@ -36,10 +36,12 @@ def main(settings: Settings) -> int:
         import uvicorn
 
         from studio.app import create_app
+        from studio.connection import TimedConnection
 
         app = create_app(studio)
         config = uvicorn.Config(
             app,
+            http=TimedConnection,
             log_level="warning",
             ssl_keyfile=settings.tls_keyfile,
             ssl_certfile=settings.tls_certfile,

@@ -7,19 +7,21 @@ that only shows the message still tells what to do.
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from pipelines.errors import InvalidRequest, ModelUnavailable, Problem, StudioError
+from studio.api.answers import Json
 from studio.checks import explained
 from studio.jobs import UnknownJob
+from studio.library import LibraryError
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ STATUS = {
     "invalid_request": 400,
     "not_found": 404,
     "model_unavailable": 409,
+    "too_many": 429,
     "cancelled": 499,
     "out_of_memory": 507,
     "out_of_disk": 507,
@@ -58,21 +61,28 @@ class ErrorRoute(APIRoute):
             try:
                 return await handle(request)
             except HTTPException as error:
-                return respond(error.status_code, str(error.detail))
+                return http_error(error)
             except Exception as error:
                 return error_response(error)
 
         return answer
 
 
-def error_response(error: Exception) -> JSONResponse:
+def http_error(error: HTTPException) -> Json:
+    """What the framework refuses by itself, such as a body that is no JSON."""
+    answer = respond(error.status_code, str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def error_response(error: Exception) -> Json:
     """The response for any exception; what nobody foresaw is logged with its traceback."""
     if isinstance(error, RequestValidationError | ValidationError):
         message, param = first_fault(error)
         return respond(400, message, param=param, code="invalid_value")
     problem = explained(error)
-    if problem.kind == "internal":
-        log.error("an API route failed", exc_info=error)
+    if not isinstance(error, StudioError | LibraryError) and problem.kind == "internal":
+        return unforeseen(error)
     if isinstance(error, UnknownModel):
         return respond(404, str(problem), param="model", code="model_not_found")
     if isinstance(error, UnknownJob):
@@ -81,8 +91,16 @@ def error_response(error: Exception) -> JSONResponse:
     return respond(STATUS.get(problem.kind, 500), str(problem), param=field or None, code=problem.kind)
 
 
-def respond(status: int, message: str, *, param: str | None = None, code: str | None = None) -> JSONResponse:
-    return JSONResponse(error_body(status, message, param, code), status)
+def unforeseen(error: Exception) -> Json:
+    """What nobody foresaw: the traceback goes to the log, the number to find it by to the client, and nothing else."""
+    number = secrets.token_hex(4)
+    log.error("unforeseen error %s", number, exc_info=error)
+    message = f"Something went wrong inside the studio (error {number}).\nTry again; if it happens again, its log has the details."
+    return respond(500, message, code="internal")
+
+
+def respond(status: int, message: str, *, param: str | None = None, code: str | None = None) -> Json:
+    return Json(error_body(status, message, param, code), status)
 
 
 def error_body(

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from pipelines.errors import InvalidRequest
 from pipelines.messages import MODALITIES, parse_request
 from studio.api.errors import ErrorRoute
+from studio.api.openapi import REQUEST_BODY
 from studio.api.running import check_model, event, event_stream, json_object, submit
 from studio.auth import owner_of
 from studio.jobs import Job, UnknownJob
@@ -30,7 +31,7 @@ def router(studio: Studio) -> APIRouter:
             raise UnknownJob(job_id)
         return job
 
-    @routes.post("", status_code=202)
+    @routes.post("", status_code=202, openapi_extra=REQUEST_BODY)
     async def create(http: Request) -> dict[str, Any]:
         """Queue a request: its fields as JSON, with `modality` to tell which kind it is."""
         given = await json_object(http)

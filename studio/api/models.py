@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from pipelines.catalog import ModelSpec
 from pipelines.messages import parse_request
 from studio.api.errors import ErrorRoute
+from studio.api.openapi import REQUEST_BODY
 from studio.api.running import check_model, json_object
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def router(studio: Studio) -> APIRouter:
         return studio.telemetry()
 
     @routes.get("/api/plan")
-    @routes.post("/api/plan")
+    @routes.post("/api/plan", openapi_extra=REQUEST_BODY)
     async def plan(http: Request) -> dict[str, Any]:
         """Whether a request would fit now, how, what would leave and how long it takes; nothing is queued.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from pipelines.errors import InvalidRequest, Problem
 from pipelines.messages import REQUESTS, BaseRequest, Modality
+from studio.api.answers import as_json
 from studio.api.errors import JobFailed, UnknownModel
 from studio.auth import owner_of
 from studio.jobs import Job
@@ -142,5 +142,5 @@ def event_stream(events: AsyncIterator[str]) -> StreamingResponse:
 
 def event(data: Any, name: str = "") -> str:
     """One server-sent event; JSON never has a line break of its own."""
-    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    text = data if isinstance(data, str) else as_json(data)
     return (f"event: {name}\n" if name else "") + f"data: {text}\n\n"

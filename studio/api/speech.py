@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from pipelines.errors import InvalidRequest
+from studio.api.answers import header_text
 from studio.api.errors import ErrorRoute, unsupported
 from studio.api.running import finish, knobs, submit_built
 
@@ -86,9 +87,8 @@ def router(studio: Studio) -> APIRouter:
         asset = assets[0]
         headers = {"X-Asset-Id": asset.id}
         if body.voice_name in OPENAI_VOICES:
-            headers["X-Note"] = (
-                f"There is no voice {body.voice_name} here; this is the own voice of {asset.model}."
-            )
+            note = f"There is no voice {body.voice_name} here; this is the own voice of {asset.model}."
+            headers["X-Note"] = header_text(note)
         file = studio.library.path(asset)
         if body.response_format == "pcm":
             samples = await run_in_threadpool(studio.library.reader.samples, file, PCM_RATE)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, UploadFile
-from fastapi.responses import JSONResponse
 
+from studio.api.answers import Json
+from studio.api.errors import ErrorRoute
+from studio.api.limits import DROP_BYTES
 from studio.tabs.library import restored
 
-MAX_DROP = 200 << 20  # bytes of a file dropped for its settings
 STATES = {"starting": "Starting engine…", "ready": "Ready", "lost": "Engine lost, restarting…"}
 
 
 def router(studio: Any) -> APIRouter:
     """Routes under /page; who may call them is decided for the whole application, not here."""
-    routes = APIRouter(prefix="/page")
+    routes = APIRouter(
+        prefix="/page", route_class=ErrorRoute, default_response_class=Json, include_in_schema=False
+    )
 
     @routes.get("/status")
     def status() -> dict[str, str]:
@@ -29,13 +32,13 @@ def router(studio: Any) -> APIRouter:
 
     @routes.post("/recipe")
     def recipe(file: UploadFile) -> Any:
-        found = restored(studio, file.file.read(MAX_DROP), file.filename or "")
+        found = restored(studio, file.file.read(DROP_BYTES), file.filename or "")
         if found is None:
             told = {
                 "message": f"No settings were found in {file.filename}.",
                 "hint": "Drop a file a studio has made.",
             }
-            return JSONResponse({"error": told}, status_code=404)
+            return Json({"error": told}, status_code=404)
         return found
 
     return routes

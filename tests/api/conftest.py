@@ -24,11 +24,11 @@ from tests.checkpoints_language import tiny_chat
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
-    """The address where uvicorn serves the application on a free port."""
+def served(app: Any, **options: Any) -> Iterator[str]:
+    """The address where uvicorn serves the application on a free port; options go to its configuration."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     while not server.started:
@@ -100,8 +100,9 @@ def chat_model(studio: Studio) -> str:
 
 def application(studio: Studio, settings: Settings | None = None) -> FastAPI:
     app = FastAPI()
-    app.include_router(api.router(studio))
+    api.install(app, studio)
     auth.install(app, settings or studio.settings)
+    api.enclose(app)
     return app
 
 

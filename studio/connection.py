@@ -1,0 +1,53 @@
+"""A connection that says nothing is closed: uvicorn's own protocol, with a clock on the head of each request.
+
+uvicorn times only the pause between two requests. A body is timed by `studio/api/door.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from studio.api.limits import HEADER_SECONDS
+
+
+class TimedConnection(H11Protocol):
+    """header_seconds: from the connection, or the first byte of a later request, until the request's head is whole."""
+
+    def __init__(self, *arguments: Any, header_seconds: float = HEADER_SECONDS, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._header_seconds = header_seconds
+        self._clock: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self._start()
+        else:
+            self._stop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def _start(self) -> None:
+        if self._clock is None:
+            self._clock = self.loop.call_later(self._header_seconds, self.transport.abort)
+
+    def _stop(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+
+def timed(header_seconds: float) -> Any:
+    """The protocol with other patience, as `uvicorn.Config(http=…)` takes it."""
+    return partial(TimedConnection, header_seconds=header_seconds)
