@@ -5,5 +5,6 @@ NAMES = {
     "overhead": "tests.bench.overhead",
     "memory": "tests.bench.memory",
     "interpolation": "tests.bench.interpolation",
+    "hostile": "tests.bench.hostile",
     "starter": "pipelines.training.bench",
 }

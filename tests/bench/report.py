@@ -6,6 +6,7 @@ import argparse
 import platform
 import statistics
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import psutil
 
@@ -40,3 +41,20 @@ def in_turn(runs: int, *tasks: Callable[[], None]) -> None:
     for _ in range(runs):
         for task in tasks:
             task()
+
+
+BARS = "| bar | allowed | measured | |\n|---|---|---|---|"
+
+
+def bar(name: str, allowed: str, measured: str, held: bool) -> str:
+    """A row of a table of bars; `held` decides over the exit code."""
+    return f"| {name} | {allowed} | {measured} | {'held' if held else 'MISSED'} |"
+
+
+def write_between(file: Path, mark: str, text: str) -> None:
+    """Put a benchmark's figures into its document, between `<!-- mark -->` and `<!-- end of mark -->`."""
+    head, opened, rest = file.read_text().partition(f"<!-- {mark} -->\n")
+    _, closed, tail = rest.partition(f"<!-- end of {mark} -->")
+    assert opened, f"{file} has no place for {mark}"
+    assert closed, f"{file} does not end the place for {mark}"
+    file.write_text(f"{head}{opened}\n{text.strip()}\n\n{closed}{tail}")
