@@ -18,6 +18,7 @@ from pipelines.catalog import Catalog, ModelSpec
 from pipelines.errors import InvalidRequest, StudioError
 from pipelines.messages import REQUESTS, BaseRequest, Modality
 from studio.asset_field import asset_field
+from studio.restoring import find_model, take_over
 
 NOT_ON_THE_FORM = ("modality", "history")
 WIDE = 20  # a range this many times its default is typed, not slid: a slider would have no useful middle
@@ -158,8 +159,7 @@ class Form:
                 updates.append(gr.update(visible=name not in spec.unused) if spec else gr.skip())
                 continue
             options = self._options(control, spec) if spec else {}
-            if name == "model":
-                options.pop("info", None)  # a note below tells of it
+            options.pop("info", None)  # it stands there, or was left away on purpose
             value = _shown(control, recipe[name])
             if spec and value != self._default(control, spec):
                 options["visible"] = True  # what is set can be seen, even where it means nothing
@@ -167,6 +167,32 @@ class Form:
                 options["maximum"] = max(options["maximum"], value)
             updates.append(gr.update(**(options | {"value": value})))
         return updates
+
+    def lay_out(self, recipe: Mapping[str, Any], chosen: str) -> tuple[list[Any], str, tuple[str, ...]]:
+        """Updates that put a whole recipe in the place of what the form holds, its model, and what of it was not taken over.
+
+        Fields it does not name go back to the model's own values. chosen: the model that is there now; it stays where the
+        recipe's is not on this machine.
+        """
+        named = str(recipe.get("model") or "")
+        ready = [spec for spec in self.catalog.all(self.modality) if spec.state == "ready"]
+        spec = find_model(named, ready) or self._spec(chosen) or self._spec(self.default_model())
+        taken = take_over(recipe, self.request_type, spec, _messages)
+        left_out = taken.left_out
+        if named and not find_model(named, ready):
+            left_out = (f"the model {named[:100]}, which is not on this machine", *left_out)
+        updates = []
+        for name in self.names:
+            control = self.controls[name]
+            options = self._options(control, spec)
+            options.pop("info", None)
+            options["value"] = (
+                _shown(control, taken.values[name]) if name in taken.values else options["value"]
+            )
+            if name == "model":
+                options["value"] = spec.id if spec else None
+            updates.append(gr.update(**options))
+        return updates, spec.id if spec else "", left_out
 
     def suited(self, recipe: Mapping[str, Any], chosen: str) -> dict[str, Any]:
         """The recipe with another model in it, when it brings a picture and the chosen model cannot look at pictures."""
@@ -178,6 +204,11 @@ class Form:
             if other.state == "ready" and not media & set(other.unused):
                 return {**other.defaults, **recipe, "model": other.id}
         return dict(recipe)
+
+    @property
+    def media(self) -> list[str]:
+        """Fields that hold an asset."""
+        return [name for name in self.names if self._is_media(name)]
 
     def _is_media(self, name: str) -> bool:
         return name in self.controls and self.controls[name].widget == "asset"

@@ -169,6 +169,57 @@ def test_a_part_of_a_recipe_leaves_the_rest_alone(catalog: Catalog) -> None:
     assert [name for name, update in updates.items() if "value" in update] == ["prompt"]
 
 
+def laid_out(form: Form, recipe: dict[str, Any], chosen: str = "house/small") -> tuple[dict[str, Any], Any]:
+    """field → value on the form after a recipe was laid out in it, and what was not taken over."""
+    updates, _, left_out = form.lay_out(recipe, chosen)
+    return {name: update["value"] for name, update in zip(form.names, updates, strict=True)}, left_out
+
+
+def test_laying_out_a_recipe_replaces_all_that_the_form_held(catalog: Catalog) -> None:
+    """An old negative prompt, start picture, count or seed stayed, and the picture made was not the file's."""
+    form = built(catalog, "image")
+    shown, left_out = laid_out(form, {"modality": "image", "prompt": "a moon", "num_inference_steps": 12})
+    defaults = catalog.complete(ImageRequest(model="house/small")).model_dump(exclude={"modality"})
+    assert shown == defaults | {"prompt": "a moon", "num_inference_steps": 12}
+    assert left_out == ()
+
+
+def test_laying_out_ones_own_recipe_gives_the_request_that_made_it(catalog: Catalog) -> None:
+    form = built(catalog, "image")
+    made = ImageRequest(
+        prompt="a star", model="house/small", seed=7, width=128, height=64, num_inference_steps=9
+    )
+    shown, left_out = laid_out(form, made.model_dump(), "house/large")
+    assert form.request([shown[name] for name in form.names]) == made
+    assert left_out == ()
+
+
+def test_what_a_form_cannot_take_over_is_said_and_the_form_can_still_be_sent(catalog: Catalog) -> None:
+    form = built(catalog, "image")
+    recipe = {
+        "prompt": "a moon", "model": "dreamer", "width": 512, "height": 100, "num_inference_steps": 500, "seed": "many",
+        "left_out": ["the LoRA fog at 0.8"], "notes": {"Clip skip": 2},
+    }  # fmt: skip
+    shown, left_out = laid_out(form, recipe)
+    assert left_out == (
+        "the model dreamer, which is not on this machine",
+        "the LoRA fog at 0.8",
+        "Width 512: Small takes at most 256",
+        "Height: 100 is not a multiple of 8: use 96 or 104",
+        "Steps: 500 is too large: at most 200",
+        "Seed: many is not a whole number",
+    )
+    assert form.request([shown[name] for name in form.names]) == catalog.complete(
+        ImageRequest(prompt="a moon", model="house/small")
+    )
+
+
+def test_a_model_is_found_by_the_name_other_programs_give_it(catalog: Catalog) -> None:
+    form = built(catalog, "image")
+    for name in ("house/large", "Large", "large.safetensors", "SDXL\\large.safetensors"):
+        assert form.lay_out({"model": name}, "house/small")[1:] == ("house/large", ())
+
+
 def test_a_recipe_of_a_model_not_here_keeps_the_chosen_model(catalog: Catalog) -> None:
     form = built(catalog, "image")
     updates = dict(zip(form.names, form.fill({"prompt": "a moon", "model": "house/gone"}), strict=True))

@@ -65,7 +65,7 @@
 
   const ACTS = {
     go: (data) => go(data.tab),
-    send: (data) => { go(data.to); send(data.to, "fill", { fill: data.fill }); },
+    send: (data) => { go(data.to); send(data.to, "fill", { fill: data.fill, whole: data.whole === "true" }); },
     open: (data) => { go("library"); send("library", "open", { asset: data.asset }); },
     zoom: (data, element) => zoom(element),
     save: (data) => save(data.file, data.text),
@@ -152,7 +152,7 @@
     const told = await post("page/recipe", file);
     if (!told) return;
     go(told.modality);
-    send(told.modality, "fill", { fill: told.recipe });
+    send(told.modality, "fill", { fill: told.recipe, whole: true });
   };
   const save = (name, text) => {
     const anchor = document.createElement("a");

@@ -11,7 +11,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 MAX_NODES = 10_000  # a large graph of someone's has a few hundred
 STEPS_PER_INPUT = 30  # visits, inputs looked at included; a graph people use takes fewer than ten
@@ -363,7 +363,7 @@ class _Words:
         return named[:1] or [value for value in inputs.values() if _is_wire(value)][:1]
 
 
-def _is_wire(value: Any) -> bool:
+def _is_wire(value: Any) -> TypeGuard[list[Any]]:
     return (
         isinstance(value, list)
         and len(value) == 2

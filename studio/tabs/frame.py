@@ -169,6 +169,7 @@ class Desk:
                 elem_id=f"generate-{self.modality}",
                 elem_classes=["generate"],
             )
+            self.told = html(elem_id=f"restored-{self.modality}", elem_classes=["restored"])
             self.forecast = html(elem_id=f"forecast-{self.modality}", elem_classes=["forecast-line"])
             self.examples = html(prompts(self._spec(self.form.default_model())), elem_classes=["maybe"])
             self.form.build("model", info=None)
@@ -241,7 +242,7 @@ class Desk:
         self.bridge.clear(list, None, [self.jobs], **ASKED).success(**watching, **DIRECT)
 
         about = [self.shown_model, self.note, self.examples]
-        self.bridge.fill(self.fill, [model], [*controls, *about], **ASKED).then(
+        self.bridge.fill(self.fill, [model], [*controls, *about, self.told], **ASKED).then(
             None, controls, self.draft, js=self._capture(), **QUIET
         ).then(**settled)
         model.input(
@@ -346,9 +347,11 @@ class Desk:
 
     # ---- the form -------------------------------------------------------------------------------------------------
 
-    def fill(self, chosen: str | None, event: gr.EventData) -> list[Any]:
+    def fill(self, chosen: str | None, event: gr.EventData, request: gr.Request) -> list[Any]:
         """Put a recipe, or a part of one, into the form. chosen: the model that is there now."""
         recipe = dict(event._data.get("fill") or {})
+        if event._data.get("whole"):
+            return self._lay_out(recipe, chosen or "", request)
         wanted = recipe.get("model")
         if wanted and wanted not in {model for _, model in self.form.models()}:
             gr.Warning(f"{wanted} is not on this machine; the model chosen here stays.", duration=6)
@@ -358,7 +361,22 @@ class Desk:
             wanted = suited["model"]
             told = f"{title_of(self.studio, chosen or '')} cannot start from a picture; {title_of(self.studio, wanted)} can."
             gr.Info(told, duration=6)
-        return [*self.form.fill(suited), *self._about(wanted)]
+        # the seed alone is what the line about a laid out recipe offers: it stays
+        return [*self.form.fill(suited), *self._about(wanted), gr.skip() if recipe.keys() == {"seed"} else ""]
+
+    def _lay_out(self, recipe: dict[str, Any], chosen: str, request: gr.Request) -> list[Any]:
+        """A whole recipe in the place of what the form held; what was not taken over is told below the button."""
+        gone = [
+            name for name in self.form.media if recipe.get(name) and not self._is_own(recipe[name], request)
+        ]
+        kept = {name: value for name, value in recipe.items() if name not in gone}
+        updates, model, left_out = self.form.lay_out(kept, chosen)
+        left_out += tuple(f"{name.replace('_', ' ')}: that file is not in your library" for name in gone)
+        return [*updates, *self._about(model), pieces.restored(left_out, recipe.get("seed", -1) != -1)]
+
+    def _is_own(self, asset_id: Any, request: gr.Request) -> bool:
+        found = asset(self.studio, str(asset_id))
+        return found is not None and found.owner == owner_of(request)
 
     def restore(self, draft: Mapping[str, Any] | None) -> list[Any]:
         """What was typed before the page was closed."""
@@ -405,6 +423,6 @@ class Desk:
 def recipe_fill(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """A stored recipe as what a form can take: checked when it still is a request, as it stands otherwise."""
     try:
-        return dict(parse_request(dict(recipe)).model_dump())
+        return dict(parse_request(dict(recipe)).model_dump(exclude_unset=True))
     except ValueError:
         return dict(recipe)

@@ -209,8 +209,7 @@ def doings(asset: Any) -> str:
     buttons = []
     modality = asset.recipe.get("modality")
     if modality in REQUESTS:
-        fill = frame.recipe_fill(asset.recipe)
-        buttons.append(pieces.button("Use these settings", "send", "chip primary", to=modality, fill=fill))
+        buttons.append(pieces.settings_buttons(modality, frame.recipe_fill(asset.recipe)))
     if asset.kind == "image":
         buttons.append(pieces.button("Start image", "send", to="image", fill={"init_image": asset.id}))
         first = {"init_image": asset.id, "prompt": asset.prompt}

@@ -118,6 +118,26 @@ def problem(told: Problem, buttons: str = "") -> str:
     return f'<div class="problem" role="alert"><p class="what">{escape(told.message)}</p>{rest}{tail}</div>'
 
 
+def settings_buttons(modality: str, recipe: Mapping[str, Any]) -> str:
+    """What a stored recipe is good for: something like it, or the very same thing."""
+    new = {**recipe, "seed": -1}
+    remix, exact = "These settings with a new seed", "These settings, seed and all: the same thing once more"
+    return button("Remix", "send", "chip primary", remix, to=modality, fill=new, whole=True) + button(
+        "Exactly again", "send", "chip", exact, to=modality, fill=dict(recipe), whole=True
+    )
+
+
+def restored(left_out: Sequence[str], has_seed: bool) -> str:
+    """Below a form that a file's settings were laid out in: the way to something new, and what could not be taken over."""
+    remix = (
+        button("Remix", "fill", "chip", "Keep everything but the seed", fill={"seed": -1}) if has_seed else ""
+    )
+    same = f"<p><span>Seed and all: this makes the same thing again.</span>{remix}</p>" if has_seed else ""
+    lost = "".join(f"<li>{escape(phrase)}</li>" for phrase in left_out)
+    listed = f'<p class="lead">Not taken over:</p><ul>{lost}</ul>' if lost else ""
+    return f'<div class="restored-note" role="status">{same}{listed}</div>' if same or listed else ""
+
+
 def forecast(told: Forecast) -> str:
     """What running it would take, as one quiet line; a refusal as the error it would become."""
     planned = told.planned

@@ -238,6 +238,41 @@ def test_settings_return_from_a_file_made_here(page: Page, studio: Any) -> None:
     expect(page.locator("#image-seed input")).to_have_value("7")
 
 
+def test_settings_of_another_program_replace_the_form_and_what_is_lost_is_listed(page: Page) -> None:
+    """What stood there before — a negative prompt, a count — went into the picture that was to be made again."""
+    open_tab(page, "image")
+    page.locator("#pane-image .advanced button").first.click()
+    page.locator("#image-negative-prompt textarea").fill("something old")
+    page.locator("[data-nav=library]").click()
+    written = "a pine forest\nSteps: 9, Sampler: Euler a, CFG scale: 4, Seed: 11, Size: 256x256, Model: dreamer"
+    file = {"name": "settings.txt", "mimeType": "text/plain", "buffer": written.encode()}
+    page.locator("#library-grid input[data-restore]").set_input_files(file)
+    expect(page.locator("body")).to_have_attribute("data-tab", "image")
+    expect(prompt_of(page, "image")).to_have_value("a pine forest")
+    expect(page.locator("#image-negative-prompt textarea")).to_have_value("")
+    expect(page.locator("#image-seed input")).to_have_value("11")
+    told = page.locator("#restored-image")
+    expect(told).to_contain_text("the model dreamer, which is not on this machine")
+    told.get_by_role("button", name="Remix").click()
+    expect(page.locator("#image-seed input")).to_have_value("-1")
+    expect(told).to_contain_text("Not taken over")
+
+
+def test_remix_is_the_first_thing_offered_and_changes_the_seed_alone(page: Page, studio: Any) -> None:
+    asset = picture(studio)
+    page.goto("/#library")
+    page.locator(f"#library-grid .tile[data-asset='{asset.id}']").click()
+    doings = page.locator("#library-detail .actions").first
+    expect(doings.locator("button").first).to_have_text("Remix")
+    doings.get_by_role("button", name="Remix").click()
+    expect(prompt_of(page, "image")).to_have_value(asset.prompt)
+    page.locator("#pane-image .advanced button").first.click()
+    expect(page.locator("#image-seed input")).to_have_value("-1")
+    page.go_back()
+    page.locator("#library-detail").get_by_role("button", name="Exactly again").click()
+    expect(page.locator("#image-seed input")).to_have_value("7")
+
+
 def test_a_picture_goes_on_as_the_start_of_another_tab(page: Page, studio: Any) -> None:
     asset = picture(studio)
     page.goto("/#library")
