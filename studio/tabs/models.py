@@ -62,7 +62,7 @@ def build(studio: Any) -> None:
                     studio.catalog.refresh()
         except StudioError as error:
             gr.Warning(str(error.problem()), duration=8)
-        return await asyncio.to_thread(show)
+        return show()
 
     bridge.refresh(show, None, screen, **frame.DIRECT)
     bridge.change(change, None, screen, **frame.ASKED)
