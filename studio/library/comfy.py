@@ -131,7 +131,7 @@ def _settings(nodes: _Nodes, inputs: Mapping[str, Any]) -> tuple[dict[str, Any],
 def _sampler(nodes: _Nodes, inputs: Mapping[str, Any]) -> Any:
     """Its name: plain, from a node that picks one, or the name of a node that is one (SamplerEulerAncestral)."""
     wire = inputs.get("sampler")
-    if "sampler_name" in inputs or not _is_wire(wire):
+    if "sampler_name" in inputs or wire is None or not _is_wire(wire):
         return nodes.value(inputs.get("sampler_name"), ("sampler_name", *PLAIN))
     picked = nodes.ask([wire], ("sampler_name",), ("sampler",))
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", nodes.kind(str(wire[0])).removeprefix("Sampler"))
