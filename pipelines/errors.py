@@ -63,6 +63,12 @@ class OutOfDisk(StudioError):
     kind = "out_of_disk"
 
 
+class TooManyWaiting(StudioError):
+    """This person has as many jobs waiting as one may have."""
+
+    kind = "too_many"
+
+
 class Cancelled(StudioError):
     """Someone asked for the job to stop."""
 

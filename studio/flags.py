@@ -128,6 +128,16 @@ class Flags:
         ge=-1,
     )
 
+    # the queue
+    max_waiting: int = setting(
+        100,
+        "Jobs one person may have waiting; 0 for no limit.",
+        "--max-waiting",
+        env="STUDIO_MAX_WAITING",
+        metavar="JOBS",
+        ge=0,
+    )
+
     # the page
     host: str = setting(
         "127.0.0.1",

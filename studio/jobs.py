@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, Row
 
-from pipelines.errors import InvalidRequest, Problem, StudioError, WorkerLost
+from pipelines.errors import InvalidRequest, Problem, StudioError, TooManyWaiting, WorkerLost
 from pipelines.messages import REQUESTS, BaseRequest, TextRequest, parse_request
 from studio.affinity import Cost, Line, Turn, Waiting, free
 from studio.pace import work_beforehand
@@ -102,6 +102,23 @@ class Job:
         return self.status not in ACTIVE
 
 
+@dataclass(frozen=True)
+class JobSummary:
+    """A job as a list shows it. words, text: how its prompt and what it wrote begin."""
+
+    id: str
+    modality: str
+    model: str
+    words: str
+    status: Status
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    asset_ids: tuple[str, ...]
+    problem: Problem | None
+    text: str
+
+
 class JobStore:
     """Jobs in the database. Every change is one statement, so several threads and processes may use one store each."""
 
@@ -127,6 +144,18 @@ class JobStore:
             query = query.where(jobs.c.status.in_(ACTIVE))
         with self.engine.connect() as connection:
             return [_job(row) for row in connection.execute(query)]
+
+    def summaries(
+        self, owner: str | None = None, active_only: bool = False, limit: int = 50
+    ) -> list[JobSummary]:
+        """Newest first, without their bulk: a request and what was written may be long, and are not read here."""
+        query = sa.select(*_SHORT).order_by(jobs.c.number.desc()).limit(limit)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        if active_only:
+            query = query.where(jobs.c.status.in_(ACTIVE))
+        with self.engine.connect() as connection:
+            return [_summary(row) for row in connection.execute(query)]
 
     def counts(self) -> dict[str, int]:
         """How many jobs wait and how many run."""
@@ -193,22 +222,34 @@ class JobStore:
 
     # ---- changing ----
 
-    def add(self, request: BaseRequest, owner: str) -> Job:
-        """Put a request into the queue."""
+    def add(self, request: BaseRequest, owner: str, most: int = 0) -> Job:
+        """Put a request into the queue; raises TooManyWaiting when its owner has `most` jobs there already (0: no limit)."""
         job = Job(secrets.token_hex(16), owner, request, "queued", self.clock())
+        row = {
+            "id": job.id,
+            "owner": owner,
+            "modality": request.model_dump()["modality"],
+            "model": request.model,
+            "request": request.model_dump(mode="json"),
+            "status": "queued",
+            "created_at": job.created_at,
+            "words": _words(request.prompt),
+            "work": work_beforehand(request),
+            # what a column takes by itself in an INSERT of values, but not in one from a SELECT
+            "cancel_asked": False,
+            "overtaken": 0,
+            "asset_ids": [],
+            "text": "",
+            "interrupted": False,
+            "put_back": 0,
+        }
         with self.engine.begin() as connection:
-            connection.execute(
-                jobs.insert().values(
-                    id=job.id,
-                    owner=owner,
-                    modality=request.model_dump()["modality"],
-                    model=request.model,
-                    request=request.model_dump(mode="json"),
-                    status="queued",
-                    created_at=job.created_at,
-                    words=_words(request.prompt),
-                    work=work_beforehand(request),
-                )
+            added = connection.execute(_insert_unless(row, owner, most))
+        if added.rowcount != 1:
+            raise TooManyWaiting(
+                f"{most} of your jobs are waiting already, and that is the most.",
+                detail="This one was not added.",
+                hint="Wait until some are done, or stop some; --max-waiting changes the number.",
             )
         return job
 
@@ -360,6 +401,15 @@ class JobStore:
         return [job_id for job_id, _ in found]
 
 
+def _insert_unless(row: dict[str, Any], owner: str, most: int) -> sa.Insert:
+    """One statement, so that many at once cannot slip in together."""
+    values = sa.select(*(sa.literal(value, jobs.c[name].type) for name, value in row.items()))
+    if most:
+        waiting = sa.select(sa.func.count()).where(jobs.c.owner == owner, jobs.c.status == "queued")
+        values = values.where(waiting.scalar_subquery() < most)
+    return jobs.insert().from_select(list(row), values, include_defaults=False)
+
+
 def _line(connection: Connection, modality: str, only: Sequence[str] | None = None) -> Line:
     """Who waits for that modality, and the last turn of each of them."""
     mine = jobs.c.modality == modality
@@ -381,6 +431,29 @@ def _line(connection: Connection, modality: str, only: Sequence[str] | None = No
         .group_by(jobs.c.owner)
     ).all()
     return Line(waiting, {owner: Turn(round or 0, turn) for owner, round, turn in turns}, latest or 0)
+
+
+SHORT_TEXT = 200
+_SHORT = (
+    *(jobs.c[name] for name in ("id", "modality", "model", "words", "status", "created_at", "started_at")),
+    *(jobs.c[name] for name in ("finished_at", "asset_ids", "problem")),
+    # as bytes: an old row may hold half a character, which the driver cannot read as text
+    sa.cast(sa.func.substr(jobs.c.text, 1, SHORT_TEXT), sa.LargeBinary).label("text"),
+)
+
+
+def _summary(row: Row[Any]) -> JobSummary:
+    problem = Problem(**row.problem) if row.problem else None
+    text = bytes(row.text or b"").decode("utf-8", "replace")
+    shown = (row.id, row.modality, row.model, row.words, row.status, row.created_at)
+    return JobSummary(*shown, row.started_at, row.finished_at, tuple(row.asset_ids), problem, text)
+
+
+def summary_of(job: Job) -> JobSummary:
+    """The same of a job at hand."""
+    shown = (job.id, job.request.modality, job.request.model, _words(job.request.prompt), job.status)
+    times = (job.created_at, job.started_at, job.finished_at)
+    return JobSummary(*shown, *times, job.asset_ids, job.problem, job.text[:SHORT_TEXT])
 
 
 def _words(prompt: str) -> str:

@@ -23,7 +23,7 @@ from studio.checks import find_inputs
 from studio.database import open_database
 from studio.downloads import Downloads
 from studio.feeder import TICK_SECONDS, Feeder, WorkerState
-from studio.jobs import Job, JobStore, UnknownJob
+from studio.jobs import Job, JobStore, JobSummary, UnknownJob, summary_of
 from studio.library import Library
 from studio.lock import FolderLock
 from studio.pace import expected_seconds
@@ -139,7 +139,7 @@ class Studio:
     def submit(self, request: BaseRequest, owner: str = "local") -> Job:
         """Queue a request, completed by its model's defaults and with a seed drawn when it has none.
 
-        Raises InvalidRequest (with the field to look at) or ModelUnavailable; then nothing was queued.
+        Raises InvalidRequest (with the field to look at), ModelUnavailable or TooManyWaiting; then nothing was queued.
         """
         completed = self.catalog.complete(request)
         completed.check_has_something_to_do()
@@ -149,7 +149,7 @@ class Studio:
             seed = secrets.randbelow(MAX_SEED + 2 - count)  # every picture of a batch has a seed, counted up
             completed = completed.model_copy(update={"seed": seed})
         try:
-            job = self.store.add(completed, owner)
+            job = self.store.add(completed, owner, self.settings.max_waiting)
         except DBAPIError as error:
             raise OutOfDisk(
                 "The job could not be written into the queue.",
@@ -171,6 +171,13 @@ class Studio:
         """Newest first."""
         found = self.store.recent(owner, active_only, limit)
         return [live.job if (live := self.feeder.live(job.id)) else job for job in found]
+
+    def summaries(
+        self, owner: str | None = None, active_only: bool = False, limit: int = 50
+    ) -> list[JobSummary]:
+        """Newest first, without what may be long."""
+        found = self.store.summaries(owner, active_only, limit)
+        return [summary_of(live.job) if (live := self.feeder.live(job.id)) else job for job in found]
 
     def cancel(self, job_id: str) -> None:
         """Take a job out of the queue, or have the worker stop it. Does nothing when it is over; raises UnknownJob."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.errors import InvalidRequest
 from studio.api.errors import ErrorRoute, respond
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 # a stranger's HTML or SVG opened from here must not act in our name
 AS_DATA = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
 BLOCK = 1 << 20
+MAX_OFFSET = 10**9
 
 
 class Tags(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    tags: list[str]
+    tags: list[Annotated[str, Field(max_length=60)]] = Field(max_length=100)
 
 
 def router(studio: Studio) -> APIRouter:
@@ -55,9 +57,9 @@ def router(studio: Studio) -> APIRouter:
         trashed: bool = False,
         job_id: str = "",
         limit: Annotated[int, Query(ge=1, le=500)] = 60,
-        offset: Annotated[int, Query(ge=0)] = 0,
+        offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     ) -> dict[str, Any]:
-        """Newest first, with how many there are in all."""
+        """Newest first, with how many there are in all; each in short, `/api/assets/{asset_id}` has the whole."""
         filters: Filters = {
             "kind": kind,
             "model": model,
@@ -69,8 +71,8 @@ def router(studio: Studio) -> APIRouter:
             "owner": owner_of(http),
             "job_id": job_id,
         }
-        found = library.search(text, limit=limit, offset=offset, **filters)
-        return {"assets": [asset_body(asset) for asset in found], "total": library.count(text, **filters)}
+        found = library.browse(text, limit=limit, offset=offset, **filters)
+        return {"assets": [summary_body(asset) for asset in found], "total": library.count(text, **filters)}
 
     @routes.get("/assets/{asset_id}")
     def look(asset_id: str, http: Request) -> dict[str, Any]:
@@ -156,17 +158,24 @@ def asset_body(asset: Asset) -> dict[str, Any]:
     }
 
 
+def summary_body(asset: Asset) -> dict[str, Any]:
+    """An asset in a list: `prompt` is how it begins, facts are the short ones, and there is no recipe."""
+    body = asset_body(asset)
+    del body["recipe"]
+    return {**body, "prompt": asset.prompt, "seed": asset.seed}
+
+
 def _moment(text: str | None, field: str) -> float | None:
     """Seconds since 1970 from those, or from an ISO date or time (local when it names no zone)."""
     if not text:
         return None
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise InvalidRequest(
-            f"{text!r} is not a date.", field=field, hint="Write 2026-03-01, or seconds since 1970."
-        ) from None
+    for read in (float, lambda day: datetime.fromisoformat(day).timestamp()):
+        try:
+            moment = read(text)
+        except (ValueError, OverflowError, OSError):
+            continue
+        if math.isfinite(moment):
+            return moment
+    raise InvalidRequest(
+        f"{text[:100]!r} is not a date.", field=field, hint="Write 2026-03-01, or seconds since 1970."
+    )

@@ -106,7 +106,9 @@ def respond(status: int, message: str, *, param: str | None = None, code: str | 
 def error_body(
     status: int, message: str, param: str | None = None, code: str | None = None
 ) -> dict[str, Any]:
-    kind = "invalid_request_error" if status < 500 and status != 499 else "server_error"
+    kind = "rate_limit_error" if status == 429 else "invalid_request_error"
+    if status >= 500 or status == 499:
+        kind = "server_error"
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 

@@ -16,7 +16,7 @@ from studio.api.errors import ErrorRoute
 from studio.api.openapi import REQUEST_BODY
 from studio.api.running import check_model, event, event_stream, json_object, submit
 from studio.auth import owner_of
-from studio.jobs import Job, UnknownJob
+from studio.jobs import Job, JobSummary, UnknownJob
 
 if TYPE_CHECKING:
     from studio.studio import Studio
@@ -50,13 +50,19 @@ def router(studio: Studio) -> APIRouter:
     def listed(
         http: Request, active: bool = False, limit: Annotated[int, Query(ge=1, le=500)] = 50
     ) -> dict[str, Any]:
-        """Newest first."""
-        found = studio.jobs(owner_of(http), active_only=active, limit=limit)
-        return {"jobs": [job_body(studio, job) for job in found]}
+        """Newest first, each in short; `/api/jobs/{job_id}` has the whole."""
+        found = studio.summaries(owner_of(http), active_only=active, limit=limit)
+        places = {standing.job_id: standing.position for standing in studio.line(owner_of(http))}
+        return {"jobs": [summary_body(job, places.get(job.id, 0)) for job in found]}
 
     @routes.get("/{job_id}")
     def look(job_id: str, http: Request) -> dict[str, Any]:
         return job_body(studio, own(job_id, http))
+
+    @routes.get("/{job_id}/request")
+    def request(job_id: str, http: Request) -> dict[str, Any]:
+        """The request alone, ready to be sent to `/api/jobs` again."""
+        return request_body(own(job_id, http))
 
     @routes.delete("/{job_id}")
     @routes.post("/{job_id}/cancel")
@@ -120,13 +126,38 @@ async def _events(studio: Studio, job_id: str) -> AsyncIterator[str]:
             yield event(job_body(studio, update.job), "done")
 
 
+def summary_body(job: JobSummary, position: int) -> dict[str, Any]:
+    """A job in a list; `words` and `text` are beginnings."""
+    return {
+        "id": job.id,
+        "status": job.status,
+        "position": position,
+        "modality": job.modality,
+        "model": job.model,
+        "words": job.words,
+        "text": job.text,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "assets": list(job.asset_ids),
+        "problem": dataclasses.asdict(job.problem) if job.problem else None,
+        "url": f"/api/jobs/{job.id}",
+    }
+
+
+def request_body(job: Job) -> dict[str, Any]:
+    # an old row may hold what today's types do not expect; it is shown as it is
+    found: dict[str, Any] = job.request.model_dump(mode="json", warnings=False)
+    return found
+
+
 def job_body(studio: Studio, job: Job) -> dict[str, Any]:
     """A job as plain JSON."""
     return {
         "id": job.id,
         "status": job.status,
         "position": studio.position(job.id) if job.status == "queued" else 0,
-        "request": job.request.model_dump(mode="json"),
+        "request": request_body(job),
         "created_at": job.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,

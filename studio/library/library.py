@@ -24,7 +24,7 @@ from studio.library.asset import KINDS, Asset
 from studio.library.errors import AssetNotFound, LibraryError, NotAllowed, UnreadableFile, readable
 from studio.library.files import PART, place, safe_word, write_beside
 from studio.library.reader import Reader, shared_reader
-from studio.library.search import TAGS_MARK, Filters, conditions, search_text, title_of
+from studio.library.search import TAGS_MARK, Filters, brief_columns, conditions, search_text, title_of
 from studio.library.sidecar import is_sidecar, read_sidecar, sidecar_of, sidecar_text
 from studio.library.tables import assets, lineage, tags
 
@@ -159,6 +159,16 @@ class Library:
     ) -> list[Asset]:
         """Newest first. text: every word (or "quoted phrase") must occur in prompt, title, model, seed, tags or text, in any case."""
         query = sa.select(assets).where(*conditions(text, **filters))
+        query = query.order_by(assets.c.created_at.desc(), assets.c.number.desc())
+        with self.engine.connect() as connection:
+            rows = connection.execute(query.limit(limit).offset(offset)).all()
+            return self._assets(connection, rows)
+
+    def browse(
+        self, text: str = "", *, limit: int = 60, offset: int = 0, **filters: Unpack[Filters]
+    ) -> list[Asset]:
+        """What `search` finds, for a list: long facts and all of the recipe but prompt's beginning and seed are not read."""
+        query = sa.select(*brief_columns()).select_from(assets).where(*conditions(text, **filters))
         query = query.order_by(assets.c.created_at.desc(), assets.c.number.desc())
         with self.engine.connect() as connection:
             rows = connection.execute(query.limit(limit).offset(offset)).all()

@@ -5,6 +5,7 @@ A plain LIKE over a casefolded column: it finds parts of words in any script, an
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, TypedDict
@@ -74,6 +75,40 @@ def conditions(
     if uploaded is not None:
         where.append(assets.c.uploaded.is_(uploaded))
     return where
+
+
+PROMPT_SHOWN = 200
+FACT_SHOWN = 200
+
+
+class _Brief(sa.TypeDecorator[dict[str, Any]]):
+    """JSON that SQLite put together, read as bytes: what strangers stored may hold half a character."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Any) -> dict[str, Any]:
+        try:
+            found = json.loads(bytes(value or b"{}").decode("utf-8", "replace"))
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def brief_columns() -> list[sa.ColumnElement[Any]]:
+    """The columns of a list: of the recipe only the seed and how the prompt begins, of the facts only the short ones."""
+    plain = [column for column in assets.c if column.name not in ("search_text", "facts", "recipe")]
+    recipe = f"""CASE WHEN json_valid(assets.recipe) THEN json_object(
+        'prompt', substr(coalesce(json_extract(assets.recipe, '$.prompt'), ''), 1, {PROMPT_SHOWN}),
+        'seed', json_extract(assets.recipe, '$.seed')) END"""
+    facts = f"""CASE WHEN json_valid(assets.facts) THEN (SELECT json_group_object(key, CASE type
+        WHEN 'true' THEN json('true') WHEN 'false' THEN json('false') ELSE value END) FROM json_each(assets.facts)
+        WHERE type NOT IN ('array', 'object') AND length(value) <= {FACT_SHOWN}) END"""
+    return [*plain, _brief("recipe", recipe), _brief("facts", facts)]
+
+
+def _brief(name: str, words: str) -> sa.ColumnElement[Any]:
+    return sa.type_coerce(sa.cast(sa.literal_column(words), sa.LargeBinary), _Brief).label(name)
 
 
 def title_of(recipe: Mapping[str, Any]) -> str:
