@@ -12,13 +12,13 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.catalog import Catalog, ModelSpec
 from pipelines.errors import Problem, StudioError, WorkerLost
@@ -40,7 +40,8 @@ from pipelines.messages import (
 )
 from studio.affinity import Nearness
 from studio.checks import explained, find_inputs, read_input
-from studio.jobs import Job, JobStore, Status
+from studio.endings import End, Endings
+from studio.jobs import CLOSED, Job, JobStore, Status
 from studio.library import Library, LibraryError
 from studio.pace import Pace
 from studio.settings import Settings
@@ -56,10 +57,15 @@ TICK_SECONDS = 1.0
 HINTED = 3
 """So many jobs of each line are announced to the worker."""
 MOST_RESTART_DELAY = 30.0
-CLOSED = WorkerLost(
-    "The studio was closed while this job was running.",
-    detail="What it had already made is in the library.",
+LOST_SIGHT = WorkerLost(
+    "The studio lost sight of this job.",
+    detail="It was taken out of the queue, and something went wrong before it was begun.",
     hint="Try again.",
+)
+NO_WORKER = WorkerLost(
+    "No worker runs just now, so this cannot be told.",
+    detail="One is started again by itself.",
+    hint="Try again in a moment.",
 )
 
 
@@ -114,6 +120,7 @@ class Feeder:
         self.settings, self.store, self.catalog, self.library = settings, store, catalog, library
         self.watchers, self.own, self.timer, self.warm_up = watchers, own, timer, warm_up
         self.cancel_grace_seconds = cancel_grace_seconds
+        self._again = settings.interrupted == "once"
         self.spool: Path = settings.data_dir / "spool"
         self.state: WorkerState = "starting"
         self.ready: Ready | None = None
@@ -131,7 +138,7 @@ class Feeder:
         self._restarts = _Restarts()
         self._hinted: tuple[str, ...] = ()
         self._nearness = Nearness()
-        self._unwritten: dict[str, tuple[Live, Status, Problem | None]] = {}
+        self.endings = Endings(store, again=self._again)
         self.standings = Standings(store, self.cost, self.seconds_left, watchers.tell)
         self._wake = threading.Event()
         self._closing = False
@@ -144,8 +151,11 @@ class Feeder:
         self.is_running = True
         self._spawn()
         shutil.rmtree(self.spool, ignore_errors=True)  # left by a worker that was killed
-        for job_id in self.store.recover():
-            self.watchers.tell(job_id)
+        try:
+            for job_id in self.store.recover(again=self._again):
+                self.watchers.tell(job_id)
+        except SQLAlchemyError:
+            log.exception("what was left running cannot be closed yet; it will be")  # `_close_orphans` does
         self.standings.start()
         self._thread.start()
 
@@ -158,6 +168,7 @@ class Feeder:
         if self.worker is not None:
             self.worker.close()
         self._filing.shutdown()
+        self.endings.retry()
         self.standings.close()
 
     def wake(self) -> None:
@@ -188,6 +199,8 @@ class Feeder:
         answer: Future[Planned] = Future()
         self._questions[plan.query_id] = answer
         answer.add_done_callback(lambda _: self._questions.pop(plan.query_id, None))
+        if self.worker is None:
+            self._answer(plan.query_id, NO_WORKER)
         self.send(plan)
         return answer
 
@@ -214,8 +227,9 @@ class Feeder:
                 for job_id in self.store.cancel_asked():
                     self.cancel(job_id)
                 self._end_deaf_worker()
-                for job_id in list(self._unwritten):
-                    self._close_job(*self._unwritten.pop(job_id))
+                for end in self.endings.retry():
+                    self._forget(end)
+                self._close_orphans()
                 self._feed()
             except Exception:
                 log.exception("the queue stumbled and goes on")
@@ -226,6 +240,7 @@ class Feeder:
         with self._lock:
             worker = self.worker
             busy = {live.row.request.modality for live in self._live.values()}
+        busy |= {end.modality for end in self.endings.unwritten().values()}
         if worker is None:
             return
         for modality in self.store.waiting():
@@ -243,12 +258,12 @@ class Feeder:
             spec = self.catalog.get(job.request.model)
             inputs = find_inputs(self.library, job.request, job.owner)
             media = {asset.id: read_input(self.library, asset) for asset in inputs.values()}
-        except (StudioError, LibraryError, OSError) as error:
-            self.store.finish(job.id, "failed", problem=explained(error))
-            self.watchers.tell(job.id)
-            self._wake.set()
+            live = Live(job, spec, Pace(job.request, self.store.pace(job.request.model)))
+        except Exception as error:
+            if not isinstance(error, StudioError | LibraryError | OSError):
+                log.exception("job %s cannot be begun", job.id)
+            self._end(End(job.id, job.request.modality, "failed", explained(error)))
             return
-        live = Live(job, spec, Pace(job.request, self.store.pace(job.request.model)))
         live.parents = tuple((asset.id, role) for role, asset in inputs.items())
         with self._lock:
             lost = self.worker is not worker
@@ -273,6 +288,15 @@ class Feeder:
             with contextlib.suppress(StudioError):  # the model went away; its job says so when its turn comes
                 pairs.append((request, self.catalog.get(request.model)))
         self.send(Hint(tuple(pairs)))
+
+    def _close_orphans(self) -> None:
+        """End jobs that are marked as running and are nowhere: whatever stumbled, nobody waits for ever."""
+        running = {row.id: row for row in self.store.active() if row.status == "in_progress"}
+        with self._lock:
+            here = {*self._live, *self.endings.unwritten()}
+        for job_id in running.keys() - here:
+            log.warning("job %s was lost sight of", job_id)
+            self._end(End(job_id, running[job_id].modality, "failed", LOST_SIGHT.problem()))
 
     def _end_deaf_worker(self) -> None:
         with self._lock:
@@ -341,9 +365,7 @@ class Feeder:
             case Finished():
                 self._filing.submit(self._in_order, self._finish, event)
             case Planned():
-                question = self._questions.get(event.query_id)
-                if question is not None and not question.done():
-                    question.set_result(event)
+                self._answer(event.query_id, event)
             case Telemetry():
                 self.snapshot = event.snapshot
                 if self._nearness.tell(event.snapshot):  # another job may be the nearest now
@@ -365,11 +387,11 @@ class Feeder:
         except Exception as error:
             log.exception("could not take in %s of job %s", type(event).__name__, event.job_id)
             with self._lock:
-                live = self._live.pop(event.job_id, None)
+                live = self._live.get(event.job_id)
             if live is not None:
                 self.send(Cancel(event.job_id))
-                self.store.finish(event.job_id, "failed", problem=explained(error), text=live.text)
-                self.watchers.tell(event.job_id)
+                live.problem = explained(error)
+                self._close_job(live, "failed", live.problem)
 
     def _file(self, event: Produced) -> None:
         """Media into the library, then its id onto the job."""
@@ -415,7 +437,24 @@ class Feeder:
         self._close_job(live, "failed" if problem is not None else event.status, problem)
 
     def _bury(self, code: int) -> None:
-        """After the worker ended: its jobs end too, and a new one is due."""
+        """After the worker ended: its jobs end too, what was asked of it is answered, and a new one is due."""
+        try:
+            self._end_jobs(code)
+        finally:
+            self._restarts.in_a_row += 1
+            wait = (
+                0.0 if self._restarts.in_a_row < 2 else min(2.0**self._restarts.in_a_row, MOST_RESTART_DELAY)
+            )
+            self._restarts.due = self.timer() + wait
+            with self._lock:
+                self._ended, self.worker = self._started, None
+            lost = WorkerLost("The worker was lost.", detail=how_it_ended(code), hint="Try again.")
+            for query_id in list(self._questions):
+                self._answer(query_id, lost)
+            self._wake.set()
+
+    def _end_jobs(self, code: int) -> None:
+        """End what ran in a worker that is gone."""
         with self._lock:
             lost = list(self._live.values())
             deaf = any(live.cancel_asked_at is not None for live in lost)
@@ -434,29 +473,29 @@ class Feeder:
                     hint="Try again; a new one is starting.",
                 )
                 self._close_job(live, "failed", live.problem or error.problem())
-        for question in list(self._questions.values()):
-            if not question.done():
-                question.set_exception(
-                    WorkerLost("The worker was lost.", detail=how_it_ended(code), hint="Try again.")
-                )
-        self._restarts.in_a_row += 1
-        wait = 0.0 if self._restarts.in_a_row < 2 else min(2.0**self._restarts.in_a_row, MOST_RESTART_DELAY)
-        self._restarts.due = self.timer() + wait
-        with self._lock:
-            self._ended, self.worker = self._started, None
-        self._wake.set()
 
     def _close_job(self, live: Live, status: Status, problem: Problem | None) -> None:
-        job_id = live.row.id
         pace = live.pace.seconds_by_stage(self.timer()) if status == "completed" else None
-        try:
-            self.store.finish(job_id, status, problem=problem, text=live.text, pace=pace)
-        except DBAPIError:
-            log.exception("could not write that job %s is %s; trying again", job_id, status)
-            self._unwritten[job_id] = (live, status, problem)  # its line stands still until the disk has room
-            return
+        job = live.row
+        self._end(End(job.id, job.request.modality, status, problem, live.text, pace, live.assets))
+
+    def _end(self, end: End) -> None:
+        if self.endings.write(end):  # else its line stands still until the disk has room
+            self._forget(end)
+
+    def _forget(self, end: End) -> None:
+        """After the end of a job was written."""
         with self._lock:
-            self._live.pop(job_id, None)
+            self._live.pop(end.job_id, None)
         self.standings.changed()
-        self.watchers.tell(job_id)
+        self.watchers.tell(end.job_id)
         self._wake.set()
+
+    def _answer(self, query_id: str, answer: Planned | StudioError) -> None:
+        """Hand an answer to whoever asked and still waits."""
+        with contextlib.suppress(KeyError, InvalidStateError):
+            question = self._questions[query_id]
+            if isinstance(answer, Planned):
+                question.set_result(answer)
+            else:
+                question.set_exception(answer)

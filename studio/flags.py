@@ -81,6 +81,13 @@ class Flags:
         env="STUDIO_DISABLE_METADATA",
     )
 
+    interrupted: Literal["ask", "once", "never"] = setting(
+        "ask",
+        "What becomes of a job that a crash or a stop ended: offered to be put back, put back once by itself, or neither.",
+        "--interrupted",
+        env="STUDIO_INTERRUPTED",
+    )
+
     # the device
     device: str = setting(
         "auto",

@@ -75,6 +75,13 @@ AFRESH: dict[str, Any] = {
 """The columns of a job that starts over."""
 
 
+CLOSED = WorkerLost(
+    "The studio was closed while this job was running.",
+    detail="What it had already made is in the library.",
+    hint="Try again.",
+)
+
+
 class UnknownJob(InvalidRequest):
     """There is no job of that id."""
 
@@ -256,7 +263,7 @@ class JobStore:
     def claim(self, modality: str, only: Sequence[str] | None = None, cost: Cost = free) -> Job | None:
         """Mark the next job of that modality as running and return it; None when nobody waits.
 
-        only: leave every other job in the queue. A job whose request no longer reads as one fails here, with the reason.
+        only: leave every other job in the queue. A job whose request no longer reads as one fails in the same step, with the reason.
         """
         while True:
             with self.engine.connect() as connection:
@@ -267,9 +274,8 @@ class JobStore:
             with self.engine.begin() as connection:
                 row = connection.execute(
                     jobs.update()
-                    .where(
-                        jobs.c.id == choice.job.id, jobs.c.status == "queued"
-                    )  # it may have been cancelled meanwhile
+                    # it may have been cancelled meanwhile
+                    .where(jobs.c.id == choice.job.id, jobs.c.status == "queued")
                     .values(
                         status="in_progress",
                         started_at=self.clock(),
@@ -280,16 +286,16 @@ class JobStore:
                 ).one_or_none()
                 if row is None:
                     continue
+                try:
+                    request = parse_request(row.request)
+                except ValidationError as error:
+                    closed = self._closing("failed", _outdated(error).problem())
+                    connection.execute(jobs.update().where(jobs.c.id == row.id).values(**closed))
+                    continue
                 if choice.overtakes:
-                    connection.execute(
-                        jobs.update()
-                        .where(jobs.c.id.in_(choice.overtakes))
-                        .values(overtaken=jobs.c.overtaken + 1)
-                    )
-            try:
-                return dataclasses.replace(_job(row), request=parse_request(row.request))
-            except ValidationError as error:
-                self.finish(choice.job.id, "failed", problem=_outdated(error).problem())
+                    passed = jobs.update().where(jobs.c.id.in_(choice.overtakes))
+                    connection.execute(passed.values(overtaken=jobs.c.overtaken + 1))
+            return dataclasses.replace(_job(row), request=request)
 
     def unclaim(self, job_id: str) -> None:
         """Return a claimed job that was not begun to the queue."""
@@ -319,18 +325,11 @@ class JobStore:
         return True
 
     def put_back(self, job_id: str) -> bool:
-        """Queue again a job that a crash or a stop ended, as if it had just come; False when it was not.
+        """Queue again a job that a crash or a stop ended, behind its owner's others; False when it was not.
 
         What it made before stays in the library; the job lists what its next run makes.
         """
-        newest = sa.select(sa.func.max(jobs.c.number) + 1).scalar_subquery()
-        with self.engine.begin() as connection:
-            changed = connection.execute(
-                jobs.update()
-                .where(jobs.c.id == job_id, jobs.c.interrupted)
-                .values(**AFRESH, put_back=jobs.c.put_back + 1, place=newest)
-            )
-        return changed.rowcount == 1
+        return self._start_over(jobs.c.id == job_id, jobs.c.interrupted)
 
     def let_be(self, job_id: str) -> None:
         """Leave an interrupted job as it ended, and offer it no more."""
@@ -350,22 +349,26 @@ class JobStore:
         problem: Problem | None = None,
         text: str = "",
         pace: Mapping[str, float] | None = None,
+        assets: Sequence[str] | None = None,
     ) -> bool:
-        """Close a job that is not over yet; whether this call was the one that closed it."""
+        """Close a job that is not over yet; whether this call was the one that closed it.
+
+        assets: all it made, None to leave those that were told one by one.
+        """
+        made = {} if assets is None else {"asset_ids": list(assets)}
+        values = (
+            self._closing(status, problem)
+            | made
+            | {"text": _storable(text), "pace": dict(pace) if pace else None}
+        )
         with self.engine.begin() as connection:
-            changed = connection.execute(
-                jobs.update()
-                .where(jobs.c.id == job_id, jobs.c.status.in_(ACTIVE))
-                .values(
-                    status=status,
-                    finished_at=self.clock(),
-                    interrupted=problem is not None and problem.kind == WorkerLost.kind,
-                    problem=dataclasses.asdict(problem) if problem else None,
-                    text=text,
-                    pace=dict(pace) if pace else None,
-                )
-            )
+            is_open = (jobs.c.id == job_id, jobs.c.status.in_(ACTIVE))
+            changed = connection.execute(jobs.update().where(*is_open).values(**values))
         return changed.rowcount == 1
+
+    def start_over(self, job_id: str) -> bool:
+        """Queue a running job again whose worker or studio is gone; False when that happened to it before."""
+        return self._start_over(jobs.c.id == job_id, jobs.c.status == "in_progress", jobs.c.put_back == 0)
 
     def cancel_queued(self, job_id: str) -> bool:
         """Take a waiting job out of the queue, in one UPDATE; False when it was not waiting."""
@@ -386,19 +389,39 @@ class JobStore:
                 .values(cancel_asked=True)
             )
 
-    def recover(self) -> list[str]:
-        """Close what a studio that is gone left running; returns the ids. Waiting jobs stay where they are."""
-        lost = WorkerLost(
-            "The studio was closed while this job was running.",
-            detail="What it had already made is in the library.",
-            hint="Try again.",
-        )
+    def running(self) -> list[tuple[str, str]]:
+        """Ids of the running jobs, with what each wrote."""
         with self.engine.connect() as connection:
             left = connection.execute(sa.select(jobs.c.id, jobs.c.text).where(jobs.c.status == "in_progress"))
-            found = [(row[0], row[1]) for row in left]
+            return [(row[0], row[1]) for row in left]
+
+    def recover(self, *, again: bool = False) -> list[str]:
+        """Close what a studio that is gone left running; returns the ids. Waiting jobs stay where they are.
+
+        again: queue it again instead, when that did not happen to it before.
+        """
+        found = self.running()
         for job_id, text in found:
-            self.finish(job_id, "failed", problem=lost.problem(), text=text)
+            if not (again and self.start_over(job_id)):
+                self.finish(job_id, "failed", problem=CLOSED.problem(), text=text)
         return [job_id for job_id, _ in found]
+
+    # ---- behind the scenes ----
+
+    def _closing(self, status: Status, problem: Problem | None) -> dict[str, Any]:
+        """The columns that an end sets."""
+        return {
+            "status": status,
+            "finished_at": self.clock(),
+            "interrupted": problem is not None and problem.kind == WorkerLost.kind,
+            "problem": dataclasses.asdict(problem) if problem else None,
+        }
+
+    def _start_over(self, *conditions: sa.ColumnElement[bool]) -> bool:
+        newest = sa.select(sa.func.max(jobs.c.number) + 1).scalar_subquery()
+        afresh = AFRESH | {"put_back": jobs.c.put_back + 1, "place": newest}
+        with self.engine.begin() as connection:
+            return connection.execute(jobs.update().where(*conditions).values(**afresh)).rowcount == 1
 
 
 def _insert_unless(row: dict[str, Any], owner: str, most: int) -> sa.Insert:
@@ -458,8 +481,12 @@ def summary_of(job: Job) -> JobSummary:
 
 def _words(prompt: str) -> str:
     """The start of a prompt on one line, of characters a database can keep."""
-    start = " ".join(prompt[: 4 * WORDS].split())[:WORDS].rstrip()
-    return start.encode("utf-8", "replace").decode()
+    return _storable(" ".join(prompt[: 4 * WORDS].split())[:WORDS].rstrip())
+
+
+def _storable(text: str) -> str:
+    """Without the halves of characters that no database can keep."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _job(row: Row[Any]) -> Job:

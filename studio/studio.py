@@ -211,7 +211,7 @@ class Studio:
 
     def interrupted(self, owner: str | None = None) -> list[Job]:
         """Jobs ended by a crash or a stop that can be put back, newest first."""
-        return self.store.interrupted(owner)
+        return [] if self.settings.interrupted == "never" else self.store.interrupted(owner)
 
     def put_back(self, job_id: str) -> Job:
         """Queue such a job again, behind the others of its owner. Raises UnknownJob, or InvalidRequest for any other job."""

@@ -13,6 +13,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -462,20 +463,195 @@ def test_a_request_that_cannot_be_queued_says_the_disk_is_full(make: Callable[..
     assert "full" in caught.value.detail
 
 
+@contextmanager
+def no_room_to_end_jobs(studio: Studio) -> Iterator[None]:
+    """The database itself refuses every end of a job meanwhile."""
+    with studio.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER no_room BEFORE UPDATE ON jobs WHEN NEW.finished_at IS NOT NULL "
+            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    try:
+        yield
+    finally:
+        with studio.engine.begin() as connection:
+            connection.exec_driver_sql("DROP TRIGGER no_room")
+
+
 def test_an_end_that_cannot_be_written_is_written_later(make: Callable[..., Studio]) -> None:
     studio = make()
     studio.start()
-    with studio.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "CREATE TRIGGER no_room BEFORE UPDATE ON jobs WHEN NEW.status = 'completed' "
-            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
-        )
-    job = studio.submit(speak("Patience."))
-    assert until(studio, job.id, lambda update: bool(update.assets)).job.status == "in_progress"
-    wait_for(lambda: bool(studio.feeder._unwritten))
-    with studio.engine.begin() as connection:
-        connection.exec_driver_sql("DROP TRIGGER no_room")
+    with no_room_to_end_jobs(studio):
+        job = studio.submit(speak("Patience."))
+        assert until(studio, job.id, lambda update: bool(update.assets)).job.status == "in_progress"
+        wait_for(lambda: bool(studio.feeder.endings.unwritten()))
+        assert studio.job(job.id).status == "in_progress"
     assert over(studio, job.id).status == "completed"
+
+
+def test_a_job_that_cannot_be_begun_ends_even_when_that_cannot_be_written_at_once(
+    make: Callable[..., Studio],
+) -> None:
+    """Its start picture is gone, and the disk is full at that moment; the next of its line waits and then runs."""
+    studio = make(start_worker=partial(Made, done_at_once))
+    picture = studio.library.add_upload(one_pixel(), "dot.png", owner="local")
+    edit = ImageRequest(prompt="x", model="starter/image", init_image=picture.id)
+    lost, later = studio.submit(edit), studio.submit(edit.model_copy(update={"init_image": ""}))
+    studio.library.path(picture).unlink()
+    with no_room_to_end_jobs(studio):
+        studio.start()
+        wait_for(lambda: lost.id in studio.feeder.endings.unwritten())
+        assert (studio.job(lost.id).status, studio.job(later.id).status) == ("in_progress", "queued")
+    failed = over(studio, lost.id)
+    assert failed.problem is not None
+    assert (failed.status, failed.problem.message) == ("failed", "A file this job starts from is gone.")
+    assert over(studio, later.id).status == "completed"
+
+
+def test_whatever_goes_wrong_before_a_job_begins_ends_the_job(
+    make: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only what somebody foresaw: the row says running by then, and nobody else would end it."""
+    studio = make(start_worker=partial(Made, done_at_once))
+    job = studio.submit(speak())
+
+    def broken(*asked: Any) -> Any:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("studio.feeder.find_inputs", broken)
+    studio.start()
+    failed = over(studio, job.id)
+    assert (failed.status, failed.problem is not None) == ("failed", True)
+
+
+def test_a_fault_on_our_side_while_a_job_ends_is_written_later_too(
+    make: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = make(start_worker=partial(Made, done_at_once))
+
+    def broken(event: Any) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(studio.feeder, "_finish", broken)
+    studio.start()
+    with no_room_to_end_jobs(studio):
+        job = studio.submit(speak())
+        wait_for(lambda: job.id in studio.feeder.endings.unwritten())
+    assert over(studio, job.id).status == "failed"
+
+
+def test_a_job_marked_as_running_that_is_nowhere_is_ended(make: Callable[..., Studio]) -> None:
+    """Whatever stumbled between the row and the worker, nobody waits for ever, and it can be put back."""
+    studio = make(start_worker=partial(Made, done_at_once))
+    studio.start()
+    lost = studio.store.add(speak(), "ada")
+    with studio.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET status = 'in_progress'")
+    assert over(studio, lost.id).status == "failed"
+    assert [job.id for job in studio.interrupted("ada")] == [lost.id]
+
+
+def test_a_studio_starts_when_what_was_left_running_cannot_be_closed_yet(make: Callable[..., Studio]) -> None:
+    left = make().submit(speak())
+    studio = make(start_worker=partial(Made, done_at_once))
+    studio.store.claim("audio")
+    with no_room_to_end_jobs(studio):
+        studio.start()
+        assert studio.job(left.id).status == "in_progress"
+    assert over(studio, left.id).status == "failed"
+
+
+def test_half_a_character_does_not_keep_a_job_from_ending(make: Callable[..., Studio]) -> None:
+    def write(worker: Made, run: Run) -> None:
+        worker.emit(TextDelta(run.job_id, "half \ud83d"))
+        worker.emit(Finished(run.job_id, "completed"))
+
+    studio = make(start_worker=partial(Made, write))
+    studio.start()
+    done = over(studio, studio.submit(speak()).id)
+    assert (done.status, done.text) == ("completed", "half ?")
+
+
+# ---- jobs that a crash or a stop ended ---------------------------------------------------------------------------------
+
+
+def test_a_job_whose_worker_died_runs_again_by_itself_once_where_that_was_asked_for(
+    make: Callable[..., Studio], tmp_path: Path
+) -> None:
+    runs_of: list[str] = []
+
+    def die(worker: Made, run: Run) -> None:
+        runs_of.append(run.job_id)
+        worker.kill()
+
+    settings = Settings(data_dir=tmp_path / "data", device="cpu", interrupted="once")
+    studio = Studio(settings, start_worker=partial(Made, die), timer=iter(range(0, 10**9, 60)).__next__)
+    studio.start()
+    try:
+        job = studio.submit(speak())
+        assert over(studio, job.id).status == "failed"
+        assert runs_of == [job.id, job.id]
+        assert [job.id for job in studio.interrupted()] == [job.id]  # and from here on a person decides
+    finally:
+        studio.close()
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "status"), [("ask", "failed"), ("never", "failed"), ("once", "queued")]
+)
+def test_a_job_that_a_stop_ended_waits_again_only_where_that_was_asked_for(
+    tmp_path: Path, interrupted: Any, status: str
+) -> None:
+    settings = Settings(data_dir=tmp_path, device="cpu", interrupted=interrupted)
+    studio = Studio(settings, start_worker=partial(Obedient, held))
+    studio.start()
+    job = studio.submit(speak())
+    until(studio, job.id, runs)
+    studio.close()
+    again = Studio(settings)
+    assert again.job(job.id).status == status
+    assert len(again.interrupted()) == (1 if interrupted == "ask" else 0)
+    again.close()
+
+
+@pytest.mark.parametrize(("interrupted", "status"), [("ask", "failed"), ("once", "queued")])
+def test_a_job_that_a_killed_studio_left_waits_again_only_where_that_was_asked_for(
+    tmp_path: Path, interrupted: Any, status: str
+) -> None:
+    settings = Settings(data_dir=tmp_path, device="cpu", interrupted=interrupted)
+    studio = Studio(settings, only_own=True, start_worker=partial(Made, held))
+    job = Studio(settings).submit(speak())
+    studio.store.claim("audio")  # and here its studio was killed
+    studio.start()
+    assert studio.job(job.id).status == status
+    studio.close()
+
+
+def test_a_question_nobody_can_answer_is_refused_at_once(make: Callable[..., Studio]) -> None:
+    studio = make(start_worker=partial(Made, held))
+    started = time.monotonic()
+    with pytest.raises(StudioError, match="No worker runs"):
+        studio.plan(speak(), timeout=300)
+    studio.start()
+    asking = threading.Thread(
+        target=lambda: refused.append(refusal(lambda: studio.plan(speak(), timeout=300)))
+    )
+    refused: list[str] = []
+    asking.start()
+    wait_for(lambda: bool(studio.feeder._questions))
+    worker: Any = studio.feeder.worker
+    worker.kill()
+    asking.join(60)
+    assert refused == ["The worker was lost."]
+    assert time.monotonic() - started < 300
+
+
+def refusal(ask: Callable[[], Any]) -> str:
+    try:
+        ask()
+    except StudioError as error:
+        return error.message
+    return ""
 
 
 def test_errors_of_the_library_keep_their_three_parts() -> None:
@@ -514,6 +690,21 @@ class Made:
 
     def close(self) -> None:
         pass
+
+
+class Obedient(Made):
+    """A made-up worker that ends when it is told to."""
+
+    def close(self) -> None:
+        self.exit(0)
+
+
+def held(worker: Made, run: Run) -> None:
+    """Takes a job and does nothing with it."""
+
+
+def done_at_once(worker: Made, run: Run) -> None:
+    worker.emit(Finished(run.job_id, "completed"))
 
 
 def test_no_word_is_lost_to_whoever_watches_and_whenever_they_came(make: Callable[..., Studio]) -> None:
@@ -693,10 +884,6 @@ def test_what_the_worker_holds_moves_the_line(make: Callable[..., Studio]) -> No
     go_on.set()
     started = sorted((over(studio, job).started_at or 0, jobs.index(job)) for job in jobs)
     assert [place for _, place in started] == [1, 2, 0]
-
-
-def held(worker: Made, run: Run) -> None:
-    """Takes a job and does nothing with it."""
 
 
 def test_the_line_tells_who_runs_and_who_waits_and_hides_what_is_someone_elses(

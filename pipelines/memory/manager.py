@@ -393,8 +393,12 @@ class MemoryManager:
         return len(entries)
 
     def _adopt_abandoned(self) -> None:
-        while self._abandoned:
-            self.release(self._abandoned.popleft())
+        while True:
+            try:  # and not: look, then take, since several threads do this at once
+                lease = self._abandoned.popleft()
+            except IndexError:
+                return
+            self.release(lease)
 
 
 @contextmanager
