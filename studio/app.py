@@ -39,14 +39,15 @@ def create_app(studio: Any) -> FastAPI:
     from fastapi import FastAPI
     from fastapi.staticfiles import StaticFiles
 
-    from studio import api, auth, theme
+    from studio import accounts, api, theme
+    from studio.accounts.guard import close_page
     from studio.api.limits import UPLOAD_BYTES
     from studio.tabs import routes
 
     app = FastAPI(title=theme.TITLE, docs_url=None, redoc_url=None)
     api.install(app, studio)
     app.include_router(routes.router(studio))
-    auth.install(app, studio.settings)
+    accounts.install(app, studio.settings, studio.engine)
     app.mount("/theme", StaticFiles(directory=THEME), name="theme")
     api.enclose(app)
     gr.mount_gradio_app(
@@ -55,7 +56,7 @@ def create_app(studio: Any) -> FastAPI:
         path="/",
         theme=theme.theme(),
         head=theme.head(),
-        auth_dependency=auth.gradio_auth(studio.settings),
+        auth_dependency=accounts.gradio_auth(studio.settings),
         root_path=studio.settings.root_path or None,
         footer_links=[],
         run_history=False,
@@ -65,6 +66,7 @@ def create_app(studio: Any) -> FastAPI:
         show_error=True,
         max_file_size=UPLOAD_BYTES,
     )
+    close_page(app)
     return app
 
 

@@ -18,6 +18,7 @@ USAGE = """\
 python3 launch.py [flags]                       start the studio at http://127.0.0.1:7860
 python3 launch.py generate MODALITY "prompt"    make something without the page
 python3 launch.py models list|add|download|remove
+python3 launch.py keys add|list|revoke NAME     keys for programs, where the studio has a login
 python3 launch.py doctor                        what this machine has, what fits, what is wrong
 python3 launch.py train NAME                    make a starter model again
 python3 launch.py bench NAME                    measure
@@ -78,6 +79,12 @@ def models(argv: list[str]) -> int:
     return run(argv)
 
 
+def keys(argv: list[str]) -> int:
+    from studio.accounts.command import main as run
+
+    return run(argv)
+
+
 def doctor(argv: list[str]) -> int:
     from studio.doctor import main as run
     from studio.flags import add_arguments
@@ -129,6 +136,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "serve": serve,
     "generate": generate,
     "models": models,
+    "keys": keys,
     "doctor": doctor,
     "train": train,
     "bench": bench,

@@ -18,11 +18,11 @@ OURS = ("/v1", "/api", "/page")
 
 def router(studio: Studio) -> APIRouter:
     """All routes of the API, answering errors in OpenAI's shape."""
-    from studio.api import assets, images, jobs, language, metrics, models, queue, speech
+    from studio.api import account, assets, images, jobs, language, metrics, models, queue, speech
     from studio.api.answers import Json
 
     routes = APIRouter(default_response_class=Json)
-    for part in (models, language, images, speech, jobs, queue, assets, metrics):
+    for part in (models, language, images, speech, jobs, queue, assets, account, metrics):
         routes.include_router(part.router(studio))
     return routes
 

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 STATUS = {
     "invalid_request": 400,
+    "forbidden": 403,
     "not_found": 404,
     "model_unavailable": 409,
     "too_many": 429,

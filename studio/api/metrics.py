@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from studio import residents
+from studio.accounts import owner_of, require
+from studio.api.errors import ErrorRoute
 
 if TYPE_CHECKING:
     from studio.studio import Studio
@@ -53,11 +55,12 @@ class Sample:
 
 
 def router(studio: Studio) -> APIRouter:
-    routes = APIRouter()
+    routes = APIRouter(route_class=ErrorRoute)
 
     @routes.get("/metrics")
-    def metrics() -> Response:
-        """The numbers of this studio for a monitoring system to collect."""
+    def metrics(http: Request) -> Response:
+        """The numbers of this studio for a monitoring system to collect; the administrator's where there is a login."""
+        require(http.state.accounts.settings, owner_of(http), "see_machine")
         return Response(exposition(studio.telemetry(), studio.store.totals()), media_type=CONTENT_TYPE)
 
     return routes

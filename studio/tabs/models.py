@@ -12,10 +12,12 @@ import gradio as gr
 from pipelines.catalog import ModelSpec
 from pipelines.errors import StudioError
 from pipelines.messages import MODALITIES
+from studio.accounts import require
 from studio.forms import size
 from studio.tabs import frame, memory, pieces
 
 TITLES = {"text": "Text", "code": "Code", "image": "Image", "audio": "Audio", "video": "Video"}
+MEMORY = ("unload", "pin", "unpin")
 STATES = {"ready": "Ready", "remote": "Can be downloaded", "broken": "Cannot be used"}
 
 
@@ -44,10 +46,16 @@ def build(studio: Any) -> None:
             if studio.telemetry()["memory"] is not before:
                 return
 
-    def change(event: gr.EventData) -> list[Any]:
+    def change(event: gr.EventData, request: gr.Request) -> list[Any]:
         model_id, before = str(event._data.get("model", "")), studio.telemetry()["memory"]
+        asked = event._data.get("do")
         try:
-            match event._data.get("do"):
+            require(
+                studio.settings,
+                frame.owner_of(request),
+                "change_memory" if asked in MEMORY else "change_models",
+            )
+            match asked:
                 case "download":
                     studio.downloads.start(model_id)
                 case "stop":

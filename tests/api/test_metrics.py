@@ -70,8 +70,8 @@ def test_the_route_answers_and_wants_a_login_where_all_routes_do(
     answer = client.get("/metrics")
     assert answer.headers["content-type"] == CONTENT_TYPE
     families(answer.text)
-    locked = Settings(data_dir=studio.settings.data_dir, device="cpu", auth="ada:a-long-password")
+    locked = Settings(data_dir=studio.settings.data_dir, device="cpu", auth="ada:a-long-password,bob:another")
     with served(application(studio, locked)) as address, httpx.Client(base_url=address) as other:
         assert other.get("/metrics").status_code == 401
-        bearer = {"Authorization": "Bearer a-long-password"}
-        assert other.get("/metrics", headers=bearer).status_code == 200
+        assert other.get("/metrics", auth=("bob", "another")).status_code == 403
+        assert other.get("/metrics", auth=("ada", "a-long-password")).status_code == 200

@@ -12,8 +12,13 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
-from studio import auth
+from studio import accounts
+from studio.accounts.headers import SecurityHeaders
+from studio.accounts.pages import COOKIE
 from studio.settings import Settings
+
+BROWSER = {"Accept": "text/html,*/*"}
+ADA = {"username": "ada", "password": "one"}
 
 
 def app_for(settings: Settings) -> FastAPI:
@@ -22,9 +27,10 @@ def app_for(settings: Settings) -> FastAPI:
     @app.get("/who")
     @app.post("/who")
     def who(request: Request) -> str:
-        return auth.owner_of(request)
+        return accounts.owner_of(request)
 
-    auth.install(app, settings)
+    accounts.install(app, settings)
+    app.add_middleware(SecurityHeaders)
     return app
 
 
@@ -88,9 +94,9 @@ def test_listening_asks_for_a_login_everywhere(visit: Callable[..., TestClient],
     assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
     page = client.get("/who", headers={"Accept": "text/html"})
     assert (page.status_code, page.headers["location"]) == (303, "/login?next=/who")
-    (user, password), *_ = auth.logins(Settings(data_dir=tmp_path, listen=True)).items()
+    (user, password), *_ = accounts.logins(Settings(data_dir=tmp_path, listen=True)).items()
     assert client.get("/who", headers=basic(user, password)).json() == user
-    assert client.get("/who", headers={"Authorization": f"Bearer {password}"}).json() == user
+    assert client.get("/who", headers={"Authorization": f"Bearer {password}"}).status_code == 401
 
 
 @pytest.mark.parametrize("settings", [{"share": True}, {"host": "0.0.0.0"}, {"auth": "ada:lovelace1815"}])
@@ -103,38 +109,82 @@ def test_whatever_reaches_further_has_a_login(
 def test_given_logins_are_the_only_ones(visit: Callable[..., TestClient]) -> None:
     client = visit(listen=True, auth="ada:one,bob:two")
     assert client.get("/who", headers=basic("bob", "two")).json() == "bob"
-    assert client.get("/who", headers={"Authorization": "Bearer one"}).json() == "ada"
     wrong = [basic("bob", "one"), basic("eve", "two"), basic("", ""), {"Authorization": "Bearer "}]
     wrong += [
         {"Authorization": "Basic !!!"},
-        {"Authorization": "Bearer three"},
-        {"Cookie": "atelier_session=a.b.c"},
+        {"Authorization": "Bearer one"},  # a password is no key
+        {"Authorization": "Bearer sk-three"},
+        {"Cookie": f"{COOKIE}=a.b"},
     ]
     for headers in wrong:
         assert client.get("/who", headers=headers).status_code == 401
 
 
 def test_signing_in_gives_a_session_and_signing_out_ends_it(visit: Callable[..., TestClient]) -> None:
+    """On the server: the cookie somebody kept opens nothing afterwards."""
     client = visit(listen=True, auth="ada:one")
-    browser = {"Accept": "text/html,*/*"}
-    assert "Log in" in client.get("/login", headers=browser).text
-    wrong = client.post("/login", data={"username": "ada", "password": "two"}, headers=browser)
+    assert "Log in" in client.get("/login", headers=BROWSER).text
+    wrong = client.post("/login", data={"username": "ada", "password": "two"}, headers=BROWSER)
     assert wrong.status_code == 401
     assert "do not match" in wrong.text
-    form = {"username": "ada", "password": "one"}
-    right = client.post("/login?next=/who", data=form, headers=browser)
+    right = client.post("/login?next=/who", data=ADA, headers=BROWSER)
     assert (right.status_code, right.headers["location"]) == (303, "/who")
     cookie = right.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
+    assert "secure" not in cookie
     assert client.get("/who").json() == "ada"
-    client.get("/logout")
+    kept = {"Cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
+    assert "Log out?" in client.get("/logout", headers=BROWSER).text  # a link alone ends nothing
+    assert client.get("/who").json() == "ada"
+    assert client.post("/logout", headers=BROWSER).headers["location"] == "/login"
     assert client.get("/who").status_code == 401
+    assert client.get("/who", headers=kept).status_code == 401
+
+
+def test_a_cookie_is_only_for_https_where_there_is_some(visit: Callable[..., TestClient]) -> None:
+    client = visit("https://studio.example", listen=True, auth="ada:one")
+    assert "secure" in client.post("/login", data=ADA).headers["set-cookie"].lower()
+
+
+def test_every_login_has_a_new_session_and_ends_the_one_before(visit: Callable[..., TestClient]) -> None:
+    client = visit(listen=True, auth="ada:one")
+    client.post("/login", data=ADA)
+    first = client.cookies[COOKIE]
+    client.post("/login", data=ADA)
+    assert client.cookies[COOKIE] != first
+    client.cookies.clear()
+    assert client.get("/who", headers={"Cookie": f"{COOKIE}={first}"}).status_code == 401
+
+
+def test_logging_out_everywhere_ends_the_others_too(visit: Callable[..., TestClient]) -> None:
+    here, there, bob = (visit(listen=True, auth="ada:one,bob:two") for _ in range(3))
+    here.post("/login", data=ADA)
+    there.post("/login", data=ADA)
+    bob.post("/login", data={"username": "bob", "password": "two"})
+    answer = here.post("/account", data={"do": "everywhere"}, headers=BROWSER)
+    assert answer.headers["location"] == "/login"
+    assert answer.headers["clear-site-data"] == '"storage"'
+    assert [visitor.get("/who").status_code for visitor in (here, there, bob)] == [401, 401, 200]
+
+
+def test_a_page_on_another_port_of_this_host_cannot_give_orders(visit: Callable[..., TestClient]) -> None:
+    """Cookies know no ports: SameSite lets its requests bring the session."""
+    client = visit("http://192.168.1.5:7860", auth="ada:one")
+    client.post("/login", data=ADA)
+    assert client.post("/who", headers={"Origin": "http://192.168.1.5:3000"}).status_code == 403
+    assert client.post("/who", headers={"Origin": "http://192.168.1.5:7860"}).json() == "ada"
 
 
 def test_a_login_never_leads_to_another_site(visit: Callable[..., TestClient]) -> None:
     client = visit(listen=True, auth="ada:one")
-    for there in ("https://evil.example", "//evil.example", "/\\evil.example"):
+    for there in (
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "/\t/evil.example",
+        "/\n//evil.example",
+    ):
         form = {"username": "ada", "password": "one"}
         answer = client.post("/login", params={"next": there}, data=form, headers={"Accept": "text/html"})
         assert answer.headers["location"] == "/"
@@ -143,30 +193,20 @@ def test_a_login_never_leads_to_another_site(visit: Callable[..., TestClient]) -
 def test_a_session_survives_a_restart_but_not_a_new_password(visit: Callable[..., TestClient]) -> None:
     first = visit(listen=True, auth="ada:one")
     first.post("/login", data={"username": "ada", "password": "one"})
-    session = {"Cookie": f"{auth.COOKIE}={first.cookies[auth.COOKIE]}"}
+    session = {"Cookie": f"{COOKIE}={first.cookies[COOKIE]}"}
     assert visit(listen=True, auth="ada:one").get("/who", headers=session).json() == "ada"
     assert visit(listen=True, auth="ada:two").get("/who", headers=session).status_code == 401
 
 
-def test_a_session_ends_after_a_month(tmp_path: Path) -> None:
-    now = [1000.0]
-    guard = auth.Guard(FastAPI(), Settings(data_dir=tmp_path, auth="ada:one"), clock=lambda: now[0])
-    cookie = guard._session("ada")
-    assert guard._session_user(cookie) == "ada"
-    assert guard._session_user(cookie[:-1] + ("0" if cookie[-1] != "0" else "1")) is None
-    now[0] += auth.SESSION_SECONDS
-    assert guard._session_user(cookie) is None
-
-
 def test_the_generated_password_is_long_kept_and_printed(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, share=True)
-    password = auth.logins(settings)["atelier"]
+    password = accounts.logins(settings)["atelier"]
     assert len(password) >= 16
-    assert auth.logins(settings)["atelier"] == password
-    assert password in auth.announcement(settings)[0]
+    assert accounts.logins(settings)["atelier"] == password
+    assert password in accounts.announcement(settings)[0]
     assert stat.S_IMODE((tmp_path / "login.json").stat().st_mode) == 0o600
-    assert auth.announcement(Settings(data_dir=tmp_path)) == []
-    chosen = auth.announcement(Settings(data_dir=tmp_path, share=True, auth="ada:short"))
+    assert accounts.announcement(Settings(data_dir=tmp_path)) == []
+    chosen = accounts.announcement(Settings(data_dir=tmp_path, share=True, auth="ada:short"))
     assert chosen[0] == "Log in as ada."
     assert "is short" in chosen[1]
 
@@ -191,3 +231,56 @@ def test_a_session_holds_whatever_the_name(visit: Callable[..., TestClient], nam
     answer = client.post("/login", data={"username": name, "password": "öffne dich"})
     assert answer.json() == {"success": True}
     assert client.get("/who").json() == name
+
+
+def test_umlauts_never_break_the_door(visit: Callable[..., TestClient]) -> None:
+    """HTTP headers are bytes: UTF-8 from most programs, Latin-1 from some."""
+    client = visit(listen=True, auth="Zoë:größer")
+    assert client.get("/who", headers=basic("Zoë", "größer")).json() == "Zoë"
+    assert client.get("/who", headers=basic("Zoe\u0308", "gro\u0308ßer")).json() == "Zoë"  # typed on a Mac
+    latin = {"Authorization": "Basic " + base64.b64encode("Zoë:größer".encode("latin-1")).decode()}
+    assert client.get("/who", headers=latin).json() == "Zoë"
+    for words in ("Bearer größer", "Bearer sk-ключ", "Basic ключ", "Größe x", "Bearer \udcff"):
+        raw = {"Authorization": words.encode("utf-8", "surrogateescape")}
+        assert client.get("/who", headers=raw).status_code == 401
+
+
+def test_a_password_shown_as_a_key_is_told_so(visit: Callable[..., TestClient]) -> None:
+    client = visit(listen=True, auth="ada:one")
+    told = client.get("/who", headers={"Authorization": "Bearer one"}).json()["error"]["message"]
+    assert "a password is none" in told
+    told = client.get("/who", headers={"Authorization": "Bearer sk-one"}).json()["error"]["message"]
+    assert "revoked" in told
+
+
+def test_wrong_passwords_meet_a_brake_and_nobody_else_does(tmp_path: Path) -> None:
+    app = app_for(Settings(data_dir=tmp_path, listen=True, auth="ada:one,bob:two"))
+    ada, stranger, bob = (
+        TestClient(app, base_url="http://host", client=(address, 5000))
+        for address in ("1.1.1.1", "2.2.2.2", "3.3.3.3")
+    )
+    ada.post("/login", data=ADA)
+    codes = [
+        stranger.post("/login", data={"username": "ada", "password": str(n)}).status_code for n in range(12)
+    ]
+    assert codes == [401] * 10 + [429] * 2
+    refused = stranger.get("/who", headers=basic("ada", "one"))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_tries")
+    assert 1 <= int(refused.headers["retry-after"]) <= 20
+    assert "Try again in" in refused.json()["error"]["message"]
+    page = stranger.post("/login", data=ADA, headers=BROWSER)
+    assert (page.status_code, "Try again in" in page.text) == (429, True)
+    assert ada.get("/who").json() == "ada"  # whoever is in stays in
+    assert bob.get("/who", headers=basic("bob", "two")).json() == "bob"
+
+
+@pytest.mark.parametrize("path", ["/who", "/login", "/account", "/nothing"])
+def test_every_answer_has_the_headers(visit: Callable[..., TestClient], path: str) -> None:
+    client = visit(listen=True, auth="ada:one")
+    for headers in ({}, BROWSER, basic("ada", "one"), basic("ada", "one") | BROWSER):
+        told = client.get(path, headers=headers).headers
+        assert told["x-content-type-options"] == "nosniff"
+        assert told["x-frame-options"] == "DENY"
+        assert told["referrer-policy"] == "same-origin"
+        assert "frame-ancestors 'none'" in told["content-security-policy"]
+        assert "script-src 'unsafe-inline'" not in told["content-security-policy"]
