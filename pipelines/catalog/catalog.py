@@ -92,7 +92,7 @@ class Catalog:
                 detail=spec.problem,
                 hint=spec.remedy or "Pick another model, or mend its folder.",
             )
-        if modality not in spec.modalities:
+        if not _can_make(spec, modality):
             raise InvalidRequest(
                 f"{spec.id} does not make {modality}.",
                 field="model",
@@ -219,6 +219,11 @@ def _usable(path: Path) -> list[ModelSpec]:
             f"{cleaned(path.name)} cannot be used.", detail=found[0].problem, hint=found[0].remedy
         )
     return found
+
+
+def _can_make(spec: ModelSpec, modality: Modality) -> bool:
+    """Code is asked of any language model that is named; the list offers those that were trained to fill gaps."""
+    return modality in spec.modalities or (modality == "code" and "text" in spec.modalities)
 
 
 def _media(request: BaseRequest) -> list[str]:

@@ -164,7 +164,8 @@ def router(studio: Studio) -> APIRouter:
 
     @routes.post("/v1/completions")
     async def complete(body: Completion, http: Request) -> Any:
-        job = await submit_built(studio, http, "code", body.model, body.values())
+        values = await run_in_threadpool(_plain_text_for_others, studio, body)
+        job = await submit_built(studio, http, "code", body.model, values)
         reply = _Reply(job, "cmpl", "text_completion")
         if body.stream:
             return event_stream(_stream(studio, reply, body.wants_usage, is_chat=False))
@@ -172,6 +173,13 @@ def router(studio: Studio) -> APIRouter:
         return reply.body([_text_choice(done.text, _reason(assets))], _usage(assets))
 
     return routes
+
+
+def _plain_text_for_others(studio: Studio, body: Completion) -> dict[str, Any]:
+    """Values of the request; what a model not made for code goes on from is filed as text, unless a language is given."""
+    values = body.values()
+    spec = next((spec for spec in studio.catalog.all() if spec.id == body.model), None)
+    return values if spec is None or "code" in spec.modalities else {"language": "text", **values}
 
 
 class _Reply:

@@ -20,7 +20,7 @@ from sqlalchemy import event
 from studio import api, auth
 from studio.settings import Settings
 from studio.studio import Studio
-from tests.checkpoints_language import tiny_chat
+from tests.checkpoints_language import tiny_base, tiny_chat
 
 
 @contextmanager
@@ -47,6 +47,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     folder = tmp_path_factory.mktemp("api")
     (folder / "models").mkdir()
     (folder / "models" / "tiny-chat").symlink_to(tiny_chat())
+    (folder / "models" / "tiny-base").symlink_to(tiny_base())
     settings = Settings(data_dir=folder / "data", models_dirs=(folder / "models",), device="cpu")
     studio = Studio(settings, warm_up=False)
     watch_the_loop(studio)
@@ -96,6 +97,12 @@ def nothing_heavy_on_the_event_loop() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def chat_model(studio: Studio) -> str:
     return next(spec.id for spec in studio.catalog.all() if "tiny-chat" in spec.id or "tiny_chat" in spec.id)
+
+
+@pytest.fixture(scope="session")
+def base_model(studio: Studio) -> str:
+    """A language model without chat template and without fill-in-the-middle tokens."""
+    return next(spec.id for spec in studio.catalog.all() if "tiny-base" in spec.id or "tiny_base" in spec.id)
 
 
 def application(studio: Studio, settings: Settings | None = None) -> FastAPI:

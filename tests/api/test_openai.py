@@ -211,6 +211,26 @@ def test_completions_fill_in_the_middle(client: httpx.Client, studio: Studio, ch
     assert chunks[-1]["choices"][0]["finish_reason"] == answer["choices"][0]["finish_reason"]
 
 
+def test_any_language_model_goes_on_from_a_prompt(
+    client: httpx.Client, studio: Studio, base_model: str
+) -> None:
+    """It was refused for want of fill-in-the-middle tokens, which only a suffix needs."""
+    body = {"model": base_model, "prompt": "The sea is", "max_tokens": 4, "seed": 1}
+    answer = client.post("/v1/completions", json=body).json()
+    assert answer["object"] == "text_completion", answer
+    request = studio.job(answer["id"].removeprefix("cmpl-")).request
+    assert (request.task, request.code, request.language) == ("complete", "The sea is", "text")
+    refused = client.post("/v1/completions", json={**body, "suffix": " blue."})
+    assert (refused.status_code, error_of(refused)["code"]) == (400, "invalid_request")
+    assert "cannot fill a gap" in error_of(refused)["message"]
+
+
+def test_a_completion_with_only_a_suffix_is_made(client: httpx.Client, chat_model: str) -> None:
+    """It was accepted, and then failed: server and worker had each their own rule."""
+    body = {"model": chat_model, "prompt": "", "suffix": "return x", "max_tokens": 3, "seed": 1}
+    assert client.post("/v1/completions", json=body).status_code == 200
+
+
 def test_echo_and_many_prompts_are_refused(client: httpx.Client, chat_model: str) -> None:
     for change, param in (({"echo": True}, "echo"), ({"prompt": ["a", "b"]}, "prompt")):
         response = client.post("/v1/completions", json={"model": chat_model, "prompt": "x", **change})

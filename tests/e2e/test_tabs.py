@@ -244,7 +244,9 @@ def test_settings_of_another_program_replace_the_form_and_what_is_lost_is_listed
     page.locator("#pane-image .advanced button").first.click()
     page.locator("#image-negative-prompt textarea").fill("something old")
     page.locator("[data-nav=library]").click()
-    written = "a pine forest\nSteps: 9, Sampler: Euler a, CFG scale: 4, Seed: 11, Size: 256x256, Model: dreamer"
+    written = (
+        "a pine forest\nSteps: 9, Sampler: Euler a, CFG scale: 4, Seed: 11, Size: 256x256, Model: dreamer"
+    )
     file = {"name": "settings.txt", "mimeType": "text/plain", "buffer": written.encode()}
     page.locator("#library-grid input[data-restore]").set_input_files(file)
     expect(page.locator("body")).to_have_attribute("data-tab", "image")
