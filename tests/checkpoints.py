@@ -238,6 +238,61 @@ def flux(folder: Path) -> None:
     ).save_pretrained(folder)  # fmt: skip
 
 
+@_once
+def lcm(folder: Path) -> None:
+    """A UNet that was taught the guidance scale, with the scheduler of latent consistency models."""
+    from diffusers import LatentConsistencyModelPipeline, LCMScheduler
+
+    LatentConsistencyModelPipeline(
+        vae=vae(), text_encoder=clip_text(), tokenizer=clip_tokenizer(folder.with_name("clip-lcm")),
+        unet=unet(time_cond_proj_dim=8), scheduler=LCMScheduler.from_config(_sd_scheduler().config), safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False,
+    ).save_pretrained(folder)  # fmt: skip
+
+
+@_once
+def pixart(folder: Path) -> None:
+    """PixArt-Sigma: words through T5 into a transformer that takes latents two by two."""
+    from diffusers import DPMSolverMultistepScheduler, PixArtSigmaPipeline, PixArtTransformer2DModel
+
+    transformer = PixArtTransformer2DModel(
+        sample_size=8, num_layers=1, patch_size=2, attention_head_dim=8, num_attention_heads=2, caption_channels=32, in_channels=4,
+        cross_attention_dim=16, out_channels=8, num_embeds_ada_norm=1000, norm_type="ada_norm_single",
+        norm_elementwise_affine=False, norm_eps=1e-6,
+    )  # fmt: skip
+    PixArtSigmaPipeline(
+        tokenizer=t5_tokenizer(), text_encoder=t5_text(), vae=vae(), transformer=transformer.eval(),
+        scheduler=DPMSolverMultistepScheduler(),
+    ).save_pretrained(folder)  # fmt: skip
+
+
+@_once
+def sana(folder: Path) -> None:
+    """Sana: an autoencoder that makes one latent of 32 × 32 pixels, and Gemma to read the prompt."""
+    from diffusers import AutoencoderDC, FlowMatchEulerDiscreteScheduler, SanaPipeline, SanaTransformer2DModel
+    from transformers import Gemma2Config, Gemma2Model
+
+    transformer = SanaTransformer2DModel(
+        patch_size=1, in_channels=4, out_channels=4, num_layers=1, num_attention_heads=2, attention_head_dim=8,
+        num_cross_attention_heads=2, cross_attention_head_dim=8, cross_attention_dim=16, caption_channels=16, sample_size=4,
+    )  # fmt: skip
+    codec = AutoencoderDC(
+        in_channels=3, latent_channels=4, attention_head_dim=2, encoder_block_types=("ResBlock",) * 6,
+        decoder_block_types=("ResBlock",) * 6, encoder_block_out_channels=(8,) * 6, decoder_block_out_channels=(8,) * 6,
+        encoder_qkv_multiscales=((),) * 6, decoder_qkv_multiscales=((),) * 6, encoder_layers_per_block=(1,) * 6,
+        decoder_layers_per_block=(1,) * 6, downsample_block_type="conv", upsample_block_type="interpolate",
+        decoder_norm_types="rms_norm", decoder_act_fns="silu", scaling_factor=0.41407,
+    )  # fmt: skip
+    reader = Gemma2Config(
+        vocab_size=64, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=8,
+    )  # fmt: skip
+    SanaPipeline(
+        tokenizer=t5_tokenizer(), text_encoder=Gemma2Model(reader).eval(), vae=codec.eval(), transformer=transformer.eval(),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+    ).save_pretrained(folder)  # fmt: skip
+
+
 @cache
 def sd15_single_file() -> Path:
     """The weights of `sd15` in the layout Stable Diffusion was published in, as one file."""

@@ -40,7 +40,7 @@ def test_a_diffusers_folder_says_what_it_makes_and_at_what_size() -> None:
     assert spec.id == "local/sd15"
     assert spec.modalities == ("image", "video")
     assert spec.loader == "diffusers"
-    assert spec.defaults == {"width": 64, "height": 64}
+    assert spec.defaults == {"width": 64, "height": 64, "guidance_scale": 7.5}
     assert spec.facts["class"] == "StableDiffusionPipeline"
     assert "EulerDiscreteScheduler" in spec.facts["schedulers"]
     files = checkpoints.sd15().rglob("*.safetensors")

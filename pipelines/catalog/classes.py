@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import re
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 OUTPUTS = {"frames": "video", "video": "video", "videos": "video", "images": "image", "audios": "audio"}
 """Field of a diffusers pipeline's output → what it makes."""
@@ -19,18 +22,43 @@ def pipeline_makes(class_name: str) -> str:
 
     Told by the output its module returns. Reads one folder of source files, about half a second the first time.
     """
+    file = _pipeline_file(class_name)
+    if file is None:
+        return ""
+    text = file.read_text(encoding="utf-8", errors="ignore")
+    returned = " ".join(re.findall(r"\w+Output\(([^)]*)\)", text))
+    found = {made for field, made in OUTPUTS.items() if re.search(rf"\b{field}=", returned)}
+    return next((made for made in ("video", "image", "audio") if made in found), "image")
+
+
+@cache
+def _pipeline_file(class_name: str) -> Path | None:
+    """The module of the installed diffusers that defines a pipeline class."""
     root = _package("diffusers")
     if root is None or not class_name.isidentifier() or class_name.endswith("Output"):
-        return ""
+        return None
     wanted = f"class {class_name}("
-    for file in sorted((root / "pipelines").rglob("pipeline_*.py")):
-        text = file.read_text(encoding="utf-8", errors="ignore")
-        if wanted not in text:
-            continue
-        returned = " ".join(re.findall(r"\w+Output\(([^)]*)\)", text))
-        found = {made for field, made in OUTPUTS.items() if re.search(rf"\b{field}=", returned)}
-        return next((made for made in ("video", "image", "audio") if made in found), "image")
-    return ""
+    files = sorted((root / "pipelines").rglob("pipeline_*.py"))
+    return next((file for file in files if wanted in file.read_text(encoding="utf-8", errors="ignore")), None)
+
+
+@cache
+def call_defaults(class_name: str) -> dict[str, Any]:
+    """What a pipeline class takes for each keyword of a call that nobody gave; only those that are plain values."""
+    file = _pipeline_file(class_name)
+    if file is None:
+        return {}
+    tree = ast.parse(file.read_text(encoding="utf-8", errors="ignore"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name]
+    calls = [node for found in classes for node in found.body if getattr(node, "name", "") == "__call__"]
+    found = {}
+    for call in calls:
+        taken = call.args  # type: ignore[attr-defined]
+        pairs = zip(reversed(taken.args), reversed(taken.defaults), strict=False)
+        for name, value in (*pairs, *zip(taken.kwonlyargs, taken.kw_defaults, strict=True)):
+            with contextlib.suppress(ValueError, TypeError):
+                found[name.arg] = ast.literal_eval(value)
+    return found
 
 
 @cache

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.catalog.classes import causal_language_models, is_installed, pipeline_makes, schedulers
+from pipelines.catalog.defaults import made_for, size_step_of
 from pipelines.catalog.headers import (
     GGUF_REMEDY,
     PICKLES,
@@ -46,7 +47,6 @@ CHEAP_PARTS = ("tokenizer", "scheduler", "feature_extractor", "image_processor",
 UNET_USES = {7: "enlarges pictures", 8: "edits pictures by instruction", 9: "fills masked areas of pictures"}
 QUANTISERS = {"bitsandbytes": "bitsandbytes", "gptq": "gptqmodel", "awq": "gptqmodel", "torchao": "torchao"}
 FIM = re.compile(r"fim.?(prefix|begin)|<PRE>|\[PREFIX\]|code_prefix", re.IGNORECASE)
-FAST = re.compile(r"turbo|lightning|schnell|hyper|lcm", re.IGNORECASE)
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
@@ -129,13 +129,14 @@ def _diffusers(folder: Path, facts: dict[str, Any]) -> ModelSpec:
     makes = _makes(index, facts)
     nbytes = _check_parts(folder, index)
     unet = read_json(folder / "unet" / "config.json") if index.get("unet") else {}
-    _check_unet(unet, str(index["_class_name"]))
+    _check_unet(unet, str(index["_class_name"]), makes)
     modalities: tuple[Modality, ...] = ("video",) if makes == "video" else ("image", "video")
     if index.get("requires_aesthetics_score"):  # the SDXL refiner improves pictures and makes none
         modalities = ("image",)
         facts["tasks"] = ["image-to-image"]
+    facts["size_step"] = size_step_of(folder, index)
     return _spec(
-        folder, "diffusers", modalities, nbytes, defaults=_defaults(folder, index, folder.name), facts=facts
+        folder, "diffusers", modalities, nbytes, defaults=made_for(folder, index, makes), facts=facts
     )
 
 
@@ -200,29 +201,11 @@ def spared_parts(folder: Path, index: Mapping[str, Any]) -> set[str]:
     return missing & index.keys()
 
 
-def _check_unet(unet: Mapping[str, Any], class_name: str) -> None:
+def _check_unet(unet: Mapping[str, Any], class_name: str, makes: str) -> None:
     channels = unet.get("in_channels")
-    use = UNET_USES.get(channels) if isinstance(channels, int) else None
+    use = UNET_USES.get(channels) if isinstance(channels, int) and makes == "image" else None
     if use and "Pix2Pix" not in class_name:
         raise BadFile(f"Its UNet takes {channels} channels: it {use} and cannot make one from words.")
-
-
-def _defaults(folder: Path, index: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Size, steps and guidance this model was made for, as far as its configs and its name tell."""
-    found: dict[str, Any] = {}
-    part = next((part for part in ("unet", "transformer") if index.get(part)), "")
-    config = read_json(folder / part / "config.json") if part else {}
-    levels = read_json(folder / "vae" / "config.json").get("block_out_channels") if index.get("vae") else None
-    factor = 2 ** (len(levels) - 1) if isinstance(levels, list) else 8
-    sample = config.get("sample_size") or (128 if part == "transformer" else None)
-    if isinstance(sample, int):
-        side = min(4096, max(64, sample * factor // 8 * 8))
-        found |= {"width": side, "height": side}
-    scheduler = index.get("scheduler")
-    is_distilled = config.get("guidance_embeds") is False and "Flux" in str(index.get("_class_name"))
-    if FAST.search(name) or is_distilled or (isinstance(scheduler, list) and scheduler[1] == "LCMScheduler"):
-        found |= {"num_inference_steps": 4, "guidance_scale": 0.0}
-    return found
 
 
 # ---- transformers ----
@@ -315,11 +298,12 @@ def _single_file(file: Path, places: Iterable[Path], facts: dict[str, Any]) -> M
     family = family_of(tensors)
     facts |= {"config": str(config), "family": family.title if family else ""}
     conv = tensors.get(f"{UNET}input_blocks.0.0.weight")
-    _check_unet({"in_channels": conv.shape[1]} if conv else {}, facts["class"])
+    _check_unet({"in_channels": conv.shape[1]} if conv else {}, facts["class"], makes)
     _check_inside(config, index, tensors)
     modalities: tuple[Modality, ...] = ("video",) if makes == "video" else ("image", "video")
     nbytes = sum(info.nbytes for info in tensors.values())
-    defaults = _defaults(config, index, file.name)
+    facts["size_step"] = size_step_of(config, index)
+    defaults = made_for(config, index, makes)
     return _spec(file, "diffusers-single-file", modalities, nbytes, defaults=defaults, facts=facts)
 
 
