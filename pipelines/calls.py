@@ -1,19 +1,33 @@
-"""A request as a pipeline's `__call__` takes it: keywords by its signature, and a note for every wish it has no keyword for."""
+"""A request as a pipeline's `__call__` takes it: a size it can make, keywords by its signature, and a note for every wish that
+cannot be met."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
 
 from pipelines.errors import InvalidRequest
+from pipelines.loading import Bundle
 from pipelines.messages import DiffusionRequest
+
+R = TypeVar("R", bound=DiffusionRequest)
 
 Embeddings = Mapping[str, torch.Tensor]
 """A prompt as the model sees it: keyword of the pipeline's `__call__` → (1, tokens, width) or pooled (1, width)."""
+
+
+def sized(bundle: Bundle, request: R) -> tuple[R, list[str]]:
+    """The request in the nearest size the model can make, and a note if that is another: libraries round, or fail late."""
+    step = bundle.size_step
+    width, height = (max(step, round(side / step) * step) for side in (request.width, request.height))
+    if (width, height) == (request.width, request.height):
+        return request, []
+    note = f"Made {width}×{height} instead of {request.width}×{request.height}: this model works in squares of {step} pixels."
+    return request.model_copy(update={"width": width, "height": height}), [note]
 
 
 def call_of(
@@ -37,15 +51,19 @@ def call_of(
         call |= embeddings
     elif "prompt" in takes:
         call["prompt"] = request.prompt
-        call["negative_prompt"] = request.negative_prompt or None
+        call["negative_prompt"] = request.negative_prompt or nothing(takes, "negative_prompt")
     elif request.prompt:
-        notes.append("The prompt was not used: this model paints without words.")
+        notes.append("The prompt was not used: this model works without words.")
     if latents is not None and init_image is None:
         call["latents"] = latents
     if init_image is not None:
         call |= {"image": init_image, "strength": request.strength}
         if "strength" not in takes:
-            notes.append("Strength was not used: this model edits the whole picture by instruction.")
+            notes.append(
+                "Strength was not used: the clip begins with the start image."
+                if "num_frames" in takes
+                else "Strength was not used: this model edits the whole picture by instruction."
+            )
         elif int(request.num_inference_steps * request.strength) < 1:
             raise InvalidRequest(
                 "With so little strength nothing would be done to the start image.",
@@ -55,6 +73,12 @@ def call_of(
             )
     notes += _guidance(pipeline, request, call, takes)
     return {name: value for name, value in call.items() if name in takes}, notes
+
+
+def nothing(takes: Mapping[str, Any], name: str) -> Any:
+    """What a family takes where nothing was written: None for most, "" for PixArt and Sana."""
+    usual = takes[name].default if name in takes else None
+    return None if usual is inspect.Parameter.empty else usual
 
 
 def _guidance(
@@ -76,6 +100,10 @@ def _guidance(
                 call["negative_prompt"] = call["negative_prompt"] or " "
             else:
                 notes.append("Guidance was not used: this model is made to run without it.")
+    elif (
+        "max_guidance_scale" in takes
+    ):  # Stable Video Diffusion: from 1 at the first frame to this at the last
+        call["max_guidance_scale"] = max(1.0, scale)
     elif "guidance_scale" not in takes:
         notes.append("Guidance was not used: this model has none.")
     if request.negative_prompt and "negative_prompt" not in takes:

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipelines.calls import Embeddings, call_of, embeddings_of, picture_model
+from pipelines.calls import Embeddings, call_of, embeddings_of, nothing, picture_model
 from pipelines.catalog import ModelSpec
 from pipelines.device import is_out_of_memory
-from pipelines.errors import InvalidRequest, ModelUnavailable
+from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
 from pipelines.inpainting import BLIND, Repaint
 from pipelines.ladder import Ladder
 from pipelines.loading import Bundle, Task
@@ -90,11 +90,11 @@ class Painter:
             "device": self.lease.device,
             "num_images_per_prompt": 1,
             "do_classifier_free_guidance": request.guidance_scale > 1,
-            "negative_prompt": request.negative_prompt or None,
         }
         takes, called = inspect.signature(encode).parameters, inspect.signature(pipeline.__call__).parameters
+        offered["negative_prompt"] = request.negative_prompt or nothing(called, "negative_prompt")
         usual = {name: value.default for name, value in called.items() if value.default is not value.empty}
-        with _explained(self.bundle.spec):
+        with explained_run(self.bundle.spec):
             encoded = encode(**{name: value for name, value in {**usual, **offered}.items() if name in takes})
         return embeddings_of(encoded, takes, called)
 
@@ -174,7 +174,7 @@ class Painter:
         if mask is not None and init_image is not None:
             watch.repaint = Repaint(pipeline, init_image, mask)
         watch.attach(pipeline, call)
-        with _explained(self.bundle.spec), _listening(notes):
+        with explained_run(self.bundle.spec), _listening(notes):
             output = pipeline(**call, generator=generator, output_type="np")
         pixels = _pixels(self.bundle.spec, output)
         if watch.repaint is not None:
@@ -268,10 +268,12 @@ class _Bar:
 
 
 @contextmanager
-def _explained(spec: ModelSpec) -> Iterator[None]:
-    """What diffusers says about a request or a model becomes an error a person can act on; the rest passes."""
+def explained_run(spec: ModelSpec) -> Iterator[None]:
+    """Whatever diffusers says about a request or a model while it runs becomes an error a person can act on."""
     try:
         yield
+    except (StudioError, MemoryError, OSError):
+        raise
     except (ImportError, NameError) as error:
         raise ModelUnavailable(
             f"{spec.id} needs a package that is not installed.",
@@ -288,6 +290,12 @@ def _explained(spec: ModelSpec) -> Iterator[None]:
         if is_out_of_memory(error) or not re.search(r"size|shape|channels|dtype", str(error)):
             raise
         raise unusable(spec, "Its parts do not fit together.", first_line(error)) from error
+    except (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError) as error:
+        raise ModelUnavailable(
+            f"{spec.id} failed while it ran.",
+            detail=f"{type(error).__name__}: {first_line(error)}",
+            hint="Try its own default settings; if that fails too, its parts do not fit together: pick another model.",
+        ) from error
 
 
 class _Ears(logging.Handler):

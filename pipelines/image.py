@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from pipelines.calls import sized
 from pipelines.catalog import ModelSpec
 from pipelines.context import Context
 from pipelines.device import TorchDevice
@@ -29,15 +30,16 @@ class ImagePipeline:
     ) -> tuple[list[Component], Sequence[Way]]:
         """What to lease for this request, and the ways to do it. dtype: what the device computes in, if known."""
         bundle = diffusers_bundle(spec, dtype or TorchDevice().dtype())
-        return bundle.components, painting_ways(bundle, request)
+        return bundle.components, painting_ways(bundle, sized(bundle, request)[0])
 
     def generate(self, request: ImageRequest, ctx: Context) -> Iterator[Artifact]:
         # 1. Check the inputs before asking for the device
         bundle = diffusers_bundle(ctx.spec, ctx.dtype)
-        notes: list[str] = []
+        request, notes = sized(bundle, request)
         init_image = mask = None
         if request.init_image:
-            init_image, notes = start_image(ctx, request.init_image, request.width, request.height)
+            init_image, fitted = start_image(ctx, request.init_image, request.width, request.height)
+            notes += fitted
         if request.mask_image:
             check_has_start(request)
             mask = mask_image(ctx, request.mask_image, request.width, request.height)

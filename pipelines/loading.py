@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.catalog import ModelSpec
+from pipelines.catalog.defaults import size_step_of
 from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, TensorInfo, find_weights, read_header, read_json
 from pipelines.catalog.identify import spared_parts
@@ -63,6 +64,11 @@ class Bundle:
     @property
     def components(self) -> list[Component]:
         return list(self.modules.values())
+
+    @property
+    def size_step(self) -> int:
+        """What width and height must be multiples of."""
+        return size_step_of(self.folder, read_json(self.folder / "model_index.json"))
 
     def class_for(self, task: Task) -> Any:
         """The diffusers class that does this task with these parts; raises InvalidRequest when none does."""

@@ -19,22 +19,20 @@ from PIL import Image
 
 from pipelines.calls import call_of
 from pipelines.catalog.classes import pipeline_makes
+from pipelines.catalog.defaults import rate_of
 from pipelines.catalog.headers import BadFile, read_json
 from pipelines.context import Context
-from pipelines.diffusion import no_numbers
-from pipelines.errors import InvalidRequest
+from pipelines.diffusion import explained_run, no_numbers
 from pipelines.interpolation import Frame
 from pipelines.ladder import Ladder
 from pipelines.loading import Bundle, Task
 from pipelines.memory import Lease
 from pipelines.messages import VideoRequest
-from pipelines.opening import first_line
 from pipelines.storyboard import Shot
 from pipelines.thrift import thrifty
 
-# Frames a second a family was trained at, by the start of its class name; the catalogue's own figure comes first.
-RATES = {"Wan": 16, "LTX": 24, "CogVideoX": 8, "AnimateDiff": 8, "Hunyuan": 24, "Mochi": 30, "StableVideo": 7}
-USUAL_RATE = 8
+FRAMES_DECODED = 8
+"""So many frames at once go through a decoder that takes them in portions."""
 
 
 def is_native(bundle: Bundle) -> bool:
@@ -97,20 +95,15 @@ class NativeVideo:
             "video_length": count,
             "frame_rate": float(self.rate),
             "fps": int(self.rate),
+            "decode_chunk_size": FRAMES_DECODED,
         }
         call |= {name: value for name, value in lengths.items() if name in takes}
         self.notes += [note for note in notes if note not in self.notes]
         self.ctx.progress("encode")
-        try:
+        with explained_run(self.bundle.spec):
             output = pipeline(
                 **call, generator=self.ctx.generator(self.request.seed + number), output_type="np"
             )
-        except ValueError as error:
-            raise InvalidRequest(
-                f"{self.bundle.spec.id} cannot work with these settings.",
-                detail=first_line(error),
-                hint="Change the setting it names, or pick another model.",
-            ) from error
         return self._frames(output)
 
     def _frames(self, output: Any) -> np.ndarray:
@@ -149,8 +142,7 @@ def native_rate(bundle: Bundle) -> Fraction:
     """Frames a second this model was trained at."""
     if told := bundle.spec.defaults.get("fps"):
         return Fraction(told)
-    name = bundle.pipeline_class.__name__
-    return Fraction(next((rate for start, rate in RATES.items() if name.startswith(start)), USUAL_RATE))
+    return rate_of(bundle.pipeline_class.__name__)
 
 
 def _wanted(bundle: Bundle, seconds: Fraction) -> int:
@@ -158,6 +150,9 @@ def _wanted(bundle: Bundle, seconds: Fraction) -> int:
     factor = _factor(bundle)
     count = factor * math.ceil(native_rate(bundle) * seconds / factor) + (factor > 1)
     most = _config(bundle, "motion_adapter").get("motion_max_seq_length")
+    most = most or _config(bundle, "unet").get(
+        "num_frames"
+    )  # Stable Video Diffusion falls apart beyond these
     return min(count, int(most)) if most else count
 
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.calls import sized
 from pipelines.camera import Camera
 from pipelines.catalog import ModelSpec
 from pipelines.context import Context
@@ -47,16 +48,17 @@ class VideoPipeline:
     ) -> tuple[list[Component], Sequence[Way]]:
         """What to lease for this request, and the ways to do it. dtype: what the device computes in, if known."""
         bundle = diffusers_bundle(spec, dtype or TorchDevice().dtype())
-        return bundle.components, _ways(bundle, request)
+        return bundle.components, _ways(bundle, sized(bundle, request)[0])
 
     def generate(self, request: VideoRequest, ctx: Context) -> Iterator[Artifact]:
         # 1. Check the inputs before asking for the device: words and times, sizes, the start picture, room on the disk
         shots = storyboard(request)
         bundle = diffusers_bundle(ctx.spec, ctx.dtype)
-        notes: list[str] = []
+        request, notes = sized(bundle, request)
         picture = None
         if request.init_image:
-            picture, notes = start_image(ctx, request.init_image, request.width, request.height)
+            picture, fitted = start_image(ctx, request.init_image, request.width, request.height)
+            notes += fitted
         _check(request, bundle, has_picture=picture is not None)
         _check_disk(request, shots, ctx.spool)
 

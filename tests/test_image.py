@@ -261,7 +261,7 @@ def test_a_model_without_words_paints_reports_and_says_what_it_did_not_use(manag
     request = REQUEST.model_copy(update={"negative_prompt": ""})
     (made,) = make(manager, checkpoints.ddpm(), request, events=events)
     assert made.facts["notes"] == [
-        "The prompt was not used: this model paints without words.",
+        "The prompt was not used: this model works without words.",
         "Guidance was not used: this model has none.",
     ]
     told = [(e.step, e.total) for e in events if isinstance(e, Progress) and e.stage == "denoise"]
@@ -292,7 +292,7 @@ def test_two_jobs_at_once_on_one_model_give_what_each_gives_alone(manager: Memor
 def test_a_size_the_model_cannot_take_is_said_with_the_size_it_took(manager: MemoryManager) -> None:
     (made,) = make(manager, checkpoints.flux(), REQUEST.model_copy(update={"width": 72}))
     assert pixels(made).shape == (64, 64, 3)
-    assert "Made 64×64 instead of 72×64" in made.facts["notes"][-1]
+    assert made.facts["notes"][0] == "Made 64×64 instead of 72×64: this model works in squares of 16 pixels."
     assert (made.facts["width"], made.facts["height"]) == (64, 64)
 
 
