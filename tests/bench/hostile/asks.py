@@ -75,7 +75,7 @@ def bodies() -> Asks:
             "nul": json.dumps({**good, main: "a\0b"}).encode(),
             "main field is a list of lists": json.dumps({**good, main: [[["x"]]]}).encode(),
             "main field is null": json.dumps({**good, main: None}).encode(),
-            "wrong types all over": json.dumps({**good, **dict.fromkeys(("seed", "model", "width", "stop", "n", "stream", "voice", "format"), {"a": [1]})}).encode(),
+            "wrong types all over": json.dumps({**good, **{key: {"a": [1]} for key in ("seed", "model", "width", "stop", "n", "stream", "voice", "format")}}).encode(),
             "10 MB prompt": json.dumps({**good, main: "word " * 2_000_000}).encode(),
             "model is a way": json.dumps({**good, "model": "../../../etc/passwd"}).encode(),
             "100000 unknown fields": json.dumps(good | {f"k{n}": n for n in range(100_000)}).encode(),
