@@ -113,7 +113,10 @@ def judge(case: Case, house: House, things: Things, idle: int) -> Verdict:
     if house.process.poll() is not None:
         verdict.faults.append(("alive", f"the server has ended with {house.process.returncode}"))
         return verdict
-    case.run(house, things)
+    try:
+        case.run(house, things)
+    except Exception as error:  # the case itself is wrong: told, and the rest goes on
+        verdict.faults.append(("alive", f"the case could not be sent: {type(error).__name__}: {error}"))
     for note, answer in house.answers:
         verdict.seconds.append(answer.seconds)
         verdict.faults += [(which, f"{note}: {words}") for which, words in faults(answer, house.patience)]

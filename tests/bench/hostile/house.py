@@ -71,13 +71,15 @@ class House:
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdout=self._log, stderr=self._log, env={**os.environ, "HF_HUB_OFFLINE": "1"}
         )
-        fetch(f"{self.address}/login")
+        self._wait_for_page()
         self.alice, self.mallory = self._client(*ALICE), self._client(*MALLORY)
+        self.stranger = httpx.Client(base_url=self.address)
         self._wait_for_worker()
 
     def close(self) -> None:
         self.alice.close()
         self.mallory.close()
+        self.stranger.close()
         self.process.terminate()
         try:
             self.process.wait(30)
@@ -89,21 +91,28 @@ class House:
     # ---- asking -------------------------------------------------------------------------------------------------------
 
     def ask(self, method: str, path: str, *, who: str = "mallory", note: str = "", **options: Any) -> Answer:
-        """One request, answered or given up after a while beyond the patience; kept to be judged when Mallory asked."""
+        """One request, answered or given up after a while beyond the patience; kept to be judged unless Alice asked.
+
+        The time begins when the last byte was sent, and ends with the answer; of a stream of events, with its head.
+        """
         client: httpx.Client = getattr(self, who)
-        started = time.perf_counter()
-        status, body, headers, trouble = 0, bytearray(), {}, ""
+        clock = Clock()
+        if isinstance(options.get("content"), Iterator):
+            options["content"] = clock.during(options["content"])
+        status, body, headers, trouble, is_stream = 0, bytearray(), {}, "", False
         try:
             with client.stream(method, path, timeout=self.patience * 2, **options) as reply:
                 status, headers = reply.status_code, dict(reply.headers)
+                is_stream = headers.get("content-type", "").startswith("text/event-stream")
+                seconds = clock.seconds()
                 for block in reply.iter_raw():
                     body += block[: max(0, MOST_BODY - len(body))]
-                    is_stream = headers.get("content-type", "").startswith("text/event-stream")
-                    if is_stream or time.perf_counter() - started > self.patience * 2:
+                    if is_stream or clock.seconds() > self.patience * 2:
                         break
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            trouble = f"{type(error).__name__}: {error}"[:120]
-        answer = Answer(status, time.perf_counter() - started, bytes(body), headers, trouble)
+            trouble = "" if is_stream else f"{type(error).__name__}: {error}"[:120]
+        seconds = seconds if is_stream else clock.seconds()
+        answer = Answer(status, seconds, bytes(body), headers, trouble)
         self.keep(f"{method} {path[:80]} {note}".strip(), answer, who)
         return answer
 
@@ -138,7 +147,7 @@ class House:
         return self.ask("POST", "/api/uploads", who=who, note=name, files={"file": (name, data)})
 
     def keep(self, note: str, answer: Answer, who: str = "mallory") -> Answer:
-        if who == "mallory":
+        if who != "alice":
             self.answers.append((note, answer))
         return answer
 
@@ -213,6 +222,15 @@ class House:
             client.headers["Authorization"] = basic(user, password)
         return client
 
+    def _wait_for_page(self) -> None:
+        while True:
+            try:
+                fetch(f"{self.address}/login", timeout=2)
+                return
+            except OSError:
+                said = (self.folder / "server.log").read_text(errors="replace")
+                assert self.process.poll() is None, f"the server did not start:\n{said[-2000:]}"
+
     def _wait_for_worker(self) -> None:
         deadline = time.monotonic() + 300
         while json.loads(self.alice.get("/api/memory", timeout=60).content)["worker"] != "ready":
@@ -257,6 +275,21 @@ def shows_colour(picture: bytes) -> bool:
 
 def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+class Clock:
+    """Seconds since the start, or since the last block of a long body was taken."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    def during(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            yield block
+            self._since = time.perf_counter()
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self._since
 
 
 @contextlib.contextmanager
