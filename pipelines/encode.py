@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from pipelines.messages import DiffusionRequest, ImageRequest
+from pipelines.samplers import written
 
 ImageFormat = Literal["png", "jpeg", "webp"]
 MEDIA_TYPES: dict[str, tuple[str, str]] = {
@@ -27,22 +28,6 @@ RECIPE_KEY = "atelier"
 PARAMETERS_KEY = "parameters"
 USER_COMMENT, IMAGE_DESCRIPTION, EXIF_IFD = 0x9286, 0x010E, 0x8769
 JPEG_SEGMENT = 65_000  # EXIF in a JPEG is one segment of at most 64 KiB
-
-# What other programs call the samplers; the others go by their class name.
-SAMPLERS = {
-    "EulerDiscreteScheduler": "Euler",
-    "EulerAncestralDiscreteScheduler": "Euler a",
-    "DPMSolverMultistepScheduler": "DPM++ 2M",
-    "DPMSolverSDEScheduler": "DPM++ SDE",
-    "HeunDiscreteScheduler": "Heun",
-    "KDPM2DiscreteScheduler": "DPM2",
-    "KDPM2AncestralDiscreteScheduler": "DPM2 a",
-    "LMSDiscreteScheduler": "LMS",
-    "DDIMScheduler": "DDIM",
-    "PNDMScheduler": "PLMS",
-    "UniPCMultistepScheduler": "UniPC",
-    "LCMScheduler": "LCM",
-}
 
 
 def encode_image(
@@ -77,7 +62,7 @@ def parameters_text(
     """The settings as AUTOMATIC1111 writes them: prompt, negative prompt, then one line of `Key: value` pairs."""
     values: dict[str, Any] = {
         "Steps": request.num_inference_steps,
-        "Sampler": SAMPLERS.get(scheduler, scheduler),
+        "Sampler": written(scheduler),
         "CFG scale": f"{request.guidance_scale:g}",
         "Seed": request.seed,
         "Size": f"{width}x{height}",

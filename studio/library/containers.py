@@ -18,6 +18,7 @@ from studio.library.pictures import open_picture
 
 MAX_TEXT = 4 << 20  # bytes of one text; a whole ComfyUI graph has a few hundred thousand
 MAX_TEXTS = 64
+XMP = "XML:com.adobe.xmp"  # the keyword PNG gives it
 USER_COMMENT, IMAGE_DESCRIPTION, MAKE, MODEL, EXIF_IFD = 0x9286, 0x010E, 0x010F, 0x0110, 0x8769
 
 
@@ -46,7 +47,7 @@ def texts(data: bytes, file: IO[bytes] | None = None) -> dict[str, str]:
 
 def _png(data: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
-    at = 8
+    at, has_exif = 8, False
     while at + 8 <= len(data) and len(found) < MAX_TEXTS:
         length, name = struct.unpack(">I4s", data[at : at + 8])
         body = data[at + 8 : at + 8 + length]
@@ -55,8 +56,8 @@ def _png(data: bytes) -> dict[str, str]:
                 raise Damaged(f"a text in it has {length} bytes, more than the {MAX_TEXT} we read")
             key, text = _png_text(name, body)
             found.setdefault(key, text)
-        elif name == b"eXIf" and "comment" not in found:
-            found |= _exif(data)
+        elif name == b"eXIf" and not has_exif:  # once: it reads the whole file
+            found, has_exif = found | _exif(data), True
         elif name == b"IEND":
             break
         at += 12 + length
@@ -67,13 +68,21 @@ def _png_text(name: bytes, body: bytes) -> tuple[str, str]:
     key, _, rest = body.partition(b"\0")
     word = key.decode("latin-1")
     if name == b"tEXt":
-        return word, rest.decode("latin-1")
+        return word, _latin(rest)
     if name == b"zTXt":
-        return word, _inflate(rest[1:]).decode("latin-1")
+        return word, _latin(_inflate(rest[1:]))
     packed, rest = rest[:1] == b"\1", rest[2:]
     _language, _, rest = rest.partition(b"\0")
     _translated, _, text = rest.partition(b"\0")
     return word, (_inflate(text) if packed else text).decode("utf-8", "replace")
+
+
+def _latin(text: bytes) -> str:
+    """Latin-1 by the book; many programs write UTF-8 there, which Latin-1 hardly ever looks like."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def _inflate(packed: bytes) -> bytes:
@@ -91,11 +100,13 @@ def _exif(data: bytes) -> dict[str, str]:
     try:
         with open_picture(io.BytesIO(data)) as picture:
             exif = picture.getexif()
-            comment = exif.get_ifd(EXIF_IFD).get(USER_COMMENT)
+            # by the book in the Exif IFD; Fooocus, Pillow and others put it into the first one
+            comment = exif.get_ifd(EXIF_IFD).get(USER_COMMENT) or exif.get(USER_COMMENT)
             plain = {
                 "description": exif.get(IMAGE_DESCRIPTION),
                 "make": exif.get(MAKE),
                 "model": exif.get(MODEL),
+                XMP: picture.info.get("xmp"),
             }
             jpeg_comment = picture.info.get("comment")
     except LibraryError as error:
@@ -109,20 +120,30 @@ def _exif(data: bytes) -> dict[str, str]:
 
 
 def _user_comment(raw: object) -> str:
+    """A comment whose first eight bytes name its letters, as far as its writer knew of that."""
     if isinstance(raw, str):
-        return raw[:MAX_TEXT]
+        return (
+            _latin(raw[:MAX_TEXT].encode("latin-1", "replace"))
+            if raw.isascii() or max(raw) < "\u0100"
+            else raw[:MAX_TEXT]
+        )
     if not isinstance(raw, bytes):
         return ""
     charset, text = raw[:8], raw[8 : 8 + MAX_TEXT]
-    if charset == b"UNICODE\0":
-        # the EXIF byte order in theory; in practice big-endian, and now and then the other way round
-        little = text[1::2].count(0) > text[0::2].count(0)
-        return text.decode("utf-16-le" if little else "utf-16-be", "replace").strip("\0\ufeff")
-    return (
-        (text if charset in (b"ASCII\0\0\0", b"\0" * 8) else raw[:MAX_TEXT])
-        .decode("utf-8", "replace")
-        .strip("\0")
-    )
+    if charset == b"UNICODE\0" and 0 in text:
+        return _utf16(text).strip("\0\ufeff")
+    if charset == b"JIS\0\0\0\0\0":
+        return text.decode("iso2022_jp" if b"\x1b" in text else "shift_jis", "replace").strip("\0")
+    named = charset in (b"ASCII\0\0\0", b"UNICODE\0", b"\0" * 8)
+    return (text if named else raw[:MAX_TEXT]).decode("utf-8", "replace").strip("\0\ufeff")
+
+
+def _utf16(text: bytes) -> str:
+    """The EXIF byte order in theory; in practice big-endian, now and then the other way round, or told by a mark."""
+    if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return text.decode("utf-16", "replace")
+    little = text[1::2].count(0) > text[0::2].count(0)
+    return text.decode("utf-16-le" if little else "utf-16-be", "replace")
 
 
 def _plain(value: object) -> str:

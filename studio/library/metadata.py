@@ -7,42 +7,23 @@ Nothing in a stranger's file can raise: it is a recipe, or None with a reason.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import IO, Any
 
+from studio.library import a1111
 from studio.library.comfy import from_graph
 from studio.library.containers import MAX_TEXT, Damaged, texts
 from studio.library.media import sniff
+from studio.library.translation import translate
 
-MAX_SEED = 2**32 - 1
-
-# What other programs call a knob → what we call it. Compared in lower case, with spaces for underscores.
-NAMES = {
-    "prompt": "prompt", "positive prompt": "prompt", "negative prompt": "negative_prompt",
-    "steps": "num_inference_steps", "num inference steps": "num_inference_steps",
-    "cfg scale": "guidance_scale", "cfgscale": "guidance_scale", "guidance scale": "guidance_scale",
-    "seed": "seed", "width": "width", "height": "height", "strength": "strength", "denoising strength": "strength",
-    "sampler": "scheduler", "sampler name": "scheduler", "scheduler": "scheduler", "model": "model",
-    "base model": "model",
-}  # fmt: skip
-WHOLE = {"num_inference_steps", "seed", "width", "height"}
-BROKEN = {"guidance_scale", "strength"}
-
-# Samplers by the names people know → diffusers classes. A name that ends in " Karras" is noted beside it.
-SAMPLERS = {
-    "euler": "EulerDiscreteScheduler", "euler a": "EulerAncestralDiscreteScheduler",
-    "euler ancestral": "EulerAncestralDiscreteScheduler", "k euler": "EulerDiscreteScheduler",
-    "k euler a": "EulerAncestralDiscreteScheduler", "heun": "HeunDiscreteScheduler", "lms": "LMSDiscreteScheduler",
-    "dpm++ 2m": "DPMSolverMultistepScheduler", "dpmpp 2m": "DPMSolverMultistepScheduler",
-    "dpmpp 2m sde gpu": "DPMSolverMultistepScheduler", "dpm++ sde": "DPMSolverSDEScheduler",
-    "dpmpp sde": "DPMSolverSDEScheduler", "dpm2": "KDPM2DiscreteScheduler", "dpm2 a": "KDPM2AncestralDiscreteScheduler",
-    "dpm 2": "KDPM2DiscreteScheduler", "dpm 2 ancestral": "KDPM2AncestralDiscreteScheduler",
-    "ddim": "DDIMScheduler", "ddpm": "DDPMScheduler", "plms": "PNDMScheduler", "pndm": "PNDMScheduler",
-    "unipc": "UniPCMultistepScheduler", "uni pc": "UniPCMultistepScheduler", "lcm": "LCMScheduler",
-}  # fmt: skip
+MOST_STRING = 200_000  # characters of one text in a recipe
+MOST_ITEMS = 1_000
+MOST_DEPTH = 12
 
 
 @dataclass(frozen=True)
@@ -70,77 +51,34 @@ def read(data: bytes, filename: str = "", file: IO[bytes] | None = None) -> Read
         found = texts(data, file)
     except Damaged as error:
         return Reading(None, reason=f"The file is damaged: {error}.")
+    failed: Reading | None = None
     for key, (source, read_text) in _READERS.items():
         if key in found:
             try:
-                recipe = read_text(found[key])
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-                return Reading(None, source, f"The settings in it cannot be read: {str(error)[:200]}.")
+                recipe = _clean(read_text(found[key]))
+            except _WRONG as error:
+                told = f"The settings in it cannot be read: {str(error)[:200]}."
+                failed = failed or Reading(None, source, told)
+                continue
             if recipe:
                 return Reading(_with_modality(recipe, data), source)
-    return Reading(None, reason="There are no settings in this file.")
+    return failed or Reading(None, reason="There are no settings in this file.")
+
+
+# what taking a stranger's words apart may raise
+_WRONG = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 def from_parameters(text: str) -> dict[str, Any]:
-    """A recipe from AUTOMATIC1111's text: prompt, `Negative prompt:`, and a last line of `Key: value` pairs."""
-    lines = text[:MAX_TEXT].strip().split("\n")
-    pairs = _PAIR.findall(lines[-1])
-    if len(pairs) < 3:  # no line of settings: all of it is prompt
-        pairs = []
-    else:
-        lines.pop()
-    prompt: list[str] = []
-    negative: list[str] = []
-    is_negative = False
-    for line in lines:
-        if line.strip().startswith("Negative prompt:"):
-            is_negative, line = True, line.strip().removeprefix("Negative prompt:")
-        (negative if is_negative else prompt).append(line.strip())
-    values: dict[str, Any] = {key: _unquoted(value) for key, value in pairs}
-    if match := re.fullmatch(r"(\d+)\s*x\s*(\d+)", str(values.get("Size", ""))):
-        del values["Size"]
-        values |= {"width": match[1], "height": match[2]}
-    values |= {"prompt": "\n".join(prompt).strip(), "negative prompt": "\n".join(negative).strip()}
-    return translate(values)
-
-
-def translate(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Someone's knobs in our words; what has none, or does not fit, goes under `notes` as found."""
-    recipe: dict[str, Any] = {}
-    notes: dict[str, Any] = {}
-    for key, value in values.items():
-        name = NAMES.get(key.lower().replace("_", " ").strip(), "")
-        fitted = _fit(name, value) if name and name not in recipe else None
-        if fitted is None:
-            if value not in ("", None, [], {}):
-                notes[key] = value
-        elif fitted != "":
-            recipe[name] = fitted
-            if name == "scheduler" and str(value).lower().endswith(" karras"):
-                notes["Schedule type"] = "Karras"
-    return recipe | ({"notes": notes} if notes else {})
-
-
-def _fit(name: str, value: Any) -> Any:
-    """The value as our field takes it, or None."""
-    try:
-        if name in WHOLE:
-            number = int(value)
-            return number if 0 <= number <= (MAX_SEED if name == "seed" else 100_000) else None
-        if name in BROKEN:
-            return float(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    if isinstance(value, Mapping):  # InvokeAI writes its models as objects
-        value = value.get("name") or value.get("model_name")
-    if not isinstance(value, str):
-        return None
-    if name == "scheduler":
-        if re.fullmatch(r"\w+Scheduler", value):
-            return value
-        plain = re.sub(r"[_\s]+", " ", value.lower()).removesuffix(" karras").strip()
-        return SAMPLERS.get(plain)
-    return value
+    """A recipe from AUTOMATIC1111's text: prompt, `Negative prompt:`, and `Key: value` pairs after them."""
+    values = a1111.read_text(text[:MAX_TEXT])
+    second = {key: values.pop(key) for key in list(values) if key.lower().startswith("hires ")}
+    if not second:
+        return translate(values)
+    if "Denoising strength" in values:  # the second pass's, not a start picture's
+        second["Denoising strength"] = values.pop("Denoising strength")
+    told = ", ".join(f"{key} {value}" for key, value in second.items())[:200]
+    return translate(values, (f"the second pass ({told})",), second)
 
 
 # ---- who wrote it -----------------------------------------------------------------------------------------------------
@@ -156,42 +94,77 @@ def _description(text: str) -> dict[str, Any]:
 
 def _parameters(text: str) -> dict[str, Any]:
     """The shared key: A1111's text, or the JSON of Fooocus, SwarmUI, Wan2GP, or our own."""
-    if not text.lstrip().startswith("{"):
+    if not text.lstrip("\ufeff \r\n\t").startswith("{"):
         return from_parameters(text)
-    values = _object(text)
-    if "sui_image_params" in values:
-        params = dict(values["sui_image_params"])
-        return translate(
-            {key.replace("negativeprompt", "negative prompt"): value for key, value in params.items()}
-        )
+    return _json(_object(text))
+
+
+def _json(values: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(params := values.get("sui_image_params"), dict):
+        return translate(params)
     if values.get("modality") in ("text", "code", "image", "audio", "video"):
         return values
-    if size := re.findall(
-        r"\d+", str(values.get("resolution", ""))
-    ):  # Fooocus "(1152, 896)", Wan2GP "832x480"
-        values |= dict(zip(("width", "height"), size[:2], strict=False))
+    if isinstance(graph := values.get("prompt"), str | dict) and str(graph)[:200].lstrip().startswith("{"):
+        return _graph(
+            graph if isinstance(graph, str) else json.dumps(graph)
+        )  # film tools put the graph into a comment
+    size = values.get("resolution", values.get("size", ""))
+    if found := re.findall(r"\d{1,6}", str(size)[:100]):  # Fooocus "(1152, 896)", Wan2GP "832x480"
+        values = {key: value for key, value in values.items() if key not in ("resolution", "size")}
+        values |= dict(zip(("width", "height"), found[:2], strict=False))
     return translate(values)
+
+
+def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(key, key): value for key, value in values.items()}
 
 
 def _invoke(text: str) -> dict[str, Any]:
-    values = _object(text)
-    values = {
-        {"positive_prompt": "prompt", "cfg_scale": "cfg scale"}.get(key, key): value
-        for key, value in values.items()
-    }
-    return translate(values)
+    return translate(_object(text))
 
 
-def _novelai(text: str) -> dict[str, Any]:
-    if not text.lstrip().startswith("{"):
-        return from_parameters(text) if len(_PAIR.findall(text.strip().split("\n")[-1])) >= 3 else {}
+def _invoke_2(text: str) -> dict[str, Any]:
+    """InvokeAI before 3: the settings are one level down, the prompt is a list of parts."""
     values = _object(text)
-    renamed = {"uc": "negative prompt", "scale": "cfg scale"}
-    return _parameters(json.dumps({renamed.get(key, key): value for key, value in values.items()}))
+    image = dict(values["image"])
+    if isinstance(parts := image.get("prompt"), list):
+        image["prompt"] = " ".join(str(part.get("prompt", "")) for part in parts if isinstance(part, dict))
+    return translate({"model": values.get("model_weights", ""), **image})
+
+
+def _comment(text: str) -> dict[str, Any]:
+    """NovelAI's JSON, Draw Things', Wan2GP's, or A1111's text."""
+    if not text.lstrip("\ufeff \r\n\t").startswith("{"):
+        return from_parameters(text) if a1111.is_settings(text) else {}
+    names = {"uc": "negative prompt", "scale": "cfg scale", "c": "prompt"}
+    return _json(_renamed(_object(text), names))
 
 
 def _graph(text: str) -> dict[str, Any]:
-    return translate(from_graph(_object(text.removeprefix("prompt:"))).values)
+    found = from_graph(_object(text.removeprefix("prompt:")))
+    return translate(found.values, found.left_out)
+
+
+def _xmp(text: str) -> dict[str, Any]:
+    """Draw Things: its JSON as the comment inside an XMP packet."""
+    begin = text.find("<exif:UserComment>")
+    begin, end = text.find("<rdf:li", begin), text.find("</rdf:li>", begin)
+    inner = text[text.find(">", begin) + 1 : end] if 0 <= begin < end else ""
+    return _comment(unescape(inner.strip())) if inner.lstrip()[:1] in ("{", "&") else {}
+
+
+def _midjourney(text: str) -> dict[str, Any]:
+    """Its description: the prompt, `--name value` after it, and the number of the job."""
+    words, mark, _job = text.partition(" Job ID: ")
+    if not mark:
+        return {}
+    prompt, *options = words.split(" --")
+    values = {name: value.strip() for name, _, value in (option.partition(" ") for option in options[:40])}
+    recipe = translate(
+        {"prompt": prompt, "negative prompt": values.pop("no", ""), "seed": values.pop("seed", "")}
+    )
+    told = [f"--{name} {value}".strip()[:100] for name, value in values.items()]
+    return recipe | ({"left_out": [*recipe.get("left_out", []), *told]} if told else {})
 
 
 # in the order they are asked: who tells most about the file comes first
@@ -199,14 +172,15 @@ _READERS: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
     "atelier": ("Atelier", _ours),
     "description": ("Atelier", _description),
     "invokeai_metadata": ("InvokeAI", _invoke),
+    "sd-metadata": ("InvokeAI", _invoke_2),
     "parameters": ("A1111 text", _parameters),
-    "comment": ("comment", _novelai),
-    "Comment": ("NovelAI", _novelai),
+    "comment": ("comment", _comment),
+    "Comment": ("NovelAI", _comment),
     "prompt": ("ComfyUI", _graph),
     "model": ("ComfyUI", lambda text: _graph(text) if text.startswith("prompt:") else {}),
+    "XML:com.adobe.xmp": ("Draw Things", _xmp),
+    "Description": ("Midjourney", _midjourney),
 }
-
-_PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 
 
 def _from_plain(data: bytes, filename: str) -> Reading:
@@ -214,38 +188,50 @@ def _from_plain(data: bytes, filename: str) -> Reading:
     if Path(filename).suffix.lower() not in (".json", ".txt") or len(data) > MAX_TEXT:
         return Reading(None, reason="There are no settings in this kind of file.")
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
         if not text.lstrip().startswith("{"):
-            recipe = _novelai(text)
-            return (
-                Reading(recipe, "A1111 text")
-                if recipe
-                else Reading(None, reason="There are no settings in this text.")
-            )
+            if a1111.is_settings(text):
+                return Reading(_clean(from_parameters(text)), "A1111 text")
+            return Reading(None, reason="There are no settings in this text.")
         values = _object(text)
         inner = values.get("recipe", values)
         if isinstance(inner, dict) and "modality" in inner:
-            return Reading(inner, "Atelier")
-    except (ValueError, RecursionError) as error:
+            return Reading(_clean(inner), "Atelier")
+    except _WRONG as error:
         return Reading(None, reason=f"The file cannot be read: {str(error)[:200]}.")
     return Reading(None, reason="There are no settings in this file.")
 
 
+def _clean(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe as it may be kept: no half characters, no numbers that are none, nothing deep, endless or not of JSON."""
+    cleaned = _bounded(recipe, 0)
+    return cleaned if isinstance(cleaned, dict) else {}
+
+
+def _bounded(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return value[:MOST_STRING].encode("utf-8", "replace").decode()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if depth >= MOST_DEPTH:
+        return "…"
+    if isinstance(value, Mapping):
+        items = list(value.items())[:MOST_ITEMS]
+        return {_bounded(str(key), depth): _bounded(inner, depth + 1) for key, inner in items}
+    return (
+        [_bounded(inner, depth + 1) for inner in list(value)[:MOST_ITEMS]]
+        if isinstance(value, list | tuple)
+        else ""
+    )
+
+
 def _object(text: str) -> dict[str, Any]:
-    values = json.loads(text)
+    values = json.loads(text.lstrip("\ufeff"))
     if not isinstance(values, dict):
         raise ValueError("it is not a JSON object")
     return values
-
-
-def _unquoted(value: str) -> str:
-    value = value.strip()
-    if value.startswith('"') and value.endswith('"'):
-        try:
-            return str(json.loads(value))
-        except ValueError:
-            return value.strip('"')
-    return value
 
 
 def _with_modality(recipe: dict[str, Any], data: bytes) -> dict[str, Any]:

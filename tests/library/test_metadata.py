@@ -93,7 +93,7 @@ def test_a1111_text_is_read_as_its_own_parser_reads_it() -> None:
         'Model hash: 45dee52b, Model: dreamer, Denoising strength: 0.4, Lora hashes: "fog: 1a2b", Version: v1.9'
     )
     assert from_parameters(text) == {
-        "prompt": "a (lighthouse:1.2), <lora:fog:0.8>\nat night",
+        "prompt": "a lighthouse\nat night",
         "negative_prompt": "people\nboats",
         "num_inference_steps": 20,
         "scheduler": "DPMSolverMultistepScheduler",
@@ -103,6 +103,12 @@ def test_a1111_text_is_read_as_its_own_parser_reads_it() -> None:
         "height": 768,
         "model": "dreamer",
         "strength": 0.4,
+        "left_out": [
+            "the schedule karras",
+            "the LoRA fog at 0.8",
+            "the weight 1.2 of “lighthouse”",
+            "the picture it started from",
+        ],
         "notes": {
             "Schedule type": "Karras",
             "Model hash": "45dee52b",
@@ -119,6 +125,11 @@ def test_a_value_we_cannot_take_is_kept_as_a_note() -> None:
     assert found == {
         "prompt": "x",
         "guidance_scale": 7.0,
+        "left_out": [
+            "steps many",
+            "the sampler Restart: there is none like it here, so the model's own is used",
+            "the seed 18446744073709551615: 4,294,967,295 is the largest here",
+        ],
         "notes": {"Steps": "many", "Sampler": "Restart", "Seed": "18446744073709551615", "Size": "big"},
     }
 
@@ -184,7 +195,6 @@ def test_a_comfy_graph_is_followed_from_its_sampler() -> None:
             "num_inference_steps": 12,
             "guidance_scale": 3.5,
             "scheduler": "EulerAncestralDiscreteScheduler",
-            "strength": 1.0,
             "width": 640,
             "height": 448,
             "model": "m.safetensors",
