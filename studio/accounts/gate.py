@@ -30,7 +30,6 @@ OPEN = (
     ("GET", r"/(favicon\.ico|robots\.txt|manifest\.json|theme\.css|gradio_api/theme\.css)"),
     ("GET", r"/config/?"),
     ("GET", r"/gradio_api/(info|app_id)/?"),
-    ("GET", r"/gradio_api/startup-events"),
     ("GET", r"/gradio_api/heartbeat/(?P<session>[^/]+)"),
     ("GET", r"/gradio_api/queue/data"),
     ("POST", r"/gradio_api/queue/join"),
