@@ -125,14 +125,16 @@ def _reduced(picture: Any, size: tuple[int, int]) -> Any:
 
     if picture.width <= size[0] and picture.height <= size[1]:
         return picture
-    if picture.mode in ("P", "PA", "1"):  # colours cannot be mixed by their numbers
-        picture = _plain(picture)
-    exact = picture.mode.startswith("I;16")  # Pillow mixes no 16-bit numbers
-    method = Image.Resampling.NEAREST if exact else Image.Resampling.LANCZOS
     info = picture.info
-    small = picture.resize(size, method, reducing_gap=None if exact else 2.0)
-    small.info = info
-    return small
+    if picture.mode.startswith("I;16"):  # Pillow mixes no 16-bit numbers
+        picture = picture.resize(size, Image.Resampling.NEAREST)
+    if picture.mode in ("P", "PA", "1"):  # colours cannot be mixed by their numbers; four times as many are enough of them
+        near = (min(picture.width, 2 * size[0]), min(picture.height, 2 * size[1]))
+        picture = _plain(picture.resize(near, Image.Resampling.NEAREST))
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    picture.info = info
+    return picture
 
 
 def _eight_bit(picture: Any) -> Any:

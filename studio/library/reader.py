@@ -1,7 +1,8 @@
 """Reader: what the server asks about strangers' files. It opens them and never looks inside; a process of its own does.
 
 The process (`reader_process.py`) is started at the first question, reads one file at a time behind fences (`sandbox.py`), and is
-replaced when it dies or takes too long. A few of them work side by side; further questions wait for their turn.
+replaced when it dies or takes too long. A few of them work side by side; further questions wait for their turn, and one is kept
+for what was made here, so that nobody's heap of uploads holds up the work of others.
 """
 
 from __future__ import annotations
@@ -50,11 +51,13 @@ KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TE
                   "COVERAGE_PROCESS_START")  # fmt: skip
 """What the process gets of the environment: whatever else stands there, such as a token, is not for it."""
 
+Source = Path | bytes | IO[bytes]
+
 
 class Reader:
-    """Reads files through a few fenced processes. Safe to use from many threads; every method blocks until the answer is there.
+    """Reads files through a few fenced processes, given by path, by content, or open. Safe to use from many threads; every method blocks until the answer is there.
 
-    at_once: how many files are read side by side. cpu_seconds: what a question may compute before it is ended; patience: how many
+    at_once: how many brought files are read side by side. cpu_seconds: what a question may compute before it is ended; patience: how many
     seconds on the clock for each of them. command: starts the process. Methods raise UnreadableFile for a file that cannot be
     read, is too large or takes too long, ReaderBusy when no turn came, LibraryError when nothing can be read here at all.
     """
@@ -70,19 +73,19 @@ class Reader:
     ) -> None:
         self.cpu_seconds = CPU_SECONDS | dict(cpu_seconds or {})
         self.patience, self.wait_seconds = patience, wait_seconds
-        self._links = [_Link(command) for _ in range(at_once)]
-        self._free: LifoQueue[_Link] = (
-            LifoQueue()
-        )  # the one that worked last: a second process only where two are needed
-        for link in self._links:
-            self._free.put(link)
+        # the one that worked last is taken first: a second process only where two are needed
+        self._brought: LifoQueue[_Link] = LifoQueue()
+        self._made: LifoQueue[_Link] = LifoQueue()
+        self._links = [_Link(command) for _ in range(at_once + 1)]
+        for link, lane in zip(self._links, [self._made, *[self._brought] * at_once], strict=True):
+            lane.put(link)
 
-    def examine(self, source: Path | bytes, filename: str) -> Sniffed:
+    def examine(self, source: Source, filename: str) -> Sniffed:
         """Kind, type and facts of a file; raises UnreadableFile naming what can be read."""
         kind, media_type, suffix, facts = self._ask("examine", source, filename=filename)[0]
         return Sniffed(str(kind), str(media_type), str(suffix), dict(facts))
 
-    def recipe(self, source: Path | bytes, filename: str = "") -> Reading:
+    def recipe(self, source: Source, filename: str = "") -> Reading:
         """The recipe inside a file, or the reason why there is none; never raises for what is in the file."""
         try:
             found, program, reason = self._ask("recipe", source, filename=filename)[0]
@@ -90,29 +93,32 @@ class Reader:
             return Reading(None, reason=error.message)
         return Reading(found if isinstance(found, dict) else None, str(program), str(reason))
 
-    def thumbnail(self, source: Path | bytes, kind: str, title: str = "") -> bytes:
+    def thumbnail(self, source: Source, kind: str, title: str = "", *, made_here: bool = False) -> bytes:
         """A small WebP."""
-        return self._ask("thumbnail", source, kind=kind, title=title[:500])[1]
+        return self._ask("thumbnail", source, made_here=made_here, kind=kind, title=title[:500])[1]
 
     def placeholder(self, kind: str, words: str) -> bytes:
         """What stands in for a thumbnail, as WebP."""
-        return self._ask("placeholder", None, kind=kind, words=words)[1]
+        return self._ask("placeholder", None, made_here=True, kind=kind, words=words)[1]
 
-    def picture(self, source: Path | bytes) -> bytes:
-        """The picture as a PNG of 8-bit RGB or RGBA, right way up, at most `pictures.MAX_AREA` pixels."""
-        return self._ask("picture", source)[1]
+    def picture(self, source: Source) -> bytes:
+        """The picture as a PNG of 8-bit RGB or RGBA, right way up, at most `pictures.MAX_AREA` pixels.
 
-    def view(self, source: Path | bytes) -> bytes:
+        For a job that is about to run: it does not wait behind uploads.
+        """
+        return self._ask("picture", source, made_here=True)[1]
+
+    def view(self, source: Source) -> bytes:
         """The picture as a WebP that every browser shows."""
         return self._ask("view", source)[1]
 
-    def samples(self, source: Path | bytes, rate: int) -> bytes:
+    def samples(self, source: Source, rate: int) -> bytes:
         """The sound as 16-bit samples of one channel, little-endian."""
-        return self._ask("samples", source, rate=rate)[1]
+        return self._ask("samples", source, made_here=True, rate=rate)[1]
 
     def fences(self) -> Fences:
         """What keeps the process in on this machine, and what this machine does not offer."""
-        with self._turn() as link:
+        with self._turn(self._made) as link:
             return link.started()
 
     def pids(self) -> list[int]:
@@ -124,16 +130,17 @@ class Reader:
         for link in self._links:
             link.stop()
 
-    def _ask(self, what: str, source: Path | bytes | None, **more: Any) -> tuple[Any, bytes]:
+    def _ask(self, what: str, source: Source | None, *, made_here: bool = False, **more: Any) -> tuple[Any, bytes]:
         seconds = self.cpu_seconds[what]
         asked = {"what": what, "cpu_seconds": seconds, **more}
-        with _opened(source) as file, self._turn() as link:
+        lane = self._made if made_here else self._brought
+        with _opened(source) as file, self._turn(lane) as link:
             return link.ask(asked, file, seconds * self.patience)
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[_Link]:
+    def _turn(self, lane: LifoQueue[_Link]) -> Iterator[_Link]:
         try:
-            link = self._free.get(timeout=self.wait_seconds)
+            link = lane.get(timeout=self.wait_seconds)
         except Empty:
             raise ReaderBusy(
                 "Too many files are being read at once.",
@@ -143,7 +150,7 @@ class Reader:
         try:
             yield link
         finally:
-            self._free.put(link)
+            lane.put(link)
 
 
 @functools.cache
@@ -321,7 +328,7 @@ def _too_long(seconds: float) -> UnreadableFile:
 
 
 @contextlib.contextmanager
-def _opened(source: Path | bytes | None) -> Iterator[IO[bytes] | None]:
+def _opened(source: Source | None) -> Iterator[IO[bytes] | None]:
     """The file, open for reading; bytes become a nameless file."""
     if source is None:
         yield None
@@ -329,11 +336,14 @@ def _opened(source: Path | bytes | None) -> Iterator[IO[bytes] | None]:
         with tempfile.TemporaryFile(prefix="atelier-read-") as file:
             file.write(source)
             file.flush()
-            file.seek(0)
             yield file
-    else:
+    elif isinstance(source, Path):
         with source.open("rb") as file:
             yield file
+    else:
+        source.fileno()  # what was kept in memory so far becomes a file
+        source.flush()
+        yield source
 
 
 _told = threading.Lock()
