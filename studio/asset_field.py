@@ -22,11 +22,8 @@ TEMPLATE = """
 
 SCRIPT = """
 const put = (id) => { props.value = id; trigger('input', {}); };
-const take = async (file) => {
-  if (!file) return;
-  const id = await window.atelier.upload(file);
-  if (id) put(id);
-};
+const take = async (file) => { if (file) put((await window.atelier.upload(file, '$KIND')) || props.value); };
+const pick = async (id) => { if (await window.atelier.isKind(id, '$KIND')) put(id); };
 element.addEventListener('change', (event) => {
   if (event.target.type === 'file') { event.stopPropagation(); take(event.target.files[0]); }
 });
@@ -35,15 +32,16 @@ element.addEventListener('dragover', (event) => { event.preventDefault(); event.
 element.addEventListener('drop', (event) => {
   event.preventDefault(); event.stopPropagation(); window.atelier.dragEnded();
   const id = event.dataTransfer.getData('text/x-asset');
-  if (id) put(id); else take(event.dataTransfer.files[0]);
+  if (id) pick(id); else take(event.dataTransfer.files[0]);
 });
 """
 
 
-def asset_field(*, label: str, info: str = "", value: str = "", **options: Any) -> Any:
-    """The control; its value is an asset id, or "" for none."""
+def asset_field(*, label: str, info: str = "", value: str = "", kind: str = "image", **options: Any) -> Any:
+    """The control; its value is an asset id, or "" for none. kind: of the assets it takes; others are refused in words."""
     # written into the template: an update of the value drops a component's own template variables
     template = TEMPLATE.replace("$TITLE", escape(label)).replace("$HINT", escape(info))
+    script = SCRIPT.replace("$KIND", kind)
     return gr.HTML(
-        value, html_template=template, js_on_load=SCRIPT, apply_default_css=False, label=label, **options
+        value, html_template=template, js_on_load=script, apply_default_css=False, label=label, **options
     )

@@ -6,13 +6,15 @@ from pipelines.errors import InvalidRequest, Problem, as_problem
 from pipelines.messages import BaseRequest
 from studio.library import Asset, Library, LibraryError
 
+KIND_WORDS = {"image": "a picture", "video": "a film", "audio": "a sound", "text": "a text", "code": "code"}
+
 
 def find_inputs(library: Library, request: BaseRequest, owner: str) -> dict[str, Asset]:
     """Field → the asset it names; raises InvalidRequest for one that is not there, not theirs, or of another kind."""
     found = {}
     for name, field in type(request).model_fields.items():
-        extra = field.json_schema_extra
-        widget = str(extra.get("widget", "")) if isinstance(extra, dict) else ""
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        widget = str(extra.get("widget", ""))
         asset_id = getattr(request, name)
         if not widget.startswith("asset:") or not asset_id:
             continue
@@ -27,10 +29,11 @@ def find_inputs(library: Library, request: BaseRequest, owner: str) -> dict[str,
                 hint="Upload it, or pick another.",
             )
         if asset.kind != widget.removeprefix("asset:"):
+            wanted, label = widget.removeprefix("asset:"), str(extra.get("label") or name)
             raise InvalidRequest(
-                f"{name} wants a file of kind {widget.removeprefix('asset:')}.",
+                f"{label} takes {KIND_WORDS[wanted]}, not {KIND_WORDS[asset.kind]}.",
                 field=name,
-                detail=f"{asset_id} is of kind {asset.kind}.",
+                detail=f"{asset.title or asset_id} is {asset.media_type}.",
                 hint="Pick another one.",
             )
         found[name] = asset

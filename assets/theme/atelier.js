@@ -147,7 +147,20 @@
     tell([error.message || "The file could not be read.", error.detail, error.hint].filter(Boolean).join(" "));
     return null;
   };
-  const upload = async (file) => (await post("api/uploads", file))?.id;
+  const fits = (asset, kind) => {
+    if (!kind || asset.kind === kind) return true;
+    tell(`${asset.title} is ${asset.kind}, and this field takes ${kind === "image" ? "a picture" : kind}. Choose another file.`);
+    return false;
+  };
+  // kind: what the file has to be, where that matters; its id, or nothing after telling why not
+  const upload = async (file, kind) => {
+    const asset = await post("api/uploads", file);
+    return asset && fits(asset, kind) ? asset.id : undefined;
+  };
+  const isKind = async (id, kind) => {
+    const answer = await fetch(`api/assets/${id}`);
+    return answer.ok && fits(await answer.json(), kind);
+  };
   const restore = async (file) => {
     const told = await post("page/recipe", file);
     if (!told) return;
@@ -235,7 +248,7 @@
 
   const settled = (name) => { if (name === tab()) send(name, "plan", {}); };
 
-  window.atelier = { connect, send, go, settled, upload, restore, dragEnded };
+  window.atelier = { connect, send, go, settled, upload, isKind, restore, dragEnded };
   const begin = () => { paint(); show(wanted()); poll(); };
   // Gradio draws the navigation after this script has run: mark the current tab once it is there
   const drawn = new MutationObserver(() => {

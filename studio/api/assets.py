@@ -101,6 +101,17 @@ def router(studio: Studio) -> APIRouter:
         kind = asset.media_type + ("; charset=utf-8" if asset.media_type.startswith("text/") else "")
         return FileResponse(library.path(asset), media_type=kind, headers=headers)
 
+    @routes.get("/assets/{asset_id}/view")
+    def view(asset_id: str, http: Request) -> Response:
+        """The file as every browser shows it: itself, or a WebP of at most 2,048 pixels a side where it is a TIFF or HEIC picture."""
+        asset = own(asset_id, http)
+        if asset.missing:
+            raise AssetNotFound(asset_id)
+        path, kind = library.shown(asset)
+        return FileResponse(
+            path, media_type=kind, headers={**AS_DATA, "Cache-Control": "private, max-age=60"}
+        )
+
     @routes.get("/assets/{asset_id}/thumbnail")
     def thumbnail(asset_id: str, http: Request) -> Response:
         """A small WebP; a placeholder when the file is missing."""

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from studio.library.asset import KINDS, Asset
 from studio.library.errors import AssetNotFound, LibraryError, NotAllowed, UnreadableFile, readable
 from studio.library.files import PART, place, safe_word, write_beside
-from studio.library.reader import Reader, shared_reader
+from studio.library.reader import Reader, Source, shared_reader
 from studio.library.search import TAGS_MARK, Filters, brief_columns, conditions, search_text, title_of
 from studio.library.sidecar import is_sidecar, read_sidecar, sidecar_of, sidecar_text
 from studio.library.tables import assets, lineage, tags
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 MAX_UPLOAD = 2 << 30
 SEARCHED_BYTES = 8000  # of a text
+SHOWN_BY_BROWSERS = {"image/png", "image/jpeg", "image/webp", "image/avif", "image/gif", "image/bmp"}
 SETTLED_SECONDS = 60  # a file that old is not being written any more
 
 
@@ -104,11 +105,10 @@ class Library:
         if self.sidecars and recipe:
             self._write_sidecar(asset, edges)
         self._insert(asset, edges)
-        self._draw_thumbnail(asset)
         return asset
 
     def add_upload(self, data: bytes | Path, filename: str, owner: str = "local") -> Asset:
-        """Keep a file a person brought, every byte as it is; the same file twice is one asset.
+        """Keep a file a person brought, every byte as it is; the same file twice is one asset, under its newest name.
 
         data: its bytes, or a file of them that is moved. A recipe found inside comes along. Raises UnreadableFile naming what
         can be read, DiskFull.
@@ -129,8 +129,8 @@ class Library:
             else:
                 file = data
             found = self.reader.examine(file, filename)
-            if (known := self._same_upload(file, owner)) is not None:
-                return known
+            if (known := self._same_upload(file, found.suffix, owner)) is not None:
+                return self._renamed(known, filename)
             return self.add(
                 None,
                 path=file,
@@ -249,7 +249,7 @@ class Library:
             )
         file = self.path(asset)
         try:  # file first: a row without a file can be deleted again, a file without a row is found by nobody
-            for path in (file, sidecar_of(file), self._thumbnail_path(asset)):
+            for path in (file, sidecar_of(file), self._thumbnail_path(asset), self._view_path(asset)):
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise LibraryError(
@@ -276,7 +276,19 @@ class Library:
             return target
         return self._placeholder(asset.kind, "No preview")
 
-    def read_recipe(self, data: bytes, filename: str = "") -> dict[str, Any] | None:
+    def shown(self, asset: Asset) -> tuple[Path, str]:
+        """A file every browser can show, and its media type: the asset's own, or a WebP of a TIFF or HEIC picture.
+
+        Raises UnreadableFile, FileNotFoundError.
+        """
+        if asset.kind != "image" or asset.media_type in SHOWN_BY_BROWSERS:
+            return self.path(asset), asset.media_type
+        target = self._view_path(asset)
+        if not target.exists():
+            write_beside(target, self.reader.view(self.path(asset)))
+        return target, "image/webp"
+
+    def read_recipe(self, data: Source, filename: str = "") -> dict[str, Any] | None:
         """The recipe inside a file, whichever program wrote it; None when there is none."""
         return self.reader.recipe(data, filename).recipe
 
@@ -354,14 +366,26 @@ class Library:
         with self.path(asset).open("rb") as file:
             return file.read(SEARCHED_BYTES).decode("utf-8", "replace")
 
-    def _same_upload(self, file: Path, owner: str) -> Asset | None:
+    def _same_upload(self, file: Path, suffix: str, owner: str) -> Asset | None:
+        """The same bytes brought before as the same kind of file: a text that is called code now is another one."""
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
-        same = (assets.c.sha256 == digest, assets.c.owner == owner)
+        same = (assets.c.sha256 == digest, assets.c.owner == owner, assets.c.file.endswith(f".{suffix}"))
         query = sa.select(assets).where(*same, assets.c.uploaded, assets.c.trashed_at.is_(None))
         with self.engine.connect() as connection:
             found = self._assets(connection, connection.execute(query.limit(1)).all())
         return found[0] if found and not found[0].missing else None
+
+    def _renamed(self, asset: Asset, filename: str) -> Asset:
+        """The upload under the name it was brought under last; its earlier names can still be searched."""
+        if asset.title == filename:
+            return asset
+        with self.engine.connect() as connection:
+            query = sa.select(assets.c.search_text).where(assets.c.id == asset.id)
+            words = connection.execute(query).scalar_one()
+        words = f"{filename.casefold()}\n{words}" if filename.casefold() not in words.splitlines() else words
+        facts = {**asset.facts, "filename": filename}
+        return self._update(asset.id, title=filename, facts=facts, search_text=words)
 
     def _update(self, asset_id: str, **values: Any) -> Asset:
         with self.engine.begin() as connection:
@@ -414,7 +438,9 @@ class Library:
 
     def _draw_thumbnail(self, asset: Asset) -> bool:
         try:
-            drawn = self.reader.thumbnail(self.path(asset), asset.kind, asset.title)
+            drawn = self.reader.thumbnail(
+                self.path(asset), asset.kind, asset.title, made_here=not asset.uploaded
+            )
             write_beside(self._thumbnail_path(asset), drawn)
         except (LibraryError, OSError) as error:
             log.info("no thumbnail for %s: %s", asset.file, error)
@@ -429,3 +455,6 @@ class Library:
 
     def _thumbnail_path(self, asset: Asset) -> Path:
         return self.folder / "thumbnails" / asset.id[:2] / f"{asset.id}.webp"
+
+    def _view_path(self, asset: Asset) -> Path:
+        return self._thumbnail_path(asset).with_suffix(".view.webp")

@@ -56,9 +56,9 @@ def open_picture(source: IO[bytes]) -> Any:
 def check(source: IO[bytes], found: Sniffed) -> Sniffed:
     """Decode the whole picture to see that it can be; what was sniffed, with its size as it is seen. Raises UnreadableFile."""
     with open_picture(source) as picture:
-        turned = _orientation(picture) in TURNED
-        width, height = (picture.height, picture.width) if turned else picture.size
         _load(picture)
+        # asked now: Pillow turns a TIFF while it loads
+        width, height = picture.size[:: -1 if _orientation(picture) in TURNED else 1]
         return Sniffed(found.kind, found.media_type, found.suffix, {"width": width, "height": height})
 
 
@@ -128,7 +128,11 @@ def _reduced(picture: Any, size: tuple[int, int]) -> Any:
     info = picture.info
     if picture.mode.startswith("I;16"):  # Pillow mixes no 16-bit numbers
         picture = picture.resize(size, Image.Resampling.NEAREST)
-    if picture.mode in ("P", "PA", "1"):  # colours cannot be mixed by their numbers; four times as many are enough of them
+    if picture.mode in (
+        "P",
+        "PA",
+        "1",
+    ):  # colours cannot be mixed by their numbers; four times as many are enough of them
         near = (min(picture.width, 2 * size[0]), min(picture.height, 2 * size[1]))
         picture = _plain(picture.resize(near, Image.Resampling.NEAREST))
     if picture.size != size:

@@ -130,7 +130,9 @@ class Reader:
         for link in self._links:
             link.stop()
 
-    def _ask(self, what: str, source: Source | None, *, made_here: bool = False, **more: Any) -> tuple[Any, bytes]:
+    def _ask(
+        self, what: str, source: Source | None, *, made_here: bool = False, **more: Any
+    ) -> tuple[Any, bytes]:
         seconds = self.cpu_seconds[what]
         asked = {"what": what, "cpu_seconds": seconds, **more}
         lane = self._made if made_here else self._brought

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from html import escape
-from typing import Any
+from typing import IO, Any
 
 import gradio as gr
 
@@ -226,7 +226,7 @@ def content(library: Any, asset: Any) -> str:
         return f'<img src="{pieces.thumbnail_url(asset.id)}" alt="The file is no longer there">'
     match asset.media_type.split("/")[0]:
         case "image":
-            return f'<img src="{url}" alt="{words}" data-act="zoom" tabindex="0">'
+            return f'<img src="{pieces.view_url(asset.id)}" alt="{words}" data-act="zoom" tabindex="0">'
         case "video":
             return f'<video src="{url}" controls loop playsinline aria-label="{words}"></video>'
         case "audio":
@@ -296,7 +296,7 @@ def day(moment: float) -> str:
     return time.strftime("%d %b %Y, %H:%M", time.localtime(moment))
 
 
-def restored(studio: Any, data: bytes, filename: str) -> Mapping[str, Any] | None:
+def restored(studio: Any, data: bytes | IO[bytes], filename: str) -> Mapping[str, Any] | None:
     """{"modality", "recipe"} of a dropped file, ready for that tab's form; None when there is no recipe in it."""
     recipe = studio.library.read_recipe(data, filename)
     if not recipe:

@@ -50,6 +50,11 @@ def content_url(asset_id: str, *, download: bool = False) -> str:
     return f"api/assets/{asset_id}/content" + ("?download=1" if download else "")
 
 
+def view_url(asset_id: str) -> str:
+    """A picture as every browser shows it, whatever its file is."""
+    return f"api/assets/{asset_id}/view"
+
+
 def thumbnail_url(asset_id: str) -> str:
     return f"api/assets/{asset_id}/thumbnail"
 

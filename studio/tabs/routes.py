@@ -8,7 +8,6 @@ from fastapi import APIRouter, UploadFile
 
 from studio.api.answers import Json
 from studio.api.errors import ErrorRoute
-from studio.api.limits import DROP_BYTES
 from studio.tabs.library import restored
 
 STATES = {"starting": "Starting engine…", "ready": "Ready", "lost": "Engine lost, restarting…"}
@@ -32,7 +31,7 @@ def router(studio: Any) -> APIRouter:
 
     @routes.post("/recipe")
     def recipe(file: UploadFile) -> Any:
-        found = restored(studio, file.file.read(DROP_BYTES), file.filename or "")
+        found = restored(studio, file.file, file.filename or "")
         if found is None:
             told = {
                 "message": f"No settings were found in {file.filename}.",

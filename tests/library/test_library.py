@@ -342,3 +342,22 @@ def test_the_migration_makes_the_tables_the_library_asks(library: Library) -> No
         }
         assert made == {column.name: (str(column.type), bool(column.nullable)) for column in table.columns}
         assert {index["name"] for index in found.get_indexes(name)} >= {index.name for index in table.indexes}
+
+
+def test_the_same_bytes_under_another_name_have_that_name(library: Library) -> None:
+    first = library.add_upload(png(), "IMG_0001.png")
+    library.tag(first.id, ["harbour"])
+    second = library.add_upload(png(), "Lighthouse.png")
+    assert (second.id, second.title, second.facts["filename"]) == (
+        first.id,
+        "Lighthouse.png",
+        "Lighthouse.png",
+    )
+    for words in ("lighthouse", "img_0001", "harbour"):
+        assert [asset.id for asset in library.search(words)] == [first.id]
+
+
+def test_the_same_bytes_as_another_kind_are_another_asset(library: Library) -> None:
+    text, code = library.add_upload(b"print(1)\n", "a.txt"), library.add_upload(b"print(1)\n", "a.py")
+    assert (text.kind, code.kind) == ("text", "code")
+    assert library.add_upload(b"print(1)\n", "b.py").id == code.id
