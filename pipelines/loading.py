@@ -196,7 +196,8 @@ def _single_file_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
     dtype = _model_dtype(index, lambda part: tensors_of(tensors, part), dtype)
     pipeline_class = _pipeline_class(spec, index)
     classes = _part_classes(spec, index)
-    classes.pop("safety_checker", None)  # from_single_file leaves it out too: these files never hold one
+    for name in {"safety_checker", *spared_parts(folder, index)}:  # from_single_file leaves them out too
+        classes.pop(name, None)
     modules: dict[str, Component] = {}
     for name, part_class in classes.items():
         if not _is_module(part_class):

@@ -319,6 +319,31 @@ def sd15_single_file() -> Path:
     return target
 
 
+def flux_single_file(target: Path, *, whole: bool = True) -> Path:
+    """The weights of `flux` as people publish them in one file: the transformer's names, and everything else if it is whole.
+
+    The transformer's shapes are not kept: diffusers converts those of the published size only.
+    """
+    names = [
+        "guidance_in.in_layer.bias",
+        *(f"{kind}_blocks.0.img_attn.norm.key_norm.scale" for kind in ("double", "single")),
+    ]
+    tensors = {f"model.diffusion_model.{name}": torch.zeros(4) for name in names}
+    if whole:
+        encoders = {
+            "text_encoder": "text_encoders.clip_l.transformer.",
+            "text_encoder_2": "text_encoders.t5xxl.transformer.",
+        }
+        for part, prefix in encoders.items():
+            for name, weight in load_file(flux() / part / "model.safetensors").items():
+                name = name if part == "text_encoder_2" else f"text_model.{name.removeprefix('text_model.')}"
+                tensors[prefix + name] = weight
+        for name, weight in load_file(flux() / "vae" / "diffusion_pytorch_model.safetensors").items():
+            tensors[f"vae.{_vae_key(name)}"] = weight
+    save_file(tensors, target)
+    return target
+
+
 def _unet_key(name: str) -> str:
     """A diffusers UNet tensor name as the original code spells it. Source: the layout of the v1.5 checkpoint."""
     top = {

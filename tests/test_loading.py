@@ -383,6 +383,7 @@ def test_a_checkpoint_of_stable_diffusion_1_gets_the_shipped_configs_and_clips_o
             "F16", (320, 768), 0
         ),
         "cond_stage_model.transformer.text_model.final_layer_norm.weight": TensorInfo("F16", (768,), 0),
+        "first_stage_model.decoder.conv_in.weight": TensorInfo("F16", (512, 4, 3, 3), 0),
     }
     folder = find_config(tmp_path / "a.safetensors", tensors)
     assert folder == SHIPPED / "stable-diffusion-1"

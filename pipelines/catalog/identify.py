@@ -25,10 +25,13 @@ from pipelines.catalog.headers import (
     read_json,
 )
 from pipelines.catalog.single_file import (
+    OPTIONAL,
+    TOKENIZERS,
     UNET,
     ConfigsMissing,
     family_of,
     find_config,
+    own_config,
     tensors_of,
 )
 from pipelines.catalog.spec import Loader, ModelSpec, Source, cleaned
@@ -47,7 +50,6 @@ CHEAP_PARTS = ("tokenizer", "scheduler", "feature_extractor", "image_processor",
 UNET_USES = {7: "enlarges pictures", 8: "edits pictures by instruction", 9: "fills masked areas of pictures"}
 QUANTISERS = {"bitsandbytes": "bitsandbytes", "gptq": "gptqmodel", "awq": "gptqmodel", "torchao": "torchao"}
 FIM = re.compile(r"fim.?(prefix|begin)|<PRE>|\[PREFIX\]|code_prefix", re.IGNORECASE)
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
 def identify(path: Path, places: Iterable[Path] = ()) -> ModelSpec:
@@ -191,11 +193,7 @@ def spared_parts(folder: Path, index: Mapping[str, Any]) -> set[str]:
 
     The safety checker goes together with the feature extractor that prepares its pictures.
     """
-    missing = {
-        name
-        for name in ("safety_checker", "feature_extractor", "image_encoder")
-        if not (folder / name).is_dir()
-    }
+    missing = {name for name in OPTIONAL if not (folder / name).is_dir()}
     if "feature_extractor" in missing and index.get("safety_checker"):
         missing.add("safety_checker")
     return missing & index.keys()
@@ -205,7 +203,12 @@ def _check_unet(unet: Mapping[str, Any], class_name: str, makes: str) -> None:
     channels = unet.get("in_channels")
     use = UNET_USES.get(channels) if isinstance(channels, int) and makes == "image" else None
     if use and "Pix2Pix" not in class_name:
-        raise BadFile(f"Its UNet takes {channels} channels: it {use} and cannot make one from words.")
+        raise BadFile(
+            f"Its UNet takes {channels} channels: it {use} and cannot make one from words.",
+            "Any model that makes pictures fills a mask here: give it the start image and the mask."
+            if channels == 9
+            else "",
+        )
 
 
 # ---- transformers ----
@@ -292,13 +295,16 @@ def _single_file(file: Path, places: Iterable[Path], facts: dict[str, Any]) -> M
         facts["kind"] = addition
         raise BadFile(f"{file.name} is {addition}: an addition to a model, not a model.")
     facts["kind"] = "checkpoint"
+    conv = tensors.get(f"{UNET}input_blocks.0.0.weight")
+    channels = {"in_channels": conv.shape[1]} if conv else {}
+    if not own_config(file).is_dir():  # before it is told to get configs that would not help
+        _check_unet(channels, "", "image")
     config = find_config(file, tensors, places)
     index = read_json(config / "model_index.json")
     makes = _makes(index, facts)
     family = family_of(tensors)
     facts |= {"config": str(config), "family": family.title if family else ""}
-    conv = tensors.get(f"{UNET}input_blocks.0.0.weight")
-    _check_unet({"in_channels": conv.shape[1]} if conv else {}, facts["class"], makes)
+    _check_unet(channels, facts["class"], makes)
     _check_inside(config, index, tensors)
     modalities: tuple[Modality, ...] = ("video",) if makes == "video" else ("image", "video")
     nbytes = sum(info.nbytes for info in tensors.values())
@@ -311,13 +317,13 @@ def _check_inside(config: Path, index: Mapping[str, Any], tensors: Mapping[str, 
     """Every part has its weights in the file or, failing that, in the config folder."""
     for name, value in index.items():
         is_part = isinstance(value, list) and len(value) == 2 and value[0]
-        if not is_part or name.startswith((*CHEAP_PARTS, "safety_checker")) or tensors_of(tensors, name):
+        if not is_part or name.startswith((*CHEAP_PARTS, *OPTIONAL)) or tensors_of(tensors, name):
             continue
         try:
             find_weights(config / name)
         except BadFile:
             raise BadFile(
-                f"The file holds no {name}, and the config folder {config} has no weights for it."
+                f"The file holds no {name}, and the config folder {config.name} has no weights for it."
             ) from None
 
 

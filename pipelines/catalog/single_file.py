@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.catalog.headers import BadFile, TensorInfo, read_json
+from pipelines.catalog.headers import BadFile, TensorInfo, find_weights, read_json
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "configs"
 UNET = "model.diffusion_model."
@@ -27,7 +27,30 @@ PART_PREFIXES: dict[str, tuple[str, ...]] = {
         "text_encoders.clip_l.",
     ),
     "text_encoder_2": ("conditioner.embedders.1.", "conditioner.embedders.0.model.", "text_encoders.clip_g."),
-    "text_encoder_3": ("text_encoders.t5xxl.",),
+    "text_encoder_3": (),
+}
+T5 = "text_encoders.t5xxl."  # the second encoder of Flux, the third of Stable Diffusion 3
+FLUX = "double_blocks.0.img_attn.norm.key_norm.scale"
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+OPTIONAL = ("safety_checker", "feature_extractor", "image_encoder")
+# Marks of what the studio does not open as one file → what it is.
+OTHERS = {
+    "head.modulation": "a Wan transformer",
+    "patchify_proj.weight": "an LTX transformer",
+    "txt_in.individual_token_refiner.": "a HunyuanVideo transformer",
+    "single_stream_modulation.lin.weight": "a FLUX.2 transformer",
+    "layers.0.adaLN_modulation.0.weight": "a Z-Image transformer",
+    "cap_embedder.0.weight": "a Lumina transformer",
+    "double_layers.0.attn.w1q.weight": "an AuraFlow transformer",
+    "blocks.0.attn.qkv_x.weight": "a Mochi transformer",
+    "double_stream_blocks.0.block.": "a HiDream transformer",
+    "transformer_blocks.0.img_mod.1.weight": "a Qwen-Image transformer",
+    "clip_txt_mapper.weight": "a Stable Cascade model",
+    "blocks.0.cross_attn.q_linear.weight": "a PixArt or Sana transformer",
+    "encoder.block.0.layer.0.SelfAttention.": "a T5 text encoder",
+    "text_model.encoder.layers.0.": "a CLIP text encoder",
+    "down_blocks.0.resnets.0.": "a UNet in the layout of diffusers",
+    "model.layers.0.self_attn.": "a language model without its config.json",
 }
 IGNORED = (
     "model_ema.",
@@ -50,12 +73,14 @@ class ConfigsMissing(BadFile):
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of checkpoint. name: its folder in `assets/configs`; repo: where the hub keeps its configs."""
+    """A kind of checkpoint. name: its folder in `assets/configs`; repo: where the hub keeps its configs; parts: what it needs
+    beside the picture model."""
 
     name: str
     title: str
     repo: str
     part: str = "unet"
+    parts: tuple[str, ...] = ("text_encoder", "vae")
 
 
 def family_of(tensors: Mapping[str, TensorInfo]) -> Family | None:
@@ -65,35 +90,63 @@ def family_of(tensors: Mapping[str, TensorInfo]) -> Family | None:
         return _unet_family(tensors)
     if "joint_blocks.0.context_block.adaLN_modulation.1.bias" in names:
         repo = "stabilityai/stable-diffusion-3.5-medium"
-        return Family("stable-diffusion-3", "Stable Diffusion 3", repo, "transformer")
-    if "double_blocks.0.img_attn.norm.key_norm.scale" in names:
+        return Family(
+            "stable-diffusion-3",
+            "Stable Diffusion 3",
+            repo,
+            "transformer",
+            ("text_encoder", "text_encoder_2", "text_encoder_3", "vae"),
+        )
+    if any(name.startswith("distilled_guidance_layer.") for name in names):
+        return Family("chroma", "Chroma", "lodestones/Chroma1-HD", "transformer")
+    if FLUX in names:
         kind = "dev" if "guidance_in.in_layer.bias" in names else "schnell"
-        return Family(f"flux-{kind}", f"FLUX.1 {kind}", f"black-forest-labs/FLUX.1-{kind}", "transformer")
+        repo, parts = f"black-forest-labs/FLUX.1-{kind}", ("text_encoder", "text_encoder_2", "vae")
+        return Family(f"flux-{kind}", f"FLUX.1 {kind}", repo, "transformer", parts)
     return None
 
 
 def _unet_family(tensors: Mapping[str, TensorInfo]) -> Family:
+    """Told by the text encoders in the file; in a file with none, by the width of the words and the label the UNet takes."""
     inpaint = tensors[f"{UNET}input_blocks.0.0.weight"].shape[1] == 9
-    ending = "-inpainting" if inpaint else ""
-    told = f", {'inpainting' if inpaint else ''}".rstrip(", ")
-    if any(name.startswith("conditioner.embedders.1.") for name in tensors):
-        repo = "stabilityai/stable-diffusion-xl-base-1.0"
-        return Family(f"stable-diffusion-xl{ending}", f"Stable Diffusion XL{told}", repo)
-    if any(name.startswith("conditioner.embedders.0.model.") for name in tensors):
+    ending, told = ("-inpainting", ", inpainting") if inpaint else ("", "")
+    starts = {".".join(name.split(".")[:4]) for name in tensors}
+    words = _contexts(tensors)
+    if any(name.startswith("cond_stage_model.model.") for name in starts) or words == {1024}:
+        repo = "stabilityai/stable-diffusion-2-1"
+        return Family(f"stable-diffusion-2{ending}", f"Stable Diffusion 2{told}", repo)
+    has_label = f"{UNET}label_emb.0.0.weight" in tensors
+    if any(name.startswith("conditioner.embedders.0.model.") for name in starts) or (
+        has_label and words == {1280}
+    ):
         repo = "stabilityai/stable-diffusion-xl-refiner-1.0"
-        return Family("stable-diffusion-xl-refiner", "Stable Diffusion XL refiner", repo)
-    if any(name.startswith("cond_stage_model.model.") for name in tensors):
-        return Family(
-            f"stable-diffusion-2{ending}", f"Stable Diffusion 2{told}", "stabilityai/stable-diffusion-2-1"
-        )
+        refining = ("text_encoder_2", "vae")
+        return Family("stable-diffusion-xl-refiner", "Stable Diffusion XL refiner", repo, parts=refining)
+    if any(name.startswith("conditioner.embedders.1.") for name in starts) or has_label:
+        repo, parts = "stabilityai/stable-diffusion-xl-base-1.0", ("text_encoder", "text_encoder_2", "vae")
+        return Family(f"stable-diffusion-xl{ending}", f"Stable Diffusion XL{told}", repo, parts=parts)
     repo = "stable-diffusion-v1-5/stable-diffusion-v1-5"
     return Family(f"stable-diffusion-1{ending}", f"Stable Diffusion 1{told}", repo)
 
 
-def part_of(name: str) -> str:
-    """The diffusers part a tensor of a checkpoint belongs to; "" for the picture model itself, "-" for what is not used."""
+def _contexts(tensors: Mapping[str, TensorInfo]) -> set[int]:
+    """The widths of words a UNet takes."""
+    return {
+        info.shape[1]
+        for name, info in tensors.items()
+        if name.startswith(UNET) and name.endswith("attn2.to_k.weight")
+    }
+
+
+def part_of(name: str, t5: str = "text_encoder_3") -> str:
+    """The diffusers part a tensor of a checkpoint belongs to; "" for the picture model itself, "-" for what is not used.
+
+    t5: the part a T5 is in this family.
+    """
     if name.startswith(IGNORED) or "." not in name or name.endswith(".position_ids"):
         return "-"
+    if name.startswith(T5):
+        return t5
     for part, prefixes in PART_PREFIXES.items():
         if name.startswith(prefixes):
             return part
@@ -101,40 +154,98 @@ def part_of(name: str) -> str:
 
 
 def tensors_of(tensors: Mapping[str, TensorInfo], part: str) -> dict[str, TensorInfo]:
-    """The tensors of one part: "vae", "text_encoder", …; anything else means the picture model (unet or transformer)."""
-    wanted = part if part in PART_PREFIXES else ""
-    return {name: info for name, info in tensors.items() if part_of(name) == wanted}
+    """The tensors of one part: "vae", "text_encoder", …, or the picture model, "unet" or "transformer"."""
+    is_flux = FLUX in tensors or f"{UNET}{FLUX}" in tensors
+    t5 = "text_encoder_2" if is_flux else "text_encoder_3"
+    wanted = "" if part in ("unet", "transformer") else part
+    return {name: info for name, info in tensors.items() if part_of(name, t5) == wanted}
+
+
+def own_config(file: Path) -> Path:
+    """Where a checkpoint's own configs may lie, whatever its family."""
+    return file.with_suffix(".config")
 
 
 def find_config(file: Path, tensors: Mapping[str, TensorInfo], places: Iterable[Path] = ()) -> Path:
     """The config folder for a checkpoint. places: diffusers folders to consider after the usual spots.
 
-    Raises ConfigsMissing when there is none on this disk, BadFile when it cannot be told which it would be.
+    Raises ConfigsMissing when there is none on this disk that can lend what it needs, BadFile when it cannot be told which it
+    would be.
     """
     family = family_of(tensors)
-    own = file.with_suffix(".config")
+    own = own_config(file)
     if (own / "model_index.json").is_file():
         return own
     if family is None:
-        raise BadFile(
-            f"The family of {file.name} could not be told from its tensor names. Put its diffusers configs into a folder"
-            f" {own.name} beside it."
-        )
+        raise _of_no_family(file, tensors)
     usual = [SHIPPED / family.name, *_cached_snapshots(family.repo)]
-    beside = [index.parent for index in sorted(file.parent.parent.glob("*/model_index.json"))]
-    for folder in (
-        *usual,
-        *places,
-        *beside,
-        *(found.parent for found in sorted(file.parent.glob("*/model_index.json"))),
-    ):
-        if fits(folder, tensors):
+    beside = (*file.parent.parent.glob("*/model_index.json"), *file.parent.glob("*/model_index.json"))
+    for folder in (*usual, *places, *(found.parent for found in sorted(beside))):
+        if fits(folder, tensors) and lends(folder, tensors):
             return folder
-    raise ConfigsMissing(
-        f"{file.name} is a {family.title} checkpoint and needs the small configs of its family (about 4 MB): download them on"
-        f" the Models tab ({family.repo}), or put a diffusers folder of the same family into the models folder.",
+    raise _missing(file, family, [part for part in family.parts if not tensors_of(tensors, part)])
+
+
+def _missing(file: Path, family: Family, parts: list[str]) -> ConfigsMissing:
+    """What a good checkpoint still needs, and which files of its family bring it. parts: those not in the file."""
+    if not parts:
+        return ConfigsMissing(
+            f"{file.name} is a {family.title} checkpoint and needs the small configs of its family (about 4 MB): download them"
+            f" on the Models tab ({family.repo}), or put a diffusers folder of the same family into the models folder.",
+            family.repo,
+        )
+    told = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return ConfigsMissing(
+        f"{file.name} is a {family.part} of {family.title} without its {told}: download them on the Models tab"
+        f" ({family.repo}), or put a whole diffusers folder of the same family into the models folder, which lends them.",
         family.repo,
+        (*CONFIG_FILES, *(f"{part}/*.safetensors" for part in parts)),
     )
+
+
+def _of_no_family(file: Path, tensors: Mapping[str, TensorInfo]) -> BadFile:
+    names = [name.removeprefix(UNET) for name in tensors]
+    for mark, what in OTHERS.items():
+        if any(name.startswith(mark) for name in names):
+            return BadFile(
+                f"{file.name} is {what} alone, which the studio does not open as one file.",
+                "Get the whole model as a folder: with a model_index.json (diffusers) or a config.json (transformers).",
+            )
+    return BadFile(
+        f"What {file.name} is cannot be told from the names of its {len(names):,} tensors.",
+        f"If diffusers knows its family, put the family's configs into a folder {own_config(file).name} beside it.",
+    )
+
+
+def lends(folder: Path, tensors: Mapping[str, TensorInfo]) -> bool:
+    """Whether a diffusers folder is whole enough to lend a checkpoint all that is not in it."""
+    try:
+        index = read_json(folder / "model_index.json")
+        for name, value in index.items():
+            if isinstance(value, list) and len(value) == 2 and value[0] and name not in OPTIONAL:
+                _check_lent(folder, name, value[0], tensors)
+    except (BadFile, OSError, KeyError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _check_lent(folder: Path, name: str, library: str, tensors: Mapping[str, TensorInfo]) -> None:
+    """Raises BadFile for a part that cannot be lent."""
+    part = folder / name
+    if library not in ("diffusers", "transformers"):
+        raise BadFile(f"Its {name} needs code of its own.")
+    if name.startswith("scheduler"):
+        read_json(part / "scheduler_config.json")
+    elif name.startswith("tokenizer"):
+        if SHIPPED not in folder.parents and not any((part / file).is_file() for file in TOKENIZERS):
+            raise BadFile(f"Its {name} is missing.")
+    elif name.startswith(("image_processor", "processor")):
+        if not part.is_dir():
+            raise BadFile(f"Its {name} is missing.")
+    else:
+        read_json(part / "config.json")
+        if not tensors_of(tensors, name):
+            find_weights(part).tensors()
 
 
 def fits(folder: Path, tensors: Mapping[str, TensorInfo]) -> bool:
@@ -152,16 +263,11 @@ def fits(folder: Path, tensors: Mapping[str, TensorInfo]) -> bool:
 
 def _unet_fits(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> bool:
     width, channels = tensors[f"{UNET}input_blocks.0.0.weight"].shape[:2]
-    contexts = {
-        info.shape[1]
-        for name, info in tensors.items()
-        if name.startswith(UNET) and name.endswith("attn2.to_k.weight")
-    }
     described = config["cross_attention_dim"]
     return bool(
         config["block_out_channels"][0] == width
         and config["in_channels"] == channels
-        and contexts == set(described if isinstance(described, list) else [described])
+        and _contexts(tensors) == set(described if isinstance(described, list) else [described])
     )
 
 
@@ -173,7 +279,15 @@ def _transformer_fits(config: Mapping[str, Any], tensors: Mapping[str, TensorInf
 
     if config["_class_name"] == "SD3Transformer2DModel":
         return bool(blocks("joint_blocks") == config["num_layers"] > 0)
+    if config["_class_name"] == "ChromaTransformer2DModel":
+        return bool(
+            blocks("double_blocks") == config["num_layers"] > 0
+            and blocks("single_blocks") == config["num_single_layers"]
+            and any(name.startswith("distilled_guidance_layer.") for name in names)
+        )
     if config["_class_name"] == "FluxTransformer2DModel":
+        if any(name.startswith("distilled_guidance_layer.") for name in names):
+            return False
         guided = any(name.startswith("guidance_in.") for name in names)
         return bool(
             blocks("double_blocks") == config["num_layers"] > 0

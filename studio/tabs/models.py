@@ -134,6 +134,9 @@ def foot(spec: ModelSpec, download: Any) -> str:
         )
     if spec.state == "remote":
         problem = pieces.problem(download.problem) if download is not None and download.problem else ""
-        resume = "Go on" if download is not None else f"Download {size(spec.weight_bytes)}".strip()
+        whole = f"Download {size(spec.weight_bytes)}".strip()
+        # a single file is here already: what is fetched is what it lacks
+        label = "Download what it needs" if spec.loader == "diffusers-single-file" else whole
+        resume = "Go on" if download is not None else label
         return f'{problem}<div class="foot">{pieces.button(resume, "change", do="download", model=spec.id)}</div>'
     return ""
