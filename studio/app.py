@@ -76,18 +76,23 @@ def build_page(studio: Any) -> Any:
 
     import gradio as gr
 
-    from studio import theme
+    from studio import accounts, theme
 
     with gr.Blocks(title=theme.TITLE, analytics_enabled=False, fill_width=True) as page:
-        gr.HTML(masthead(), apply_default_css=False, js_on_load=None, elem_classes=["masthead"])
+        gr.HTML(
+            masthead(accounts.is_required(studio.settings)),
+            apply_default_css=False,
+            js_on_load=None,
+            elem_classes=["masthead"],
+        )
         for tab in TABS:
             import_module(f"studio.tabs.{tab.module}").build(studio)
     page.queue(default_concurrency_limit=None, max_size=None)
     return page
 
 
-def masthead() -> str:
-    """Name, navigation, the engine's state and the switch between light and dark."""
+def masthead(with_account: bool = False) -> str:
+    """Name, navigation, the engine's state, the way to one's account and the switch between light and dark."""
 
     def drawn(paths: str, css: str = "") -> str:
         return (
@@ -105,8 +110,12 @@ def masthead() -> str:
         "sun",
     )
     moon = drawn('<path d="M20 14.500A8.500 8.500 0 0 1 9.500 4a8.500 8.500 0 1 0 10.500 10.500z"/>', "moon")
+    person = drawn('<circle cx="12" cy="8" r="4"/><path d="M4.500 20c1-4 4-6 7.500-6s6.500 2 7.500 6"/>')
+    account = (
+        f'<a class="icon-button" href="account" aria-label="Account">{person}</a>' if with_account else ""
+    )
     return (
         f'<header class="mast"><a class="brand" href="#image" data-nav="image">Atelier</a><nav aria-label="Tabs">{items}</nav>'
         f'<span class="status" data-status="starting" role="status"><i></i><span>Starting engine…</span></span>'
-        f'<button type="button" class="icon-button" data-toggle-theme aria-label="Switch theme">{sun}{moon}</button></header>'
+        f'{account}<button type="button" class="icon-button" data-toggle-theme aria-label="Switch theme">{sun}{moon}</button></header>'
     )

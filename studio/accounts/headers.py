@@ -67,10 +67,12 @@ def with_headers(send: Send, path: str, nonce: str) -> Send:
 
 
 def name_scripts(templates: Any) -> None:
-    """Let Gradio's page carry the nonce of its request in every script it has."""
+    """Let Gradio's page carry the nonce of its request in every script it has; once, however many pages there are."""
     from jinja2 import ChoiceLoader, FunctionLoader
 
     given = templates.env.loader
+    if isinstance(given, ChoiceLoader):
+        return
 
     def named(name: str) -> str | None:
         if not name.startswith("frontend/"):

@@ -81,12 +81,26 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     page = context.new_page()
     foreign: list[str] = []
     broken: list[str] = []
+    refused = policy_violations(page)
     page.on("request", lambda asked: foreign.append(asked.url) if not is_local(asked.url, address) else None)
     page.on("pageerror", lambda error: broken.append(str(error)))
     yield page
     context.close()
     assert foreign == []
     assert broken == []
+    assert refused == []
+
+
+def policy_violations(page: Any) -> list[str]:
+    """What this page's browser refuses because of our own Content-Security-Policy, as it happens."""
+    refused: list[str] = []
+
+    def hear(message: Any) -> None:
+        if "Content Security Policy" in message.text or "Permissions policy" in message.text:
+            refused.append(message.text)
+
+    page.on("console", hear)
+    return refused
 
 
 def is_local(url: str, address: str) -> bool:
