@@ -19,11 +19,14 @@ from pipelines.ladder import Way
 from pipelines.media import AUDIO_FILES, encode_audio, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, AudioRequest
+from pipelines.reading import read_out
 from pipelines.sound import Piece, Track, is_silent, join, level, loudness
+from pipelines.texts import has_words
 
 if TYPE_CHECKING:
     import torch
 
+SAY_ALL = "Switch on *As written* to hear every sign."
 # Loader → the module and class that performs with it; modules come in when first needed, some bring torch models with them.
 ENGINES = {
     "espeak": ("pipelines.espeak", "Espeak"),
@@ -55,15 +58,22 @@ class AudioPipeline:
         self, request: AudioRequest, spec: ModelSpec, dtype: torch.dtype | None = None
     ) -> tuple[list[Component], int | Sequence[Way]]:
         """What to lease for this request, and the ways to do it. dtype: what the device computes in, if known."""
-        return _engine(spec).plan(request, spec, dtype)
+        return _engine(spec).plan(_spoken(request, spec)[0], spec, dtype)
 
     def generate(self, request: AudioRequest, ctx: Context) -> Iterator[Artifact]:
         # 1. Check the inputs before asking for the device
         engine = _engine(ctx.spec)
         request.check_has_something_to_do()
+        script, notes = _spoken(request, ctx.spec)
+        if not has_words(script.prompt):
+            raise InvalidRequest(
+                "In this text there is nothing to say.", field="prompt", detail=" ".join(notes), hint=SAY_ALL
+            )
+        for note in notes:
+            ctx.note(f"{note} {SAY_ALL}")
 
         # 2. Perform, piece by piece: the engine borrows its model and tells how far it is
-        pieces = list(engine.perform(request, ctx))
+        pieces = list(engine.perform(script, ctx))
 
         # 3. Join the pieces, and look at what came out
         track = join(pieces, request.pause_seconds)
@@ -97,6 +107,14 @@ def _engine(spec: ModelSpec) -> Engine:
     module, name = ENGINES[spec.loader]
     engine: Engine = getattr(importlib.import_module(module), name)()
     return engine
+
+
+def _spoken(request: AudioRequest, spec: ModelSpec) -> tuple[AudioRequest, tuple[str, ...]]:
+    """The request with its text as it is read aloud, and what to tell about it; a description of music stays as it is."""
+    if request.as_written or spec.loader == "musicgen":
+        return request, ()
+    reading = read_out(request.prompt)
+    return request.model_copy(update={"prompt": reading.text}), reading.notes
 
 
 def _facts(track: Track) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.catalog import ModelSpec
-from pipelines.catalog.voices import espeak_folder, espeak_name, espeak_voices, voice_code
+from pipelines.catalog.voices import espeak_folder, espeak_name, espeak_voices, near_voices, voice_code
 from pipelines.context import Context
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
 from pipelines.media import Samples, change_tempo
@@ -64,12 +64,11 @@ def known_voice(voice: str) -> str:
     """The code of a voice; raises InvalidRequest naming near ones when eSpeak has none like it."""
     code = voice_code(voice)
     if code is None:
-        near = [label for label in espeak_voices() if voice.lower()[:3] in label.lower()][:4]
         raise InvalidRequest(
             f"eSpeak NG has no voice {voice!r}.",
             field="voice",
-            detail=f"It has {len(espeak_voices())}, among them {', '.join(near or espeak_voices()[:4])}.",
-            hint="Pick one from the list, or write a code like de or en-gb+f3.",
+            detail=f"It has {len(espeak_voices())}, among them {', '.join(near_voices(voice))}.",
+            hint="Pick one from the list, or write a code like de or en-gb+f3, or a name like German.",
         )
     return code
 

@@ -231,6 +231,11 @@ class AudioRequest(BaseRequest):
     pause_seconds: float = knob(
         0.25, "Silence between sentences.", label="Pause", widget="slider", ge=0.0, le=3.0
     )
+    as_written: bool = knob(
+        False,
+        "Speak every sign as it stands: Markdown, addresses, tags and time codes too.",
+        label="As written",
+    )
     seconds: float = knob(
         8.0, "Length of the music.", label="Music length (s)", widget="slider", ge=1.0, le=120.0
     )

@@ -105,7 +105,7 @@ def test_the_recipe_rides_inside_unless_metadata_is_off(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prompt", ["", "   ", "...", "(!?)"])
 def test_text_without_a_word_is_refused(tmp_path: Path, prompt: str) -> None:
-    with pytest.raises(InvalidRequest, match="nothing to say") as caught:
+    with pytest.raises(InvalidRequest, match=r"nothing to say|is empty") as caught:
         make(tmp_path, prompt)
     assert caught.value.field == "prompt"
 

@@ -132,10 +132,10 @@ def test_text_without_a_word_has_nothing_to_say(text: str) -> None:
 
 
 def test_voices_are_found_by_label_code_and_openai_name() -> None:
-    labels = espeak_voices()
-    assert len(labels) > 100
-    assert len(set(labels)) == len(labels)
-    assert all(voice_code(label) for label in labels)
+    offered = espeak_voices()
+    assert len(offered) > 100
+    assert len({voice.code for voice in offered}) == len({voice.title for voice in offered}) == len(offered)
+    assert all(voice_code(voice.code) == voice_code(voice.title) == voice.code for voice in offered)
     assert voice_code("German – de") == "de"
     assert voice_code("") == "en-us+max"
     assert voice_code("nova") == ALIASES["nova"]
@@ -143,6 +143,50 @@ def test_voices_are_found_by_label_code_and_openai_name() -> None:
     assert {code.split("+")[1] for code in [*ALIASES.values(), *(code for code, _ in CHARACTERS)]} <= set(
         espeak_variants()
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("en", "en-gb"),  # as `espeak-ng -v en`
+        ("de", "de"),
+        ("pt", "pt"),
+        ("fr", "fr-fr"),
+        ("no", "nb"),
+        ("en-US", "en-us"),
+        ("en_us", "en-us"),
+        ("PT-br", "pt-br"),
+        ("EN-GB+F3", "en-gb+f3"),
+        ("en+Max", "en-gb+max"),
+        ("English (America)", "en-us"),
+        ("english (america), max", "en-us+max"),
+        ("German", "de"),
+        ("english", "en-gb"),
+        ("Portuguese", "pt"),
+        ("yue-Latn-jyutping", "yue"),
+    ],
+)
+def test_a_voice_is_named_as_people_and_espeak_name_it(said: str, code: str) -> None:
+    assert voice_code(said) == code
+
+
+@pytest.mark.parametrize(
+    ("said", "near"),
+    [("germn", "German – de"), ("en-uk", "– en-us"), ("portugese", "Portuguese (Portugal) – pt")],
+)
+def test_an_unknown_voice_is_told_near_ones(said: str, near: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        known_voice(said)
+    assert near in caught.value.detail
+
+
+def test_voices_have_a_title_and_a_language_to_group_by() -> None:
+    by_code = {voice.code: (voice.title, voice.language) for voice in espeak_voices()}
+    assert by_code["en-us+max"] == ("English (America), Max", "English")
+    assert by_code["pt-br"] == ("Portuguese (Brazil)", "Portuguese")
+    assert by_code["de"] == ("German", "German")
+    names = [voice.title.lower() for voice in espeak_voices()[len(CHARACTERS) :]]
+    assert names == sorted(names)
 
 
 def test_every_voice_offered_speaks() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def shipped() -> list[ModelSpec]:
             licence="GPL-3.0 (used as a separate process)",
             description="A small, clear, robotic voice that works everywhere, in over a hundred languages.",
             memory_bytes=80 << 20,
-            facts={"voices": espeak_voices()},
+            facts={"voices": [dataclasses.asdict(voice) | {"id": voice.code} for voice in espeak_voices()]},
             unused=("seconds", "temperature", "guidance_scale"),
             examples=(
                 "Welcome to Atelier. Every picture, text and clip you make here stays on your machine.",

@@ -5,7 +5,9 @@ Imports no torch, and of eSpeak only its place on the disk.
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -44,21 +46,59 @@ def espeak_folder() -> Path | None:
     return Path(found.origin).parent if found and found.origin else None
 
 
+@dataclass(frozen=True)
+class Voice:
+    """A voice to choose. code: what a request says. title: what people read. language: what it speaks, for grouping."""
+
+    code: str
+    title: str
+    language: str
+
+
+@dataclass(frozen=True)
+class _File:
+    """One of eSpeak's language files. codes: every code it answers to → how well it fits, smaller is better."""
+
+    file: str
+    name: str
+    codes: dict[str, int]
+
+    @property
+    def code(self) -> str:
+        return next(iter(self.codes))
+
+
 @lru_cache(maxsize=1)
-def _languages() -> dict[str, tuple[str, str]]:
-    """Voice code → (name, name of its file), in the order of their names: {"en-gb": ("English (Great Britain)", "en"), …}."""
+def _languages() -> dict[str, _File]:
+    """Voice code → its file, in the order of their names: {"en-gb": English (Great Britain), …}."""
     folder = espeak_folder()
-    if folder is None:
-        return {}
-    found = {}
-    for file in (folder / "espeak-ng-data" / "lang").rglob("*"):
-        if file.is_file():
-            text = file.read_text(encoding="utf-8", errors="replace")
-            words = [line.split("//")[0].split() for line in text.splitlines()]
-            name = next((" ".join(line[1:]) for line in words if line[:1] == ["name"]), file.name)
-            code = next((line[1] for line in words if line[:1] == ["language"] and len(line) > 1), file.name)
-            found[code.lower()] = (name.replace("_", " ").strip(), file.name)
-    return dict(sorted(found.items(), key=lambda item: item[1][0].lower()))
+    files = sorted((folder / "espeak-ng-data" / "lang").rglob("*")) if folder else []
+    found = [_read(file) for file in files if file.is_file()]
+    return {one.code: one for one in sorted(found, key=lambda one: one.name.lower())}
+
+
+def _read(file: Path) -> _File:
+    name = file.name
+    codes: dict[str, int] = {}
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        match line.split("//")[0].split():
+            case ["name", *words] if words:
+                name = " ".join(words).replace("_", " ")
+            case ["language", code, *rank]:
+                codes.setdefault(code.lower(), int(rank[0]) if rank and rank[0].isdigit() else 5)
+    return _File(file.name, name, codes or {file.name.lower(): 5})
+
+
+@lru_cache(maxsize=1)
+def _spellings() -> dict[str, str]:
+    """Every way to name a voice, in small letters → its code: its codes, its file, its name, and its language alone."""
+    found: dict[str, tuple[int, str]] = {}
+    for code, one in _languages().items():
+        ways = {**one.codes, one.file.lower(): 0, one.name.lower(): 0}
+        ways.setdefault(one.name.split(" (")[0].lower(), min(one.codes.values()))
+        for way, rank in ways.items():
+            found[way] = min(found.get(way, (99, "")), (rank, code))
+    return {way: code for way, (_, code) in found.items()}
 
 
 @lru_cache(maxsize=1)
@@ -69,28 +109,52 @@ def espeak_variants() -> tuple[str, ...]:
     return tuple(sorted(file.name for file in place.iterdir())) if place.is_dir() else ()
 
 
-def espeak_voices() -> list[str]:
-    """What a form offers, each `name – code`: a few characters first, then every language."""
+@lru_cache(maxsize=1)
+def espeak_voices() -> tuple[Voice, ...]:
+    """What a form offers: a few characters first, then every language, by name."""
     languages = _languages()
-    characters = [f"{name}{SEPARATOR}{code}" for code, name in CHARACTERS if code.split("+")[0] in languages]
-    return characters + [f"{name}{SEPARATOR}{code}" for code, (name, _) in languages.items()]
+    characters = [
+        Voice(code, title, title.split(" (")[0])
+        for code, title in CHARACTERS
+        if code.split("+")[0] in languages
+    ]
+    plain = [Voice(code, one.name, one.name.split(" (")[0]) for code, one in languages.items()]
+    return (*characters, *plain)
 
 
 def voice_code(voice: str) -> str | None:
-    """The code eSpeak knows a voice by, from a label, a code, a name of OpenAI's, or "" for the default; None if unknown."""
-    code = voice.strip().split(SEPARATOR)[-1].strip() or DEFAULT_VOICE
-    code = ALIASES.get(code.lower(), code)
-    language, _, variant = code.partition("+")
-    language = language.lower().replace("_", "-")
-    if language not in _languages() or (variant and variant not in espeak_variants()):
-        return None
-    return f"{language}+{variant}" if variant else language
+    """The code of a voice from however people name it; None if unknown.
+
+    A code of ours or of eSpeak's own (`en`, `pt-BR`, `en_us+f3`), a name (`English (America)`, `German`), a label of a form (`German –
+    de`), one of OpenAI's names, "" for the default.
+    """
+    wanted = voice.strip().split(SEPARATOR)[-1].strip() or DEFAULT_VOICE
+    titles = {one.title.lower(): one.code for one in espeak_voices()[: len(CHARACTERS)]}
+    wanted = titles.get(wanted.lower()) or ALIASES.get(wanted.lower(), wanted)
+    language, _, variant = wanted.partition("+")
+    spelled = language.strip().lower()
+    code = _spellings().get(spelled) or _spellings().get(spelled.replace("_", "-"))
+    if code is None or not variant:
+        return code
+    variants = {name.lower(): name for name in espeak_variants()}
+    return f"{code}+{variants[variant.lower()]}" if variant.lower() in variants else None
+
+
+def near_voices(voice: str, most: int = 4) -> list[str]:
+    """Voices that are spelled like it, each `name – code`; the first ones when none is."""
+    wanted = voice.strip().lower().partition("+")[0]
+    close = difflib.get_close_matches(wanted, _spellings(), most, cutoff=0.7)
+    codes = [_spellings()[way] for way in close]
+    codes += [one.code for one in espeak_voices() if len(wanted) > 2 and wanted[:4] in one.title.lower()]
+    titles = {one.code: one.title for one in espeak_voices()}
+    chosen = list(dict.fromkeys(codes))[:most] or list(titles)[:most]
+    return [f"{titles[code]}{SEPARATOR}{code}" for code in chosen]
 
 
 def espeak_name(code: str) -> str:
     """What eSpeak itself calls a voice: the name of its file, as not every language code finds one (`en-gb` is `en`)."""
     language, _, variant = code.partition("+")
-    name = _languages()[language][1]
+    name = _languages()[language].file
     return f"{name}+{variant}" if variant else name
 
 
