@@ -19,9 +19,8 @@ from pipelines.ladder import Way
 from pipelines.media import AUDIO_FILES, encode_audio, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, AudioRequest
-from pipelines.reading import read_out
+from pipelines.reading import Reading, read_out
 from pipelines.sound import Piece, Track, is_silent, join, level, loudness
-from pipelines.texts import has_words
 
 if TYPE_CHECKING:
     import torch
@@ -64,12 +63,13 @@ class AudioPipeline:
         # 1. Check the inputs before asking for the device
         engine = _engine(ctx.spec)
         request.check_has_something_to_do()
-        script, notes = _spoken(request, ctx.spec)
-        if not has_words(script.prompt):
+        script, reading = _spoken(request, ctx.spec)
+        if not reading.has_words:
+            told = " ".join(reading.notes)
             raise InvalidRequest(
-                "In this text there is nothing to say.", field="prompt", detail=" ".join(notes), hint=SAY_ALL
+                "In this text there is nothing to say.", field="prompt", detail=told, hint=SAY_ALL
             )
-        for note in notes:
+        for note in reading.notes:
             ctx.note(f"{note} {SAY_ALL}")
 
         # 2. Perform, piece by piece: the engine borrows its model and tells how far it is
@@ -109,12 +109,12 @@ def _engine(spec: ModelSpec) -> Engine:
     return engine
 
 
-def _spoken(request: AudioRequest, spec: ModelSpec) -> tuple[AudioRequest, tuple[str, ...]]:
+def _spoken(request: AudioRequest, spec: ModelSpec) -> tuple[AudioRequest, Reading]:
     """The request with its text as it is read aloud, and what to tell about it; a description of music stays as it is."""
     if request.as_written or spec.loader == "musicgen":
-        return request, ()
+        return request, Reading(request.prompt)
     reading = read_out(request.prompt)
-    return request.model_copy(update={"prompt": reading.text}), reading.notes
+    return request.model_copy(update={"prompt": reading.text}), reading
 
 
 def _facts(track: Track) -> dict[str, Any]:

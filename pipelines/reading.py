@@ -13,6 +13,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pipelines.texts import has_words
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
@@ -45,6 +47,10 @@ class Reading:
 
     text: str
     notes: tuple[str, ...] = ()
+
+    @property
+    def has_words(self) -> bool:
+        return has_words(self.text)
 
 
 def read_out(text: str) -> Reading:

@@ -5,6 +5,7 @@ Requests, the page's forms and the HTTP door all take their bounds from here. Im
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -55,3 +56,21 @@ def whole(text: str) -> str:
 def has_words(text: str) -> bool:
     """Whether there is a letter, a digit or a sign with a name in it."""
     return any(unicodedata.category(char)[0] in "LN" or unicodedata.category(char) == "So" for char in text)
+
+
+def parts(text: str, most: int = PROMPT_CHARS) -> list[str]:
+    """The text in pieces of at most so many characters, each ending where a reader would stop; together they are the whole."""
+    found = []
+    while len(text) > most:
+        found.append(text[: _stop(text, most)])
+        text = text[len(found[-1]) :]
+    return [*found, text] if text else found
+
+
+def _stop(text: str, most: int) -> int:
+    """Where a piece ends: after the last paragraph, sentence, line or word of its second half, in this order."""
+    for mark in (r"\n[ \t]*\n", r"[.!?…。！？][\"'”’»)]*\s+", r"\n", r"\s+"):
+        ends = [found.end() for found in re.finditer(mark, text[:most])]
+        if ends and ends[-1] > most // 2:
+            return ends[-1]
+    return most

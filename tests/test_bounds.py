@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ from pydantic import ValidationError
 
 from pipelines.errors import InvalidRequest
 from pipelines.messages import MODALITIES, REQUESTS, CodeRequest, TextRequest, parse_request, request_adapter
-from pipelines.texts import MESSAGE_CHARS, REQUEST_CHARS, is_torn, whole
+from pipelines.texts import MESSAGE_CHARS, PROMPT_CHARS, REQUEST_CHARS, is_torn, parts, whole
 from studio.database import open_database
 from studio.jobs import JobStore, jobs
+from studio.tabs import pieces
 
 
 def faults(data: dict[str, Any]) -> list[tuple[tuple[Any, ...], str]]:
@@ -117,3 +120,31 @@ def test_a_row_that_breaks_todays_bounds_can_still_be_listed(tmp_path: Path) -> 
             connection.execute(jobs.update().values(request={**job.request.model_dump(mode="json"), **bad}))
         [found] = store.recent("ada")
         assert (found.id, found.request.prompt) == (job.id, "kept")
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("One two. Three four. Five", ["One two. Three four. ", "Five"]),
+        ("One two.\n\nThree. Four five six", ["One two.\n\nThree. ", "Four five six"]),
+        ("word " * 6, ["word " * 4, "word " * 2]),
+        ("x" * 45, ["x" * 22, "x" * 22, "x"]),
+        ("", []),
+        ("short", ["short"]),
+    ],
+)
+def test_a_long_text_is_parted_where_a_reader_would_stop(text: str, cut: list[str]) -> None:
+    assert parts(text, 22) == cut
+
+
+def test_nothing_is_lost_between_the_parts_and_each_is_a_script() -> None:
+    """A hidden slice cut a text at 5,000 characters, in mid-sentence."""
+    text = "".join(f"This is sentence number {number}. " for number in range(3_000))
+    scripts = parts(text)
+    assert "".join(scripts) == text
+    assert all(len(script) <= PROMPT_CHARS and script.endswith(". ") for script in scripts)
+    buttons = pieces.speak(text)
+    assert buttons.count("<button") == len(scripts) == 5
+    assert f"{len(text):,} characters: a script holds 20,000, so they are spoken in 5 parts." in buttons
+    whole_text = text[:12_000]
+    assert f"{escape(json.dumps({'prompt': whole_text}))}" in pieces.speak(whole_text)

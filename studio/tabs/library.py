@@ -16,6 +16,8 @@ from studio.tabs import frame, pieces
 
 PAGE = 48
 DAY = 86_400.0
+SHOWN_TEXT = 40_000  # characters of a text in the page
+LONGEST_TEXT = 200_000  # characters that can be spoken from here, in parts
 TIMES = {"Any time": None, "Today": DAY, "Last 7 days": 7 * DAY, "Last 30 days": 30 * DAY}
 PLACES = ("Everything", "Starred", "Trash")
 STAR = '<svg viewBox="0 0 24 24" fill="currentColor"><path d="m12 3 2.700 5.800 6.300.800-4.600 4.400 1.200 6.300L12 17.200l-5.600 3.100 1.200-6.300L3 9.600l6.300-.800z"/></svg>'
@@ -232,11 +234,17 @@ def content(library: Any, asset: Any) -> str:
         case "audio":
             return f'<audio src="{url}" controls preload="metadata"></audio>'
     with open(library.path(asset), encoding="utf-8", errors="replace") as file:
-        written = file.read(40_000)
+        written = file.read(LONGEST_TEXT + 1)
+    shown = written[:SHOWN_TEXT]
+    more = (
+        pieces.note(f"These are its first {SHOWN_TEXT:,} characters; Download has all of it.")
+        if written != shown
+        else ""
+    )
     if asset.kind == "text":
-        send = pieces.button("Speak it", "send", to="audio", fill={"prompt": written[:5000]})
-        return f'<div class="written">{escape(written)}</div><div class="actions">{send}</div>'
-    return f"<pre>{escape(written)}</pre>"
+        speak = pieces.speak(written[:LONGEST_TEXT], is_whole=len(written) <= LONGEST_TEXT)
+        return f'<div class="written">{escape(shown)}</div>{more}<div class="actions">{speak}</div>'
+    return f"<pre>{escape(shown)}</pre>{more}"
 
 
 def recipe_list(asset: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipelines.catalog import ModelSpec
 from pipelines.errors import Problem
+from pipelines.texts import PROMPT_CHARS, parts
 from studio.forms import size
 from studio.planning import Forecast
 
@@ -68,6 +69,25 @@ def button(label: str, act: str, kind: str = "chip", title: str = "", **data: An
     )
     hint = f' title="{escape(title)}"' if title else ""
     return f'<button type="button" class="{kind}"{hint}{attributes}>{escape(label)}</button>'
+
+
+def note(words: str) -> str:
+    return f'<p class="note told">{escape(words)}</p>'
+
+
+def speak(text: str, *, is_whole: bool = True) -> str:
+    """Buttons that take a text to the Audio tab: all of it, in as many parts as a script needs, and the numbers when it is more than one."""
+    scripts = parts(text, PROMPT_CHARS)
+    if len(scripts) == 1:
+        return button("Speak it", "send", to="audio", fill={"prompt": text})
+    labels = [f"Speak part {number} of {len(scripts)}" for number in range(1, len(scripts) + 1)]
+    buttons = [
+        button(label, "send", to="audio", fill={"prompt": script})
+        for label, script in zip(labels, scripts, strict=True)
+    ]
+    many = f"{len(text):,}" if is_whole else f"The first {len(text):,}"
+    words = f"{many} characters: a script holds {PROMPT_CHARS:,}, so they are spoken in {len(scripts)} parts."
+    return "".join(buttons) + (note(words) if scripts else "")
 
 
 def link(label: str, href: str, *, download: bool = False) -> str:

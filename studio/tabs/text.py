@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines.messages import ChatMessage
+from pipelines.texts import PROMPT_CHARS, parts
 from studio.forms import Form
 from studio.tabs import frame, pieces
 
@@ -84,8 +85,8 @@ def actions(studio: Any, update: Any, text: str) -> str:
     )
     if text:
         buttons += [
-            pieces.button("Speak it", "send", to="audio", fill={"prompt": text}),
-            pieces.button("Picture it", "send", to="image", fill={"prompt": text[:2000]}),
+            pieces.speak(text),
+            pieces.button("Picture it", "send", to="image", fill={"prompt": parts(text, PROMPT_CHARS)[0]}),
         ]
     if update.assets:
         buttons.append(pieces.button("Open in Library", "open", asset=update.assets[0]))
