@@ -13,6 +13,7 @@ from PIL import Image
 from pipelines.errors import InvalidRequest
 from pipelines.loading import Bundle
 from pipelines.messages import DiffusionRequest
+from pipelines.prompt_length import length_notes
 
 R = TypeVar("R", bound=DiffusionRequest)
 
@@ -71,7 +72,10 @@ def call_of(
                 detail=f"{request.num_inference_steps} steps at strength {request.strength} leave less than one step.",
                 hint=f"Use a strength of at least {1 / request.num_inference_steps:.2f}, or more steps.",
             )
-    notes += _guidance(pipeline, request, call, takes)
+    told, reads_negative = _guidance(pipeline, request, call, takes)
+    notes += told
+    if "prompt" in takes:
+        notes += length_notes(pipeline, request.prompt, request.negative_prompt if reads_negative else "")
     return {name: value for name, value in call.items() if name in takes}, notes
 
 
@@ -83,8 +87,8 @@ def nothing(takes: Mapping[str, Any], name: str) -> Any:
 
 def _guidance(
     pipeline: Any, request: DiffusionRequest, call: dict[str, Any], takes: Mapping[str, Any]
-) -> list[str]:
-    """Set what guidance means for this family; returns notes on what of it goes unused."""
+) -> tuple[list[str], bool]:
+    """Set what guidance means for this family; returns notes on what of it goes unused, and whether a negative prompt is read."""
     notes: list[str] = []
     scale = request.guidance_scale
     config = getattr(picture_model(pipeline), "config", {})
@@ -112,7 +116,7 @@ def _guidance(
         notes.append(
             "The negative prompt was not used: it takes a guidance above 1 in a model that can be guided."
         )
-    return notes
+    return notes, is_guided and "negative_prompt" in takes
 
 
 def picture_model(pipeline: Any) -> Any:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -174,7 +172,7 @@ class Painter:
         if mask is not None and init_image is not None:
             watch.repaint = Repaint(pipeline, init_image, mask)
         watch.attach(pipeline, call)
-        with explained_run(self.bundle.spec), _listening(notes):
+        with explained_run(self.bundle.spec):
             output = pipeline(**call, generator=generator, output_type="np")
         pixels = _pixels(self.bundle.spec, output)
         if watch.repaint is not None:
@@ -296,35 +294,6 @@ def explained_run(spec: ModelSpec) -> Iterator[None]:
             detail=f"{type(error).__name__}: {first_line(error)}",
             hint="Try its own default settings; if that fails too, its parts do not fit together: pick another model.",
         ) from error
-
-
-class _Ears(logging.Handler):
-    """Hears what diffusers only logs: that a prompt was too long."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._thread = threading.get_ident()
-        self.notes: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        told = re.search(r"truncated.*?(\d+)\s+tokens: (.*)", record.getMessage(), re.DOTALL)
-        if told and record.thread == self._thread:  # another job may run beside this one
-            end = told[2].strip("[]'\" ")
-            self.notes.append(
-                f"This model reads {told[1]} tokens, so the end of the prompt was left out: {end}"
-            )
-
-
-@contextmanager
-def _listening(notes: list[str]) -> Iterator[None]:
-    ears = _Ears()
-    logger = logging.getLogger("diffusers")
-    logger.addHandler(ears)
-    try:
-        yield
-    finally:
-        logger.removeHandler(ears)
-        notes += dict.fromkeys(ears.notes)
 
 
 def _pixels(spec: ModelSpec, output: Any) -> np.ndarray:

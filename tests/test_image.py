@@ -242,11 +242,6 @@ def test_a_negative_prompt_that_has_no_effect_is_said(manager: MemoryManager) ->
     assert "notes" not in guided.facts
 
 
-def test_a_prompt_too_long_for_the_model_says_what_was_left_out(manager: MemoryManager) -> None:
-    (made,) = make(manager, checkpoints.sd15(), REQUEST.model_copy(update={"prompt": "cats and umbrellas"}))
-    assert made.facts["notes"] == ["This model reads 16 tokens, so the end of the prompt was left out: as"]
-
-
 def test_a_model_made_for_start_images_asks_for_one_and_works_with_it(manager: MemoryManager) -> None:
     """The SDXL refiner; its first text encoder is null."""
     with pytest.raises(InvalidRequest, match="from words alone"):
