@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.catalog import ModelSpec
+from pipelines.catalog.classes import causal_language_models, picture_reading_models
 from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
 from pipelines.errors import ModelUnavailable
@@ -33,7 +34,8 @@ class LanguageModel:
 
     component: its weights. tokenizer, config: as transformers opened them. end_ids: tokens that end an answer, from
     generation_config.json, config.json and the tokenizer. context: the most tokens, prompt and answer together, it has
-    positions for; None when its kind has no such limit. vocabulary: ids from here on mean nothing to the tokenizer.
+    positions for; None when its kind has no such limit. vocabulary: ids from here on mean nothing to the tokenizer. marks: tokens
+    that stand for a picture, which it must not meet without one.
     """
 
     spec: ModelSpec
@@ -44,6 +46,7 @@ class LanguageModel:
     context: int | None
     vocabulary: int
     dtype: torch.dtype
+    marks: frozenset[int] = frozenset()
 
     def working_bytes(self, prompt_tokens: int, max_tokens: int) -> int:
         """Room for writing `max_tokens` after such a prompt: keys and values of every position, and one pass over the prompt.
@@ -99,7 +102,14 @@ def causal_lm(spec: ModelSpec, dtype: torch.dtype) -> LanguageModel:
         context=int(limit) if limit else None,
         vocabulary=max(tokenizer.get_vocab().values(), default=0) + 1,
         dtype=dtype,
+        marks=_marks(config),
     )
+
+
+def _marks(config: Any) -> frozenset[int]:
+    names = (f"{kind}_token_{word}" for kind in ("image", "video", "audio") for word in ("id", "index"))
+    told = [getattr(config, name, None) for name in names]
+    return frozenset(number for number in told if isinstance(number, int))
 
 
 def causal_lm_components(spec: ModelSpec, dtype: torch.dtype) -> list[Component]:
@@ -110,23 +120,21 @@ def causal_lm_components(spec: ModelSpec, dtype: torch.dtype) -> list[Component]
 def _model_class(folder: Path) -> Any:
     """The class config.json names; BadFile when it is not one that writes text."""
     import transformers
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     config = read_json(folder / "config.json")
     named = config.get("architectures")
     name = str(named[0]) if isinstance(named, list) and named else ""
-    known = {
-        found
-        for value in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
-        for found in (value if isinstance(value, tuple | list) else (value,))
-    }
+    known = causal_language_models() | picture_reading_models()
     if name not in known:
         if "auto_map" in config:
             raise BadFile(f"It needs code of its own ({name}), which the studio never runs.")
         raise BadFile(
             f"It is a {name}, which does not write text." if name else "Its config.json names no model."
         )
-    return getattr(transformers, name)
+    found = getattr(transformers, name, None)
+    if found is None:
+        raise BadFile(f"Its class {name} is unknown to the installed transformers.")
+    return found
 
 
 def _open(spec: ModelSpec, folder: Path, model_class: Any, weights: Weights, dtype: torch.dtype) -> Any:
@@ -150,8 +158,21 @@ def _cheap_parts(spec: ModelSpec, folder: Path) -> tuple[Any, Any, frozenset[int
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         with explained(spec, "tokenizer"):
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if not tokenizer.chat_template:
+            tokenizer.chat_template = _processors_template(folder)
         parts[key] = tokenizer, config, _end_ids(folder, config, tokenizer)
     return parts[key]
+
+
+def _processors_template(folder: Path) -> str | None:
+    """The chat template of a model that reads pictures too: some keep it with their processor, where no tokenizer looks."""
+    if not (folder / "chat_template.json").is_file():
+        return None
+    try:
+        told = read_json(folder / "chat_template.json").get("chat_template")
+    except BadFile:
+        return None
+    return told if isinstance(told, str) else None
 
 
 def _end_ids(folder: Path, config: Any, tokenizer: Any) -> frozenset[int]:

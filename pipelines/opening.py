@@ -83,7 +83,9 @@ def open_from_file(
             str(file), config=str(config), dtype=dtype, local_files_only=True, **others
         )
     module = getattr(pipeline, part)
-    if hasattr(module, "tie_weights"):  # diffusers leaves the second name of a tied weight (T5) without numbers
+    if hasattr(
+        module, "tie_weights"
+    ):  # diffusers leaves the second name of a tied weight (T5) without numbers
         module.tie_weights()
     missing = [name for name, weight in module.named_parameters() if weight.is_meta]
     if missing:

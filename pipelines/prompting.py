@@ -6,11 +6,16 @@ order differ from family to family.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from pipelines.deadline import Overrun, within
 from pipelines.errors import InvalidRequest, ModelUnavailable
 from pipelines.loading_language import LanguageModel
+
+TEMPLATE_SECONDS = 10.0
 
 Turn = dict[str, str]  # role and content, as chat templates take them
 
@@ -113,6 +118,13 @@ def check_fits(model: LanguageModel, prompt: Prompt, field: str = "prompt") -> i
             detail=f"It gave token {max(prompt.ids)}, and the weights know {model.config.vocab_size}.",
             hint="Download the model again, or pick another one.",
         )
+    if pictures := model.marks & set(prompt.ids):
+        raise InvalidRequest(
+            f"The text holds a mark that stands for a picture: {model.tokenizer.decode(sorted(pictures)[:1])}",
+            field=field,
+            detail=f"{model.spec.title} can read pictures, and is given words only here.",
+            hint="Remove the mark from the text.",
+        )
     if model.context is None:
         return 1 << 30
     room = model.context - len(prompt.ids)
@@ -151,10 +163,44 @@ def _templated(model: LanguageModel, turns: list[Turn], system: str) -> str:
 
 
 def _render(model: LanguageModel, turns: list[Turn], reply: bool = True) -> str:
-    """enable_thinking: models that can think aloud first answer at once; templates that do not know the word ignore it."""
-    text: str = model.tokenizer.apply_chat_template(
-        turns, tokenize=False, add_generation_prompt=reply, enable_thinking=False
-    )
+    """The conversation as the template writes it. Templates of models that read pictures too may want each turn in parts: given
+    plain words they raise, or leave them out."""
+    from jinja2 import TemplateError
+
+    last = turns[-1]["content"].strip()
+    text, failure = "", None
+    try:
+        text = _applied(model, turns, reply)
+    except TemplateError as error:
+        failure = error
+    if failure is None and last in text:
+        return text
+    parts = [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in turns]
+    with contextlib.suppress(TemplateError, TypeError):
+        other = _applied(model, parts, reply)
+        if last in other:
+            return other
+    if failure is not None:
+        raise failure
+    return text
+
+
+def _applied(model: LanguageModel, turns: Sequence[Any], reply: bool) -> str:
+    """enable_thinking: models that can think aloud first answer at once; templates that do not know the word ignore it.
+
+    Raises ModelUnavailable for a template that does not end: it is a program that came with the model.
+    """
+    try:
+        with within(TEMPLATE_SECONDS):
+            text: str = model.tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=reply, enable_thinking=False
+            )
+    except Overrun:
+        raise ModelUnavailable(
+            f"The chat template of {model.spec.id} does not end.",
+            detail=f"It was stopped after {TEMPLATE_SECONDS:.0f} seconds; a good one takes some milliseconds.",
+            hint="Get the model from its maker again, or pick another one.",
+        ) from None
     return text
 
 

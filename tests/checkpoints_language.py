@@ -234,6 +234,84 @@ def tiny_mamba() -> Path:
     return _saved("tiny_mamba", MambaForCausalLM, config, tokenizer)
 
 
+PARTS_ONLY = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}{% for part in message['content'] %}"
+    "{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+SEEING = ("Qwen2_5_VL", "Qwen3VL", "Mistral3", "Llama4", "Glm4v", "Gemma3")
+"""Families that read pictures and words, by the start of their class names in transformers."""
+
+
+@cache
+def seeing(family: str, template: str = CHATML) -> Path:
+    """A model that reads pictures too: a language model of two layers beside eyes of one."""
+    import transformers
+
+    names = [
+        "<|endoftext|>",
+        "<|im_start|>",
+        "<|im_end|>",
+        "<|image_pad|>",
+        "<|vision_start|>",
+        "<|vision_end|>",
+        "<|video_pad|>",
+    ]
+    tokenizer = byte_level_tokenizer(names, template, eos_token="<|im_end|>")
+    text = {
+        "vocab_size": len(tokenizer), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "eos_token_id": 2,
+        "num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 256, "bos_token_id": None, "pad_token_id": 0,
+        "head_dim": 8,
+    }  # fmt: skip
+    eyes = {
+        "hidden_size": 32,
+        "num_heads": 2,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 1,
+        "intermediate_size": 32,
+    }
+    folded = {
+        "depth": 1,
+        "out_hidden_size": 32,
+        "patch_size": 14,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+    }
+    rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}
+    marks = {"image_token_id": 3, "video_token_id": 6}
+    around = {"vision_start_token_id": 4, "vision_end_token_id": 5}
+    told: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+        "Qwen2_5_VL": ({"rope_parameters": rope}, folded | {"fullatt_block_indexes": [0], "window_size": 56}, marks | around),
+        "Qwen3VL": (
+            {"rope_parameters": rope | {"mrope_interleaved": True}},
+            folded | {"deepstack_visual_indexes": [0], "num_position_embeddings": 16},
+            marks | around,
+        ),
+        "Mistral3": (
+            {"model_type": "mistral"}, {"model_type": "pixtral", "patch_size": 16, "image_size": 64}, {"image_token_index": 3}
+        ),
+        "Llama4": (
+            {"intermediate_size_mlp": 64, "num_local_experts": 2, "interleave_moe_layer_step": 2, "attention_chunk_size": 64},
+            {"intermediate_size": 128, "patch_size": 14, "image_size": 56, "vision_output_dim": 32, "projector_input_dim": 32,
+             "projector_output_dim": 32, "pixel_shuffle_ratio": 0.5},
+            {"image_token_index": 3},
+        ),
+        "Glm4v": (
+            {"rope_parameters": rope | {"partial_rotary_factor": 1.0}},
+            folded | {"image_size": 56},
+            marks | {"image_start_token_id": 4, "image_end_token_id": 5},
+        ),
+        "Gemma3": ({}, {"patch_size": 14, "image_size": 56}, {"mm_tokens_per_image": 4, "image_token_index": 3}),
+    }  # fmt: skip
+    words, looks, rest = told[family]
+    config = getattr(transformers, f"{family}Config")(
+        text_config=text | words, vision_config=eyes | looks, **rest
+    )
+    model_class = getattr(transformers, f"{family}ForConditionalGeneration")
+    name = family.lower() if template == CHATML else f"{family.lower()}-parts"
+    return _saved(name, model_class, config, tokenizer)
+
+
 def with_fim(name: str, specials: Sequence[str]) -> Path:
     """A model whose tokenizer has these fill-in-the-middle tokens."""
     folder = _root() / name

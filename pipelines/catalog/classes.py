@@ -61,15 +61,35 @@ def call_defaults(class_name: str) -> dict[str, Any]:
     return found
 
 
-@cache
+PICTURES_ONLY = frozenset({
+    "BlipForConditionalGeneration", "GitForCausalLM", "Pix2StructForConditionalGeneration", "UdopForConditionalGeneration",
+    "VisionEncoderDecoderModel", "InstructBlipForConditionalGeneration", "InstructBlipVideoForConditionalGeneration",
+    "Florence2ForConditionalGeneration", "EvollaForProteinText2Text", "PI0ForConditionalGeneration",
+    "PPFormulaNetForConditionalGeneration", "GotOcr2ForConditionalGeneration", "DiffusionGemmaForBlockDiffusion",
+    "T5Gemma2ForConditionalGeneration",
+})  # fmt: skip
+"""Classes that read pictures with words and write nothing without one, or write in another way than token by token."""
+
+
 def causal_language_models() -> frozenset[str]:
     """Class names transformers' `AutoModelForCausalLM` opens on purpose (it opens others by accident)."""
+    return _auto_classes("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES")
+
+
+def picture_reading_models() -> frozenset[str]:
+    """Class names that read pictures and words and write words; given words alone they write like any language model."""
+    return _auto_classes("MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES") - PICTURES_ONLY
+
+
+@cache
+def _auto_classes(table: str) -> frozenset[str]:
+    """The class names in one of transformers' tables."""
     root = _package("transformers")
     if root is None:
         return frozenset()
     text = (root / "models" / "auto" / "modeling_auto.py").read_text(encoding="utf-8")
-    table = text.split("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES = ", 1)[1].split("\n)", 1)[0]
-    return frozenset(re.findall(r'"\w+", "(\w+)"', table))
+    rows = text.partition(f"\n{table} = ")[2].split("\n)", 1)[0]
+    return frozenset(re.findall(r'"[\w-]+", "(\w+)"', rows))
 
 
 @cache

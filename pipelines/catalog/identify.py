@@ -12,7 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.catalog.classes import causal_language_models, is_installed, pipeline_makes, schedulers
+from pipelines.catalog.classes import (
+    PICTURES_ONLY,
+    causal_language_models,
+    is_installed,
+    picture_reading_models,
+    pipeline_makes,
+    schedulers,
+)
 from pipelines.catalog.defaults import made_for, size_step_of
 from pipelines.catalog.headers import (
     GGUF_REMEDY,
@@ -222,9 +229,14 @@ def _transformers(folder: Path, facts: dict[str, Any]) -> ModelSpec:
     name = str(named[0]) if isinstance(named, list) and named else ""
     facts["class"] = name
     loader = AUDIO_MODELS.get(name)
-    if loader is None and name not in causal_language_models():
+    sees = name in picture_reading_models()
+    if loader is None and not sees and name not in causal_language_models():
         if "auto_map" in config:
             raise BadFile(f"It needs code of its own ({name}), which the studio never runs.")
+        if name in PICTURES_ONLY:
+            raise BadFile(
+                f"It is a {name}, which writes about pictures only; the studio gives a model words."
+            )
         raise BadFile(
             f"It is a {name}, which no tab of the studio uses." if name else "Its config.json names no model."
         )
@@ -241,7 +253,8 @@ def _transformers(folder: Path, facts: dict[str, Any]) -> ModelSpec:
         return _spec(folder, loader, ("audio",), weights.nbytes, facts=facts)
     facts["fim"] = _has_fim(folder)
     modalities: tuple[Modality, ...] = ("text", "code") if facts["fim"] else ("text",)
-    return _spec(folder, "causal-lm", modalities, weights.nbytes, facts=facts)
+    told = "It can read pictures too; here it is given words." if sees else ""
+    return _spec(folder, "causal-lm", modalities, weights.nbytes, facts=facts, description=told)
 
 
 def _voices(folder: Path, loader: Loader, config: Mapping[str, Any]) -> list[str]:
