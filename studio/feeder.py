@@ -372,9 +372,12 @@ class Feeder:
                     self.standings.changed()
                     self._wake.set()
 
+    def _how(self, code: int) -> str:
+        return how_it_ended(code, by_us=getattr(self.worker, "was_killed", False))
+
     def _on_exit(self, code: int) -> None:
         if not self._closing:
-            log.warning("%s", how_it_ended(code))
+            log.warning("%s", self._how(code))
             self.state = "lost"
         self._filing.submit(self._bury, code).result()
 
@@ -446,9 +449,10 @@ class Feeder:
                 0.0 if self._restarts.in_a_row < 2 else min(2.0**self._restarts.in_a_row, MOST_RESTART_DELAY)
             )
             self._restarts.due = self.timer() + wait
+            how = self._how(code)
             with self._lock:
                 self._ended, self.worker = self._started, None
-            lost = WorkerLost("The worker was lost.", detail=how_it_ended(code), hint="Try again.")
+            lost = WorkerLost("The worker was lost.", detail=how, hint="Try again.")
             for query_id in list(self._questions):
                 self._answer(query_id, lost)
             self._wake.set()
@@ -464,9 +468,7 @@ class Feeder:
             elif self._closing:
                 self._close_job(live, "failed", CLOSED.problem())
             else:
-                what = (
-                    "The worker was ended because another job did not stop." if deaf else how_it_ended(code)
-                )
+                what = "The worker was ended because another job did not stop." if deaf else self._how(code)
                 error = WorkerLost(
                     "The worker was lost while it made this.",
                     detail=what,

@@ -45,6 +45,7 @@ class LocalWorker:
         self._commands: SimpleQueue[Command | WorkerConfig | None] = SimpleQueue()
         self._commands.put(config)
         self._process: subprocess.Popen[bytes] | None = None
+        self.was_killed = False
         self._started, self._ended = threading.Event(), threading.Event()
         # This thread starts the process and lives as long as it does: Linux ends the child with the thread that made it.
         threading.Thread(target=self._live, name="worker-events", daemon=True).start()
@@ -64,6 +65,7 @@ class LocalWorker:
         process = self._process
         if process is None or process.returncode is not None:
             return
+        self.was_killed = True
         if os.name == "posix":
             try:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -134,8 +136,10 @@ class LocalWorker:
             pass  # the process is gone: `_live` sees it too
 
 
-def how_it_ended(code: int) -> str:
-    """An exit code in words."""
+def how_it_ended(code: int, by_us: bool = False) -> str:
+    """An exit code in words. by_us: the studio killed the process, so that the signal says nothing of memory."""
+    if by_us:
+        return "The studio ended the worker process itself: it did not stop when it was asked to."
     if code >= 0:
         return f"The worker process ended with exit code {code}."
     try:

@@ -337,7 +337,7 @@ def test_a_killed_worker_fails_its_job_and_the_queue_goes_on(make: Callable[...,
     assert studio.interrupted() == []
 
 
-def test_a_deaf_worker_is_replaced(make: Callable[..., Studio]) -> None:
+def test_a_deaf_worker_is_replaced(make: Callable[..., Studio], caplog: pytest.LogCaptureFixture) -> None:
     studio = make(cancel_grace_seconds=0.2)
     studio.start()
     os.kill(pid(studio), signal.SIGSTOP)
@@ -346,6 +346,8 @@ def test_a_deaf_worker_is_replaced(make: Callable[..., Studio]) -> None:
     studio.cancel(deaf.id)
     assert over(studio, deaf.id).status == "cancelled"
     assert over(studio, waiting.id).status == "completed"
+    assert "ended the worker process itself" in caplog.text
+    assert "memory runs out" not in caplog.text  # the signal is the one the system uses then
 
 
 def test_closing_leaves_the_queue_and_closes_the_running_job(make: Callable[..., Studio]) -> None:
