@@ -6,11 +6,13 @@ SQLite in WAL mode: readers never wait for the writer. Tables are described next
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 
+T = TypeVar("T")
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -44,6 +46,15 @@ def migrate(engine: Engine, revision: str = "head") -> None:
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+
+
+def storable(value: T) -> T:
+    """The same plain JSON or text without halves of characters (lone surrogates), which no database can keep and no JSON send."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()  # type: ignore[return-value]
+    text = json.dumps(value, ensure_ascii=False)
+    cleaned: T = value if text.isascii() else json.loads(text.encode("utf-8", "replace"))
+    return cleaned
 
 
 def latest_revision() -> str:

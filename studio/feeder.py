@@ -150,9 +150,9 @@ class Feeder:
         """Start the worker and feed it; close what a studio that is gone left running. Returns at once."""
         self.is_running = True
         self._spawn()
-        shutil.rmtree(self.spool, ignore_errors=True)  # left by a worker that was killed
         try:
             for job_id in self.store.recover(again=self._again):
+                self.store.keep_assets(job_id, self.library.made_by(job_id))
                 self.watchers.tell(job_id)
         except SQLAlchemyError:
             log.exception("what was left running cannot be closed yet; it will be")  # `_close_orphans` does
@@ -169,6 +169,8 @@ class Feeder:
             self.worker.close()
         self._filing.shutdown()
         self.endings.retry()
+        if self.is_running:
+            shutil.rmtree(self.spool, ignore_errors=True)
         self.standings.close()
 
     def wake(self) -> None:
@@ -322,6 +324,9 @@ class Feeder:
             cache=str(self.settings.data_dir / "cache"),
         )
         self.state, self.ready, self.snapshot, self._hinted = "starting", None, {}, ()
+        # no worker is alive and all it made is filed: what lies here was left by one that was killed
+        shutil.rmtree(self.spool, ignore_errors=True)
+        self.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._nearness.tell({})
         self._started += 1
         worker = self._start_worker(
@@ -329,7 +334,7 @@ class Feeder:
             log_file=settings.data_dir / "logs" / "worker.log",
             on_event=self._on_event,
             on_exit=self._on_exit,
-            environment=settings.environment(),
+            environment=settings.environment() | {"TMPDIR": str(self.spool)},
         )
         with self._lock:
             if self._ended < self._started:  # it may be gone already

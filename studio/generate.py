@@ -29,6 +29,7 @@ from pipelines.messages import MODALITIES, REQUESTS, BaseRequest, Modality
 from studio.checks import explained
 from studio.jobs import Job
 from studio.library import Asset, Library, LibraryError
+from studio.scratch import Scratch
 from studio.settings import Settings, add_arguments
 from studio.studio import Studio, Update
 
@@ -44,10 +45,13 @@ def main(argv: Sequence[str]) -> int:
         settings = Settings.from_args(told)
         os.environ.update(settings.environment())
         studio = Studio(settings, only_own=True, warm_up=False)  # torch is loaded when the job needs it
+        scratch = Scratch(settings.data_dir)
         try:
+            scratch.enter()
             return _make(studio, told)
         finally:
             studio.close()
+            scratch.leave()
     except (StudioError, LibraryError) as error:
         _report_problem(error, told.json)
         return 1

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, Row
 from pipelines.errors import InvalidRequest, Problem, StudioError, TooManyWaiting, WorkerLost
 from pipelines.messages import REQUESTS, BaseRequest, TextRequest, parse_request
 from studio.affinity import Cost, Line, Turn, Waiting, free
+from studio.database import storable
 from studio.pace import work_beforehand
 
 Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
@@ -341,6 +342,16 @@ class JobStore:
             made = connection.execute(sa.select(jobs.c.asset_ids).where(jobs.c.id == job_id)).scalar() or []
             connection.execute(jobs.update().where(jobs.c.id == job_id).values(asset_ids=[*made, asset_id]))
 
+    def keep_assets(self, job_id: str, made: Sequence[str]) -> None:
+        """Have a job that is over list those too, which were found in the library after a crash."""
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            mine = (jobs.c.id == job_id, jobs.c.status.not_in(ACTIVE))
+            listed = connection.execute(sa.select(jobs.c.asset_ids).where(*mine)).scalar()
+            if listed is not None and not set(made) <= set(listed):
+                both = list(dict.fromkeys([*listed, *made]))
+                connection.execute(jobs.update().where(*mine).values(asset_ids=both))
+
     def finish(
         self,
         job_id: str,
@@ -359,7 +370,7 @@ class JobStore:
         values = (
             self._closing(status, problem)
             | made
-            | {"text": _storable(text), "pace": dict(pace) if pace else None}
+            | {"text": storable(text), "pace": dict(pace) if pace else None}
         )
         with self.engine.begin() as connection:
             is_open = (jobs.c.id == job_id, jobs.c.status.in_(ACTIVE))
@@ -481,12 +492,7 @@ def summary_of(job: Job) -> JobSummary:
 
 def _words(prompt: str) -> str:
     """The start of a prompt on one line, of characters a database can keep."""
-    return _storable(" ".join(prompt[: 4 * WORDS].split())[:WORDS].rstrip())
-
-
-def _storable(text: str) -> str:
-    """Without the halves of characters that no database can keep."""
-    return text.encode("utf-8", "replace").decode()
+    return storable(" ".join(prompt[: 4 * WORDS].split())[:WORDS].rstrip())
 
 
 def _job(row: Row[Any]) -> Job:

@@ -27,12 +27,14 @@ def main(settings: Settings) -> int:
     """Serve until stopped. Raises StudioError when the port is taken."""
     os.environ.update(settings.environment())
     listener = bind(settings)
+    from studio.scratch import Scratch
     from studio.studio import Studio
 
     signal.signal(signal.SIGTERM, _stop)  # uvicorn hands it on once the connections are closed
-    studio = Studio(settings)
-    studio.start()
+    studio, scratch = Studio(settings), Scratch(settings.data_dir)
     try:
+        scratch.enter()
+        studio.start()
         import uvicorn
 
         from studio.app import create_app
@@ -53,6 +55,7 @@ def main(settings: Settings) -> int:
         server.run(sockets=[listener])
     finally:
         studio.close()
+        scratch.leave()
         listener.close()
     return 0
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from studio.checks import find_inputs
 from studio.database import open_database
 from studio.downloads import Downloads
 from studio.feeder import TICK_SECONDS, Feeder, WorkerState
+from studio.housekeeping import Housekeeping
 from studio.jobs import Job, JobStore, JobSummary, UnknownJob, summary_of
 from studio.library import Library
 from studio.lock import FolderLock
@@ -102,6 +102,7 @@ class Studio:
             start_worker=start_worker,
         )
         self.standings = self.feeder.standings
+        self.housekeeping = Housekeeping(data, self.store, self.library, clock)
         self._closed = False
 
     # ---- life -----------------------------------------------------------------------------------------------------
@@ -122,12 +123,13 @@ class Studio:
         if not self.folder_lock.acquire(**(note or about)):
             return False
         self.feeder.start()
-        threading.Thread(target=self.library.adopt, name="adopt", daemon=True).start()
+        self.housekeeping.start()
         return True
 
     def close(self) -> None:
         """Stop the worker and let go of the data folder. Running jobs end; waiting ones stay in the queue."""
         self._closed = True
+        self.housekeeping.close()
         self.feeder.close()
         self.folder_lock.release()
         for job_id in self.watchers.watched():

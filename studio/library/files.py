@@ -11,7 +11,9 @@ import hashlib
 import os
 import re
 import shutil
+import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ from studio.library.errors import explain_write
 
 PART = ".part"  # ends the name of a file that is not whole yet
 BLOCK = 1 << 20
+FOLDERS = 32  # so many folders are remembered: a few days of every kind
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,42 @@ class Placed:
     sha256: str
 
 
+class Numbers:
+    """The next number of each day's folder: looked up once, then counted. Safe to ask from several threads.
+
+    Another process that files at the same time may give the same number; the names differ all the same.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next: dict[Path, int] = {}
+
+    def take(self, folder: Path) -> int:
+        with self._lock:
+            number = self._next.get(folder) or 1 + _highest(folder)
+            self._next.pop(folder, None)
+            self._next[folder] = number + 1
+            if len(self._next) > FOLDERS:
+                del self._next[next(iter(self._next))]
+        return number
+
+
 def place(
-    root: Path, kind: str, when: float, label: str, suffix: str, data: bytes | None, spool: Path | None
+    root: Path,
+    kind: str,
+    when: float,
+    label: str,
+    suffix: str,
+    data: bytes | None,
+    spool: Path | None,
+    *,
+    numbers: Numbers,
+    before: Callable[[Placed], None] = lambda placed: None,
 ) -> Placed:
     """Put bytes, or a spool file that is moved, under the next free name of that day.
 
-    label: the seed or another short word for the name. Never overwrites; after an error the spool file is where it was and
-    nothing half-written remains. Raises DiskFull, LibraryError.
+    label: the seed or another short word for the name. before: called when the name is taken and before the file is there.
+    Never overwrites; after an error the spool file is where it was and nothing half-written remains. Raises DiskFull, LibraryError.
     """
     folder = root / kind / datetime.fromtimestamp(when).strftime("%Y-%m-%d")
     nbytes = len(data) if data is not None else _size(spool)
@@ -45,7 +77,9 @@ def place(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         digest = _take(spool, part) if spool is not None else _write(part, data or b"")
-        target = _reserve(folder, label, suffix)
+        target = _reserve(folder, label, suffix, numbers)
+        placed = Placed(target.relative_to(root).as_posix(), nbytes, digest)
+        before(placed)
         os.replace(part, target)
         _sync_folder(folder)
     except OSError as error:
@@ -53,7 +87,7 @@ def place(
             shutil.move(part, spool)
         part.unlink(missing_ok=True)
         raise explain_write(error, folder, nbytes) from error
-    return Placed(target.relative_to(root).as_posix(), nbytes, digest)
+    return placed
 
 
 def write_beside(target: Path, data: bytes) -> None:
@@ -73,17 +107,18 @@ def safe_word(text: str, most: int = 40) -> str:
     return re.sub(r"[^\w-]+", "-", text).strip("-_")[:most]
 
 
-def _reserve(folder: Path, label: str, suffix: str) -> Path:
+def _reserve(folder: Path, label: str, suffix: str, numbers: Numbers) -> Path:
     """Claim the next number of the folder by creating an empty file, which fails when someone was faster."""
-    number = 1 + max(
-        (int(entry.name[:5]) for entry in os.scandir(folder) if re.match(r"\d{5}\b", entry.name)), default=0
-    )
     while True:
-        target = folder / f"{number:05}{'-' + label if label else ''}.{suffix}"
+        target = folder / f"{numbers.take(folder):05}{'-' + label if label else ''}.{suffix}"
         with contextlib.suppress(FileExistsError):
             os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
             return target
-        number += 1
+
+
+def _highest(folder: Path) -> int:
+    found = (re.match(r"(\d{5,})\b", entry.name) for entry in os.scandir(folder))
+    return max((int(match[1]) for match in found if match), default=0)
 
 
 def _write(part: Path, data: bytes) -> str:

@@ -10,9 +10,9 @@ import hashlib
 import logging
 import secrets
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -20,12 +20,14 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
+from studio.database import storable
+from studio.library.adoption import as_asset, strays, sweep
 from studio.library.asset import KINDS, Asset
 from studio.library.errors import AssetNotFound, LibraryError, NotAllowed, UnreadableFile, readable
-from studio.library.files import PART, place, safe_word, write_beside
+from studio.library.files import Numbers, Placed, place, safe_word, write_beside
 from studio.library.reader import Reader, Source, shared_reader
 from studio.library.search import TAGS_MARK, Filters, brief_columns, conditions, search_text, title_of
-from studio.library.sidecar import is_sidecar, read_sidecar, sidecar_of, sidecar_text
+from studio.library.sidecar import is_sidecar, note_of, sidecar_of, sidecar_text
 from studio.library.tables import assets, lineage, tags
 
 log = logging.getLogger(__name__)
@@ -54,7 +56,7 @@ class Library:
     ) -> None:
         self.folder, self.engine, self.sidecars, self.clock = Path(folder), engine, sidecars, clock
         self.reader = reader or shared_reader()
-        self._adding = threading.Lock()
+        self._numbers = Numbers()
 
     # ---- adding ----
 
@@ -80,30 +82,37 @@ class Library:
         """
         if kind not in KINDS or (data is None) == (path is None):
             raise ValueError(f"kind is one of {KINDS}, and exactly one of data and path is given")
-        facts, recipe, now = dict(facts or {}), dict(recipe or {}), self.clock()
+        facts, recipe, now = storable(dict(facts or {})), storable(dict(recipe or {})), self.clock()
         label = str(recipe["seed"]) if isinstance(recipe.get("seed"), int) else safe_word(Path(title).stem)
-        with self._adding:
-            placed = place(self.folder, kind, now, label, safe_word(suffix) or "bin", data, path)
-        title = title or title_of(recipe) or kind.capitalize()
+        edges = list(dict.fromkeys(parents))
         asset = Asset(
             id=secrets.token_hex(8),
             kind=kind,
             media_type=media_type,
-            file=placed.file,
-            title=title,
+            file="",
+            title=storable(title) or title_of(recipe) or kind.capitalize(),
             model=str(recipe.get("model", "")),
             owner=owner,
             created_at=now,
-            nbytes=placed.nbytes,
-            sha256=placed.sha256,
+            nbytes=0,
+            sha256="",
             facts=facts,
             recipe=recipe,
             job_id=job_id,
             uploaded=uploaded,
         )
-        edges = list(dict.fromkeys(parents))
-        if self.sidecars and recipe:
-            self._write_sidecar(asset, edges)
+
+        def placed(at: Placed) -> Asset:
+            return replace(asset, file=at.file, nbytes=at.nbytes, sha256=at.sha256)
+
+        # whatever happens from the moment the file is there, its note tells whose it is and of which job
+        asset = placed(
+            place(
+                *(self.folder, kind, now, label, safe_word(suffix) or "bin", data, path),
+                numbers=self._numbers,
+                before=lambda at: self._write_note(placed(at), edges),
+            )
+        )
         self._insert(asset, edges)
         return asset
 
@@ -179,6 +188,12 @@ class Library:
         query = sa.select(sa.func.count()).select_from(assets).where(*conditions(text, **filters))
         with self.engine.connect() as connection:
             return connection.execute(query).scalar_one()
+
+    def made_by(self, job_id: str) -> list[str]:
+        """Ids of what a job made, oldest first."""
+        query = sa.select(assets.c.id).where(assets.c.job_id == job_id).order_by(assets.c.number)
+        with self.engine.connect() as connection:
+            return list(connection.execute(query).scalars())
 
     def models(self, owner: str | None = None) -> list[str]:
         """Names of the models that made something here."""
@@ -297,48 +312,32 @@ class Library:
         return self.reader.picture(self.path(asset))
 
     def adopt(self) -> list[Asset]:
-        """List files that lie in the folder without a row, as after a crash between file and row; sweep up half-written ones."""
+        """List files that lie in the folder without a row, as after a crash between file and row; sweep up half-written ones.
+
+        One that cannot be listed is logged and left where it is; it never keeps the others from being listed.
+        """
         with self.engine.connect() as connection:
             known = set(connection.execute(sa.select(assets.c.file)).scalars())
         found: list[Asset] = []
-        for path in sorted(path for kind in KINDS for path in (self.folder / kind).glob("*/*")):
-            file = path.relative_to(self.folder).as_posix()
-            if file in known or is_sidecar(path):
-                continue
+        # a younger file may be being written right now
+        for path in strays(self.folder, known, self.clock() - SETTLED_SECONDS):
             try:
-                facts = path.stat()
-                if max(facts.st_mtime, facts.st_ctime) > self.clock() - SETTLED_SECONDS:
-                    continue  # someone may be writing it right now
-                if path.name.endswith(PART) or facts.st_size == 0:
-                    path.unlink(missing_ok=True)
-                else:
-                    found.append(self._adopt(path, file))
-            except (LibraryError, OSError) as error:
-                log.warning("%s lies in the library and cannot be listed: %s", file, error)
+                if not sweep(self.folder, path, known) and not is_sidecar(path):
+                    found.append(self._adopt(path))
+            except Exception as error:
+                log.warning("%a lies in the library and cannot be listed: %s", str(path), error)
         return found
 
     # ---- behind the scenes ----
 
-    def _adopt(self, path: Path, file: str) -> Asset:
-        note = read_sidecar(path)
-        seen = self.reader.examine(path, path.name)
-        recipe = note.get("recipe") or self.reader.recipe(path, path.name).recipe or {}
-        asset = Asset(
-            id=note.get("id") or secrets.token_hex(8),
-            kind=path.parent.parent.name,
-            media_type=note.get("media_type") or seen.media_type,
-            file=file,
-            title=note.get("title") or title_of(recipe) or path.name,
-            model=str(recipe.get("model", "")),
-            owner=note.get("owner") or "local",
-            created_at=path.stat().st_mtime,
-            nbytes=path.stat().st_size,
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            facts=note.get("facts") or seen.facts,
-            recipe=recipe,
-            job_id=note.get("job_id", ""),
-        )
-        self._insert(asset, [(parent, role) for parent, role in note.get("parents", [])])
+    def _adopt(self, path: Path) -> Asset:
+        asset, edges = as_asset(self.folder, path, self.reader)
+        with self.engine.connect() as connection:
+            if connection.execute(sa.select(assets.c.id).where(assets.c.id == asset.id)).first():
+                asset = replace(
+                    asset, id=secrets.token_hex(8)
+                )  # a copy, with its sidecar, of one that is listed
+        self._insert(asset, edges)
         return asset
 
     def _insert(self, asset: Asset, edges: Sequence[tuple[str, str]]) -> None:
@@ -358,6 +357,7 @@ class Library:
                 detail=f"{self.folder / asset.file}: {type(error).__name__}: {str(error)[:200]}",
                 hint="Check the free space of the disk; the studio lists the file the next time it starts.",
             ) from error
+        note_of(self.path(asset)).unlink(missing_ok=True)
 
     def _written(self, asset: Asset) -> str:
         """The start of what a text says, to be found by its words; "" for other kinds."""
@@ -430,11 +430,14 @@ class Library:
             for row in rows
         ]
 
-    def _write_sidecar(self, asset: Asset, edges: Sequence[tuple[str, str]]) -> None:
+    def _write_note(self, asset: Asset, edges: Sequence[tuple[str, str]]) -> None:
+        """As the sidecar, or for as long as there is no row where none is kept."""
+        file = self.path(asset)
+        note = sidecar_of(file) if self.sidecars and asset.recipe else note_of(file)
         try:
-            write_beside(sidecar_of(self.path(asset)), sidecar_text(asset, edges))
+            write_beside(note, sidecar_text(asset, edges))
         except LibraryError:
-            log.warning("no sidecar for %s", asset.file, exc_info=True)
+            log.warning("no note beside %s", asset.file, exc_info=True)
 
     def _draw_thumbnail(self, asset: Asset) -> bool:
         try:
