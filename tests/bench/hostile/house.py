@@ -266,6 +266,8 @@ def leaked(answer: Answer) -> str:
 def shows_colour(picture: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(picture)) as opened:
+            if opened.width * opened.height > 1_000_000:  # her own bomb coming back; thumbnails are small
+                return False
             small = opened.convert("RGB").resize((16, 16))
     except (OSError, ValueError, Image.DecompressionBombError):
         return False
