@@ -6,5 +6,6 @@ NAMES = {
     "memory": "tests.bench.memory",
     "interpolation": "tests.bench.interpolation",
     "hostile": "tests.bench.hostile",
+    "faults": "tests.bench.faults",
     "starter": "pipelines.training.bench",
 }
