@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 
+from studio import private
+
 T = TypeVar("T")
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -19,8 +21,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def open_database(file: Path | str) -> Engine:
     """An engine on that SQLite file (made if missing) at today's schema. Safe to open from several processes at once."""
     Path(file).parent.mkdir(parents=True, exist_ok=True)
+    private.shut(Path(file).parent)
     engine = connect(file)
     migrate(engine)
+    private.shut_database(Path(file))
     return engine
 
 

@@ -15,6 +15,7 @@ import webbrowser
 from typing import TYPE_CHECKING
 
 from pipelines.errors import StudioError
+from studio import private
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 def main(settings: Settings) -> int:
     """Serve until stopped. Raises StudioError when the port is taken."""
+    private.from_now_on()
     os.environ.update(settings.environment())
     listener = bind(settings)
     from studio.scratch import Scratch
@@ -35,6 +37,7 @@ def main(settings: Settings) -> int:
     try:
         scratch.enter()
         studio.start()
+        private.mend(settings.data_dir)
         import uvicorn
 
         from studio.app import create_app

@@ -89,8 +89,8 @@ def login_page(request: Request, name: str = "", wrong: str = "", status: int = 
     told = f"<p class=wrong role=alert>{escape(wrong)}</p>" if wrong else ""
     inside = (
         f'<form class=card method=post action="{_to(request, "/login")}?next={there}"><h1>Atelier</h1>{told}'
-        f'<label>Name<input name=username value="{escape(name)}" autocomplete=username autocapitalize=none required autofocus></label>'
-        "<label>Password<input name=password type=password autocomplete=current-password required></label>"
+        f'<label>Name<input name=username value="{escape(name)}" autocomplete=username autocapitalize=none required{"" if name else " autofocus"}></label>'
+        f"<label>Password<input name=password type=password autocomplete=current-password required{' autofocus' if name else ''}></label>"
         "<button>Log in</button></form>"
     )
     return page(request, "Log in", inside, status)
