@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -23,8 +24,11 @@ from studio.library.search import Filters
 if TYPE_CHECKING:
     from studio.studio import Studio
 
-# a stranger's HTML or SVG opened from here must not act in our name
-AS_DATA = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
+# a stranger's HTML or SVG opened from here must not act in our name, nor ask anything of anybody
+POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
+AS_DATA = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": POLICY}
+INERT = re.compile(r"(image/(?!svg)|audio/|video/|text/(?!html|xml))")
+"""Kinds that a browser shows without running anything; the others are only saved."""
 BLOCK = 1 << 20
 MAX_OFFSET = 10**9
 
@@ -95,7 +99,7 @@ def router(studio: Studio) -> APIRouter:
             )
             return respond(404, message, code="file_missing")
         headers = dict(AS_DATA)
-        if download:
+        if download or not INERT.match(asset.media_type):
             name = Path(asset.file).name
             headers["Content-Disposition"] = f"attachment; filename*=utf-8''{quote(name)}"
         kind = asset.media_type + ("; charset=utf-8" if asset.media_type.startswith("text/") else "")

@@ -114,3 +114,27 @@ def test_a_studio_without_a_login_takes_any_key_and_makes_none(tmp_path: Path) -
         refused = httpx.post(address + "/api/keys", json={"name": "x"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
     studio.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("page.html", b"<!doctype html><script>document.cookie = 'x'</script>"),
+        ("drawing.svg", b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'),
+        ("notes.txt", b"<script>alert(1)</script>"),
+    ],
+)
+def test_what_somebody_brought_never_acts_in_our_name(
+    asked: Callable[..., httpx.Response], name: str, content: bytes
+) -> None:
+    brought = asked("POST", "/api/uploads", files={"file": (name, content)}, auth=ADA)
+    if brought.status_code == 400:
+        return  # refused at the door is as good
+    file = asked("GET", brought.json()["url"], auth=ADA)
+    kind, policy = file.headers["content-type"], file.headers["content-security-policy"]
+    assert (file.status_code, file.content) == (200, content)
+    assert "default-src 'none'" in policy
+    assert policy.endswith("sandbox")
+    assert file.headers["x-content-type-options"] == "nosniff"
+    assert "attachment" in file.headers.get("content-disposition", "") or kind.startswith("text/plain")
+    assert asked("GET", brought.json()["url"], auth=BOB).status_code == 404
