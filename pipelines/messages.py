@@ -49,6 +49,13 @@ class BaseRequest(BaseModel):
     model: str = knob("", "The model that makes it.", simple=True, max_length=300)
     seed: int = knob(-1, "Same seed, same result. -1 draws a new one.", label="Seed", ge=-1, le=MAX_SEED)
 
+    @field_validator(
+        "prompt", "negative_prompt", "system", "code", "suffix", mode="before", check_fields=False
+    )
+    @classmethod
+    def _a_mark_of_byte_order_is_no_letter(cls, value: Any) -> Any:
+        return value.removeprefix("\ufeff") if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _texts_are_bounded(self) -> Self:
         check_total(self.model_dump())
@@ -288,6 +295,11 @@ class VideoRequest(DiffusionRequest):
     )
     loop: bool = knob(False, "End where it began, so that it plays for ever.")
     format: Literal["mp4", "webm", "gif"] = knob("mp4", "File format.")
+
+    @field_validator("fps", mode="before")
+    @classmethod
+    def _fps_may_be_a_number(cls, value: Any) -> Any:
+        return f"{value:.12g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
 
     @field_validator("fps")
     @classmethod

@@ -186,7 +186,7 @@ def _value(kind: type[BaseRequest], modality: str, name: str, text: str, library
             raise InvalidRequest(f"There is no file {text}.", field=name, hint="Check the path.")
     if widget == "code" and text.startswith("@"):
         try:
-            return Path(text[1:]).expanduser().read_text(encoding="utf-8")
+            return Path(text[1:]).expanduser().read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
             raise InvalidRequest(f"{text[1:]} cannot be read.", field=name, detail=str(error)) from None
     if get_origin(field.annotation) is tuple:

@@ -7,9 +7,18 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from pydantic import ValidationError
 
 from pipelines.catalog import Catalog, ModelSpec, Source
-from pipelines.messages import MODALITIES, REQUESTS, AudioRequest, ImageRequest, Modality, VideoRequest
+from pipelines.messages import (
+    MODALITIES,
+    REQUESTS,
+    AudioRequest,
+    CodeRequest,
+    ImageRequest,
+    Modality,
+    VideoRequest,
+)
 from studio.forms import Control, FieldErrors, Form, describe, model_label, size, voices_of
 
 SMALL = ModelSpec(
@@ -140,6 +149,18 @@ def test_a_frame_rate_says_what_can_be_written(catalog: Catalog) -> None:
     with pytest.raises(FieldErrors) as caught:
         form.request(values(form, prompt="a star", fps="fast"))
     assert caught.value.messages == {"fps": "'fast' is not a frame rate; write 24, 29.97 or 30000/1001."}
+
+
+def test_a_frame_rate_may_be_a_number_and_a_mark_of_byte_order_is_no_letter() -> None:
+    rates = [VideoRequest.model_validate({"fps": rate}).fps for rate in (24, 24.0, 29.97, "30000/1001")]
+    assert rates == ["24", "24", "29.97", "30000/1001"]
+    for wrong in (True, 0, float("nan"), float("inf"), None):
+        with pytest.raises(ValidationError):
+            VideoRequest.model_validate({"fps": wrong})
+    assert CodeRequest(code="\ufeffprint(1)", prompt="\ufeffwhy?").model_dump(include={"code", "prompt"}) == {
+        "code": "print(1)",
+        "prompt": "why?",
+    }
 
 
 def test_another_model_changes_only_what_nobody_touched(catalog: Catalog) -> None:

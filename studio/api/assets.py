@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 import tempfile
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -68,7 +68,7 @@ def router(studio: Studio) -> APIRouter:
             "kind": kind,
             "model": model,
             "since": _moment(since, "since"),
-            "until": _moment(until, "until"),
+            "until": _moment(until, "until", its_end=True),
             "starred": starred,
             "tag": tag,
             "trashed": trashed,
@@ -180,11 +180,19 @@ def summary_body(asset: Asset) -> dict[str, Any]:
     return {**body, "prompt": asset.prompt, "seed": asset.seed}
 
 
-def _moment(text: str | None, field: str) -> float | None:
-    """Seconds since 1970 from those, or from an ISO date or time (local when it names no zone)."""
+def _moment(text: str | None, field: str, *, its_end: bool = False) -> float | None:
+    """Seconds since 1970 from those, or from an ISO date or time (local when it names no zone).
+
+    its_end: a day without a time means the end of that day, for a search that goes up to and over it.
+    """
     if not text:
         return None
-    for read in (float, lambda day: datetime.fromisoformat(day).timestamp()):
+
+    def of_date(written: str) -> float:
+        is_day = re.fullmatch(r"\d{4}-\d\d-\d\d|\d{4}-W\d\d-\d", written) is not None
+        return (datetime.fromisoformat(written) + timedelta(days=int(its_end and is_day))).timestamp()
+
+    for read in (float, of_date):
         try:
             moment = read(text)
         except (ValueError, OverflowError, OSError):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
+from unicodedata import normalize
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, Row
@@ -26,7 +27,15 @@ from studio.library.asset import KINDS, Asset
 from studio.library.errors import AssetNotFound, LibraryError, NotAllowed, UnreadableFile, readable
 from studio.library.files import Numbers, Placed, place, safe_word, write_beside
 from studio.library.reader import Reader, Source, shared_reader
-from studio.library.search import TAGS_MARK, Filters, brief_columns, conditions, search_text, title_of
+from studio.library.search import (
+    TAGS_MARK,
+    Filters,
+    brief_columns,
+    conditions,
+    one_spelling,
+    search_text,
+    title_of,
+)
 from studio.library.sidecar import is_sidecar, note_of, sidecar_of, sidecar_text
 from studio.library.tables import assets, lineage, tags
 
@@ -226,7 +235,7 @@ class Library:
 
     def tag(self, asset_id: str, words: Iterable[str]) -> Asset:
         """Give it exactly these tags; raises NotAllowed for one that is too long."""
-        wanted = sorted({" ".join(word.split()) for word in words} - {""})
+        wanted = sorted({normalize("NFC", " ".join(word.split())) for word in words} - {""})
         for word in wanted:
             if len(word) > 60:
                 raise NotAllowed(
@@ -243,7 +252,7 @@ class Library:
             connection.execute(tags.delete().where(tags.c.asset_id == asset_id))
             if wanted:
                 connection.execute(tags.insert(), [{"asset_id": asset_id, "tag": word} for word in wanted])
-            text = found.split(TAGS_MARK)[0] + TAGS_MARK + "\n".join(wanted).casefold()
+            text = found.split(TAGS_MARK)[0] + TAGS_MARK + one_spelling("\n".join(wanted))
             connection.execute(assets.update().where(assets.c.id == asset_id).values(search_text=text))
         return self.get(asset_id)
 
@@ -364,7 +373,7 @@ class Library:
         if asset.kind not in ("text", "code"):
             return ""
         with self.path(asset).open("rb") as file:
-            return file.read(SEARCHED_BYTES).decode("utf-8", "replace")
+            return file.read(SEARCHED_BYTES).decode("utf-8-sig", "replace")
 
     def _same_upload(self, file: Path, suffix: str, owner: str) -> Asset | None:
         """The same bytes brought before as the same kind of file: a text that is called code now is another one."""
@@ -383,7 +392,8 @@ class Library:
         with self.engine.connect() as connection:
             query = sa.select(assets.c.search_text).where(assets.c.id == asset.id)
             words = connection.execute(query).scalar_one()
-        words = f"{filename.casefold()}\n{words}" if filename.casefold() not in words.splitlines() else words
+        name = one_spelling(filename)
+        words = f"{name}\n{words}" if name not in words.splitlines() else words
         facts = {**asset.facts, "filename": filename}
         return self._update(asset.id, title=filename, facts=facts, search_text=words)
 

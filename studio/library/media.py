@@ -231,7 +231,7 @@ def _examine_text(file: IO[bytes], filename: str) -> Sniffed:
         )
     file.seek(0)
     try:
-        text = file.read().decode("utf-8")
+        text = file.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _unreadable(
             filename, "It is neither a known picture, sound or video nor text in UTF-8."

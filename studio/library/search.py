@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
@@ -54,8 +55,10 @@ def conditions(
     where: list[sa.ColumnElement[bool]] = [
         assets.c.trashed_at.is_not(None) if trashed else assets.c.trashed_at.is_(None)
     ]
-    for phrase, word in re.findall(r'"([^"]+)"|(\S+)', text.casefold())[:20]:
-        where.append(assets.c.search_text.contains(phrase or word, autoescape=True))
+    for phrase, word in re.findall(r'"([^"]+)"|(\S+)', one_spelling(text))[:20]:
+        # rows of before 2026-12 hold their words as they were typed: on a Mac often with the accents apart
+        spelled = {phrase or word, unicodedata.normalize("NFD", phrase or word)}
+        where.append(sa.or_(*(assets.c.search_text.contains(form, autoescape=True) for form in spelled)))
     if kind:
         where.append(assets.c.kind == kind)
     if model:
@@ -67,7 +70,11 @@ def conditions(
     if starred is not None:
         where.append(assets.c.starred.is_(starred))
     if tag:
-        where.append(assets.c.id.in_(sa.select(tags.c.asset_id).where(tags.c.tag == tag)))
+        where.append(
+            assets.c.id.in_(
+                sa.select(tags.c.asset_id).where(tags.c.tag.in_({tag, unicodedata.normalize("NFC", tag)}))
+            )
+        )
     if owner is not None:
         where.append(assets.c.owner == owner)
     if job_id:
@@ -125,4 +132,9 @@ def search_text(asset: Asset, written: str = "") -> str:
     words = [asset.title, asset.model]
     words += [str(asset.recipe.get(name, "")) for name in ("prompt", "negative_prompt", "seed", "voice")]
     words += [written]
-    return "\n".join(dict.fromkeys(filter(None, words))).casefold()[:20_000]
+    return one_spelling("\n".join(dict.fromkeys(filter(None, words))))[:20_000]
+
+
+def one_spelling(text: str) -> str:
+    """Words as they are compared: in one case, and é as one letter whichever way it was typed."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

@@ -30,7 +30,7 @@ def draw(file: IO[bytes], kind: str, title: str = "") -> bytes:
         if kind == "audio":
             return pictures.webp(_waveform(_peaks(file)))
         file.seek(0)
-        return pictures.webp(_card(file.read(4000).decode("utf-8", "replace"), kind, title))
+        return pictures.webp(_card(file.read(4000).decode("utf-8-sig", "replace"), kind, title))
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise LibraryError("No thumbnail can be made of this file.", detail=str(error)[:200]) from error
 

@@ -233,7 +233,7 @@ def content(library: Any, asset: Any) -> str:
             return f'<video src="{url}" controls loop playsinline aria-label="{words}"></video>'
         case "audio":
             return f'<audio src="{url}" controls preload="metadata"></audio>'
-    with open(library.path(asset), encoding="utf-8", errors="replace") as file:
+    with open(library.path(asset), encoding="utf-8-sig", errors="replace") as file:
         written = file.read(LONGEST_TEXT + 1)
     shown = written[:SHOWN_TEXT]
     more = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -116,6 +117,8 @@ def test_assets_are_found_starred_tagged_and_thrown_away(client: httpx.Client) -
         return [entry["id"] for entry in answer["assets"]]
 
     assert found() == found(kind="audio", model="espeak", since="2020-01-01") == [asset["id"]]
+    today = f"{datetime.now():%Y-%m-%d}"
+    assert found(since=today, until=today) == [asset["id"]]  # until a day means until its end
     assert found(until="2020-01-01") == found(kind="image") == found(starred=True) == []
     assert client.put(f"{path}/star").json()["starred"] is True
     assert client.put(f"{path}/tags", json={"tags": ["radio"]}).json()["tags"] == ["radio"]

@@ -361,3 +361,27 @@ def test_the_same_bytes_as_another_kind_are_another_asset(library: Library) -> N
     text, code = library.add_upload(b"print(1)\n", "a.txt"), library.add_upload(b"print(1)\n", "a.py")
     assert (text.kind, code.kind) == ("text", "code")
     assert library.add_upload(b"print(1)\n", "b.py").id == code.id
+
+
+@pytest.mark.parametrize("typed", ["Caf\u00e9 M\u00fcnchen", "Cafe\u0301 Mu\u0308nchen"])
+def test_an_accent_is_found_whichever_way_it_was_typed(library: Library, typed: str) -> None:
+    """A Mac writes \u00e9 as two letters, others as one; they look the same."""
+    asset = add(library, recipe={"prompt": typed})
+    library.tag(asset.id, [typed])
+    for asked in ("caf\u00e9", "cafe\u0301", '"M\u00fcnchen"', '"Mu\u0308nchen"', "CAF\u00c9"):
+        assert [found.id for found in library.search(asked)] == [asset.id], asked
+    for tag in ("Caf\u00e9 M\u00fcnchen", "Cafe\u0301 Mu\u0308nchen"):
+        assert library.count(tag=tag) == 1
+
+
+def test_words_stored_with_their_accents_apart_are_still_found(library: Library) -> None:
+    """Rows written before all of them were put into one spelling."""
+    asset = add(library, recipe={"prompt": "x"})
+    with library.engine.begin() as connection:
+        connection.execute(assets.update().values(search_text="cafe\u0301"))
+    assert [found.id for found in library.search("caf\u00e9")] == [asset.id]
+
+
+def test_a_mark_of_byte_order_is_no_letter_of_a_text(library: Library) -> None:
+    asset = library.add_upload(b"\xef\xbb\xbfprint(1)\n", "one.py")
+    assert (asset.kind, asset.facts["characters"]) == ("code", 9)
