@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.catalog import ModelSpec
-from pipelines.code_text import code_in, fenced, python_findings, syntax_error
+from pipelines.code_checks import certain_findings, unconfirmed
+from pipelines.code_text import Finding, code_in, fenced, syntax_error
 from pipelines.context import Context
 from pipelines.ladder import Ladder, Way
 from pipelines.languages import Language, language_of
@@ -57,7 +58,9 @@ class CodePipeline:
         # 2. Look at Python code with Python's own eyes first: what it finds is certain
         ctx.progress("encode")
         language = language_of(request.language)
-        report = _report(request, language)
+        looks = request.task == "find_bugs" and language.fence == "python"
+        found = certain_findings(request.given_code) if looks else None
+        report = _report(found)
         if report:
             ctx.text(report)
 
@@ -70,7 +73,10 @@ class CodePipeline:
 
         # 5. Take the answer apart and hand it over as a file
         ctx.progress("save")
-        artifact = _artifact(request, language, report, answer.text)
+        doubts = _doubts(found, answer.text, request.given_code)
+        if doubts:
+            ctx.text(doubts)
+        artifact = _artifact(request, language, report, answer.text + doubts, found)
         yield replace(artifact, facts={**answer.facts(), **artifact.facts})
 
 
@@ -125,24 +131,34 @@ def _said() -> dict[str, Any]:
     return tomllib.loads(PROMPTS.read_text(encoding="utf-8"))
 
 
-def _report(request: CodeRequest, language: Language) -> str:
-    """For *find bugs* in Python: what needs no model to be known, as Markdown; empty when there is nothing."""
-    if request.task != "find_bugs" or language.fence != "python":
+def _report(found: Sequence[Finding] | None) -> str:
+    """What needs no model to be known, as Markdown; empty where nobody looked."""
+    if found is None:
         return ""
-    found = python_findings(request.given_code)
-    if not found:
-        return ""
-    lines = "\n".join(f"- {finding}" for finding in found)
-    return f"**Found by Python itself:**\n\n{lines}\n\n**What the model says:**\n\n"
+    lines = (
+        "\n".join(f"- {finding}" for finding in found) or "Nothing: no undefined name, no slip they know of."
+    )
+    return f"**Found by Python and ruff:**\n\n{lines}\n\n**What the model says, which may be wrong:**\n\n"
 
 
-def _artifact(request: CodeRequest, language: Language, report: str, answer: str) -> Artifact:
+def _doubts(found: Sequence[Finding] | None, answer: str, code: str) -> str:
+    """What of the model's answer the checkers contradict, as Markdown."""
+    claims = unconfirmed(answer, code) if found is not None else []
+    lines = "\n".join(f"- {claim}" for claim in claims)
+    return f"\n\n**The checkers do not agree:**\n\n{lines}\n" if lines else ""
+
+
+def _artifact(
+    request: CodeRequest,
+    language: Language,
+    report: str,
+    answer: str,
+    found: Sequence[Finding] | None = None,
+) -> Artifact:
     """The answer as a file: completed code in its place, the code of a fenced block, or words as Markdown."""
     facts: dict[str, Any] = {"task": request.task, "language": language.title}
-    if request.task == "find_bugs" and language.fence == "python":
-        facts["findings"] = [
-            {"line": f.line, "message": f.message} for f in python_findings(request.given_code)
-        ]
+    if found is not None:
+        facts["findings"] = [{"line": one.line, "message": one.message} for one in found]
     if request.task == "complete":
         before = request.given_code
         facts["inserted"] = [len(before), len(before) + len(answer)]  # where the new characters are

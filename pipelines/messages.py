@@ -140,7 +140,7 @@ class CodeRequest(SamplingRequest):
         widget="code",
         max_length=CODE_CHARS,
     )
-    language: str = knob("python", "The language of the code.", max_length=40)
+    language: str = knob("python", "The language of the code.", simple=True, max_length=40)
     target_language: str = knob("javascript", "For *translate*: the language to translate to.", max_length=40)
     temperature: float = knob(
         0.2,
@@ -185,7 +185,10 @@ class DiffusionRequest(BaseRequest):
         5.0, "How strictly to follow the prompt.", label="Match prompt", widget="slider", ge=0.0, le=30.0
     )
     scheduler: str = knob(
-        "", "The sampler, by its diffusers class name; empty for the model's own.", max_length=80
+        "",
+        "How noise becomes a picture, by its diffusers class; empty for the model's own.",
+        label="Sampler",
+        max_length=80,
     )
     init_image: str = knob(
         "", "A picture to start from.", label="Start image", widget="asset:image", max_length=64
@@ -219,7 +222,7 @@ class ImageRequest(DiffusionRequest):
         ge=1,
         le=16,
     )
-    format: Literal["png", "jpeg", "webp"] = knob("png", "File format.")
+    format: Literal["png", "jpeg", "webp"] = knob("png", "File format.", simple=True)
 
     def single(self, index: int) -> ImageRequest:
         """The request for picture `index` of the batch alone: its own seed, counted up from the first."""
@@ -252,7 +255,7 @@ class AudioRequest(BaseRequest):
     guidance_scale: float = knob(
         3.0, "How strictly music follows the prompt (MusicGen).", widget="slider", ge=1.0, le=15.0
     )
-    format: Literal["wav", "mp3", "flac", "opus", "aac"] = knob("wav", "File format.")
+    format: Literal["wav", "mp3", "flac", "opus", "aac"] = knob("wav", "File format.", simple=True)
 
     def check_has_something_to_do(self) -> None:
         super().check_has_something_to_do()
@@ -290,11 +293,9 @@ class VideoRequest(DiffusionRequest):
         le=60.0,
     )
     transition: Literal["travel", "cut"] = knob("travel", "Between two lines: travel smoothly, or cut.")
-    camera: Literal["still", "zoom_in", "zoom_out", "pan_left", "pan_right"] = knob(
-        "still", "Camera move.", simple=True
-    )
+    camera: Literal["still", "zoom_in", "zoom_out", "pan_left", "pan_right"] = knob("still", "Camera move.")
     loop: bool = knob(False, "End where it began, so that it plays for ever.")
-    format: Literal["mp4", "webm", "gif"] = knob("mp4", "File format.")
+    format: Literal["mp4", "webm", "gif"] = knob("mp4", "File format.", simple=True)
 
     @field_validator("fps", mode="before")
     @classmethod

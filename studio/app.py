@@ -116,6 +116,9 @@ def masthead(with_account: bool = False) -> str:
     )
     return (
         f'<header class="mast"><a class="brand" href="#image" data-nav="image">Atelier</a><nav aria-label="Tabs">{items}</nav>'
-        f'<span class="status" data-status="starting" role="status"><i></i><span>Starting engine…</span></span>'
+        '<button type="button" class="status" data-queue data-status="starting" aria-expanded="false" aria-controls="queue">'
+        "<i></i><span>Starting engine…</span></button>"
         f'{account}<button type="button" class="icon-button" data-toggle-theme aria-label="Switch theme">{sun}{moon}</button></header>'
+        '<aside id="queue" class="queue" aria-label="Queue" tabindex="-1" hidden></aside>'
+        '<p id="live" class="sr-only" role="status" aria-live="polite"></p>'
     )

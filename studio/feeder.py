@@ -260,7 +260,7 @@ class Feeder:
             spec = self.catalog.get(job.request.model)
             inputs = find_inputs(self.library, job.request, job.owner)
             media = {asset.id: read_input(self.library, asset) for asset in inputs.values()}
-            live = Live(job, spec, Pace(job.request, self.store.pace(job.request.model)))
+            live = Live(job, spec, Pace(job.request, self.store.paces(job.request.model)))
         except Exception as error:
             if not isinstance(error, StudioError | LibraryError | OSError):
                 log.exception("job %s cannot be begun", job.id)

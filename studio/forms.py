@@ -6,6 +6,7 @@ into a request or into one message per field, and fills them again from a recipe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
@@ -15,14 +16,17 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from pipelines.catalog import Catalog, ModelSpec
+from pipelines.catalog.voices import readable_voice
 from pipelines.errors import InvalidRequest, StudioError
 from pipelines.messages import REQUESTS, BaseRequest, Modality
+from pipelines.samplers import SAMPLERS, sampler_of
 from studio.asset_field import asset_field
 from studio.restoring import find_model, take_over
 
 NOT_ON_THE_FORM = ("modality", "history")
 WIDE = 20  # a range this many times its default is typed, not slid: a slider would have no useful middle
 
+WIDE_LIST = 320  # for lists of names, a line of their own
 NARROW = 140  # pixels a small control needs; two stand side by side on a phone
 
 Widget = Literal["model", "line", "lines", "code", "number", "slider", "choice", "check", "asset", "texts"]
@@ -75,8 +79,9 @@ class Form:
         self.catalog, self.modality = catalog, modality
         self.request_type: Any = REQUESTS[modality]
         self.controls = {control.name: control for control in describe(self.request_type)}
-        self.choices = dict(choices or {})
+        self.choices = {"scheduler": samplers(), **(choices or {})}
         self.components: dict[str, Any] = {}
+        self.quiet: set[str] = set()  # built without a hint, and none comes with another model or a recipe
 
     # ---- building -------------------------------------------------------------------------------------------------
 
@@ -84,6 +89,8 @@ class Form:
         """Make the control of that field here; `changes` go to the Gradio component (lines, placeholder, …)."""
         control = self.controls[name]
         options = self._options(control, self._spec(self.default_model()))
+        if changes.get("info", "") is None:
+            self.quiet.add(name)
         options |= {"label": control.label, "elem_id": f"{self.modality}-{name.replace('_', '-')}"} | changes
         if control.widget == "asset":
             options = {"info": control.hint} | options
@@ -136,15 +143,9 @@ class Form:
         except StudioError:
             return None
 
-    def validate(self, *values: Any) -> list[Any]:
-        """Gradio's validator: each field's message, shown beside it before anything is queued."""
-        messages: Mapping[str, str] = {}
-        try:
-            self.request(values[: len(self.names)])
-        except FieldErrors as error:
-            messages = error.messages
-        told = [gr.validate(name not in messages, messages.get(name, "")) for name in self.names]
-        return told + [gr.validate(True, "")] * (len(values) - len(told))
+    def title_of(self, name: str) -> str:
+        """What a field is called on this form."""
+        return str(self.components[name].label) if name in self.components else self.controls[name].label
 
     # ---- recipe, draft, model → values ----------------------------------------------------------------------------
 
@@ -177,7 +178,7 @@ class Form:
         named = str(recipe.get("model") or "")
         ready = [spec for spec in self.catalog.all(self.modality) if spec.state == "ready"]
         spec = find_model(named, ready) or self._spec(chosen) or self._spec(self.default_model())
-        taken = take_over(recipe, self.request_type, spec, _messages)
+        taken = take_over(recipe, self.request_type, spec, lambda error: self._messages(error, spec))
         left_out = taken.left_out
         if named and not find_model(named, ready):
             left_out = (f"the model {named[:100]}, which is not on this machine", *left_out)
@@ -249,8 +250,25 @@ class Form:
         try:
             request = self.request_type.model_validate(data)
         except ValidationError as error:
-            return None, _messages(error) | wrong
+            spec = self._spec(str(data.get("model", "")))
+            return None, self._messages(error, spec) | wrong
         return (None, wrong) if wrong else (request, {})
+
+    def _messages(self, error: ValidationError, spec: ModelSpec | None) -> dict[str, str]:
+        """Pydantic's findings, one per field."""
+        told = {}
+        for entry in reversed(error.errors()):
+            # what is wrong with all fields together is said beside the first one people write in
+            name = str(entry["loc"][0] if entry["loc"] else "prompt")
+            told[name] = _message(entry, self._bounds(name, spec))
+        return told
+
+    def _bounds(self, name: str, spec: ModelSpec | None) -> tuple[float, float]:
+        """The smallest and largest number that field takes with that model."""
+        control = self.controls.get(name)
+        least, most = (control.minimum, control.maximum) if control else (None, None)
+        limit = (spec.limits if spec else {}).get(name, math.inf)
+        return (-math.inf if least is None else least, min(math.inf if most is None else most, limit))
 
     def _spec(self, model_id: str) -> ModelSpec | None:
         return next((spec for spec in self.catalog.all(self.modality) if spec.id == model_id), None)
@@ -264,7 +282,7 @@ class Form:
         """What the component needs to know, for that model."""
         options: dict[str, Any] = {"value": self._default(control, spec)}
         options["visible"] = spec is None or control.name not in spec.unused
-        if control.widget not in ("asset", "code"):
+        if control.widget not in ("asset", "code") and control.name not in self.quiet:
             options["info"] = control.hint
         if control.widget == "slider":
             limit = (spec.limits if spec else {}).get(control.name)
@@ -282,7 +300,7 @@ class Form:
 
     def _offered(self, control: Control, spec: ModelSpec | None) -> list[tuple[str, Any]]:
         if control.name == "voice":
-            return [("The model's own voice", ""), *voices_of(spec)]
+            return [("The model’s own voice", ""), *voices_of(spec)]
         return list(self.choices[control.name])
 
 
@@ -303,6 +321,11 @@ def size(nbytes: float) -> str:
     return f"{nbytes:.1f} {unit}" if unit == "GB" and nbytes < 100 else f"{nbytes:.0f} {unit}"
 
 
+def samplers() -> list[tuple[str, str]]:
+    """The samplers as people know them, each with the class it is."""
+    return [("The model’s own", ""), *((names[0], name) for name, names in SAMPLERS.items())]
+
+
 def voices_of(spec: ModelSpec | None) -> list[tuple[str, str]]:
     """The voices a model says it has, as (title, id)."""
     voices = (spec.facts if spec else {}).get("voices", ())
@@ -313,7 +336,7 @@ def voices_of(spec: ModelSpec | None) -> list[tuple[str, str]]:
         if isinstance(voice, Mapping):
             pairs.append((str(voice.get("title") or voice.get("name") or voice["id"]), str(voice["id"])))
         elif isinstance(voice, str):
-            pairs.append((voice, voice))
+            pairs.append(readable_voice(voice))
         else:
             pairs.append((str(voice[1]), str(voice[0])))
     return pairs
@@ -374,7 +397,7 @@ def _line(choices: Any = None, **options: Any) -> Any:
     """A line of text; with choices, one that can be picked or typed."""
     if choices is None:
         return gr.Textbox(**options)
-    return _pick(choices=choices, allow_custom_value=True, **options)
+    return _pick(choices=choices, allow_custom_value=True, **({"min_width": WIDE_LIST} | options))
 
 
 def _pick(**options: Any) -> Any:
@@ -411,6 +434,8 @@ def _plain(control: Control, raw: Any) -> Any:
         return raw
     if control.widget == "check":
         return bool(raw)
+    if control.name == "scheduler" and raw:
+        return sampler_of(raw).name or raw  # typed by the name people know
     return raw or ""
 
 
@@ -418,6 +443,8 @@ def _shown(control: Control, value: Any) -> Any:
     """A request's value as the control shows it."""
     if control.widget == "texts":
         return "\n".join(value) if not isinstance(value, str) else value
+    if control.name == "voice" and isinstance(value, str):
+        return readable_voice(value)[1]
     return value
 
 
@@ -425,24 +452,28 @@ def _sentence(error: StudioError) -> str:
     return " ".join(part for part in (error.message, error.detail, error.hint) if part)
 
 
-def _messages(error: ValidationError) -> dict[str, str]:
-    """Pydantic's findings in a person's words, one per field."""
-    found = reversed(error.errors())
-    # what is wrong with all fields together is said beside the first one people write in
-    return {str(entry["loc"][0] if entry["loc"] else "prompt"): _message(entry) for entry in found}
+def _not_a_multiple(given: float, multiple: int, bounds: tuple[float, float]) -> str:
+    """What to write instead: the multiples on both sides, as far as they are allowed."""
+    least, most = bounds
+    if given > most:
+        return f"{given} is too large: at most {most}."
+    if given < least:
+        return f"{given} is too small: at least {least}."
+    below = int(given // multiple * multiple)
+    near = [str(value) for value in (below, below + multiple) if least <= value <= most]
+    return f"{given} is not a multiple of {multiple}: use {' or '.join(near)}."
 
 
-def _message(entry: Any) -> str:
+def _message(entry: Any, bounds: tuple[float, float]) -> str:
+    """One of pydantic's findings in a person's words. bounds: what the field and the chosen model allow."""
     bound, given = entry.get("ctx", {}), entry.get("input")
     match entry["type"]:
         case "greater_than_equal":
-            return f"{given} is too small: at least {bound['ge']}."
+            return f"{given} is too small: at least {max(bound['ge'], bounds[0])}."
         case "less_than_equal":
-            return f"{given} is too large: at most {bound['le']}."
+            return f"{given} is too large: at most {min(bound['le'], bounds[1])}."
         case "multiple_of":
-            multiple = bound["multiple_of"]
-            below = int(given // multiple * multiple)
-            return f"{given} is not a multiple of {multiple}: use {below} or {below + multiple}."
+            return _not_a_multiple(given, bound["multiple_of"], bounds)
         case "int_from_float" | "int_parsing" | "int_type":
             return f"{given} is not a whole number."
         case "float_parsing" | "float_type":

@@ -217,16 +217,16 @@ class JobStore:
         with self.engine.connect() as connection:
             return list(connection.execute(query).scalars())
 
-    def pace(self, model: str) -> dict[str, float]:
-        """Seconds a step took in the last completed job of that model, by stage; empty when there is none."""
+    def paces(self, model: str, limit: int = 8) -> list[dict[str, float]]:
+        """What the last completed jobs of that model took, by stage, newest first."""
         query = (
             sa.select(jobs.c.pace)
             .where(jobs.c.model == model, jobs.c.pace.is_not(None))
             .order_by(jobs.c.number.desc())
-            .limit(1)
+            .limit(limit)
         )
         with self.engine.connect() as connection:
-            return connection.execute(query).scalar() or {}
+            return [dict(pace) for pace in connection.execute(query).scalars()]
 
     # ---- changing ----
 

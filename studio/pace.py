@@ -1,8 +1,12 @@
-"""How long a job still takes: from its own steps once they can be timed, before that from an earlier job of the same model."""
+"""How long a job still takes: from its own steps once they can be timed, before that from earlier jobs of the same model.
+
+What earlier jobs took is scaled by how much there is to do, and only told where they agree: no forecast rather than a wrong one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from pipelines.messages import Progress
@@ -13,6 +17,15 @@ SIZES = (*WORK, "max_tokens", "init_image", "mask_image", "strength", "fps")
 """Request fields that change how much memory or time it takes."""
 UNTOLD = ("queued", "load")
 """Stages whose length says nothing about the next job: a loaded model stays."""
+STEADY = ("encode", "save")
+"""Stages that take as long for a large picture as for a small one."""
+NEAR, FAR = 4.0, 16.0
+"""Jobs up to so many times larger or smaller are asked first; beyond the second, none is believed."""
+SPREAD = 4.0
+"""Where the middle half of what they say is further apart, nothing is said."""
+
+Earlier = Sequence[Mapping[str, float]]
+"""`seconds_by_stage` of the last completed jobs of one model, newest first."""
 
 
 def work(request: Any) -> float:
@@ -33,28 +46,47 @@ def work_beforehand(request: Any) -> float | None:
     return work(request) if hasattr(request, "num_inference_steps") else None
 
 
-def seconds_for(amount: float | None, earlier: Mapping[str, float]) -> float | None:
-    """How long that much work takes, from an earlier job of its model and without loading it; None when that cannot be told."""
-    if amount is None:
-        return None
-    times = dict(earlier)
-    scale = amount / (times.pop("work", 0.0) or amount)
-    return sum(times.values()) * scale if times else None
+def seconds_by_stage_for(amount: float, earlier: Earlier) -> dict[str, float]:
+    """What each stage of that much work would take; empty when no earlier job is near enough or they disagree."""
+    times = [_scaled(one, amount) for one in _near(amount, earlier)]
+    totals = sorted(sum(one.values()) for one in times)
+    if not totals or totals[-1 - len(totals) // 4] > SPREAD * totals[len(totals) // 4]:
+        return {}
+    stages = dict.fromkeys(stage for one in times for stage in one)
+    return {stage: median(one[stage] for one in times if stage in one) for stage in stages}
 
 
-def expected_seconds(request: Any, earlier: Mapping[str, float]) -> float | None:
+def _near(amount: float, earlier: Earlier) -> Earlier:
+    """The jobs whose size says most about that much work."""
+    told = [one for one in earlier if len(one) > 1]
+    apart = [max(amount / one["work"], one["work"] / amount) if one.get("work") else 1.0 for one in told]
+    close = [one for one, times in zip(told, apart, strict=True) if times <= NEAR]
+    return close or [one for one, times in zip(told, apart, strict=True) if times <= FAR]
+
+
+def _scaled(one: Mapping[str, float], amount: float) -> dict[str, float]:
+    scale = amount / (one.get("work") or amount)
+    times = {stage: seconds for stage, seconds in one.items() if stage != "work"}
+    return {stage: seconds if stage in STEADY else seconds * scale for stage, seconds in times.items()}
+
+
+def seconds_for(amount: float | None, earlier: Earlier) -> float | None:
+    """How long that much work takes, without loading the model; None when that cannot be told."""
+    times = {} if amount is None else seconds_by_stage_for(amount, earlier)
+    return sum(times.values()) if times else None
+
+
+def expected_seconds(request: Any, earlier: Earlier) -> float | None:
     """How long the work of a request takes, as `seconds_for` tells."""
     return seconds_for(work_beforehand(request), earlier)
 
 
 class Pace:
-    """The clock of one job. earlier: `seconds_by_stage` of the last completed job of that model."""
+    """The clock of one job."""
 
-    def __init__(self, request: Any, earlier: Mapping[str, float] | None = None) -> None:
+    def __init__(self, request: Any, earlier: Earlier = ()) -> None:
         self._work = work(request)
-        earlier = dict(earlier or {})
-        scale = self._work / (earlier.pop("work", 0.0) or self._work)
-        self._expected = {stage: seconds * scale for stage, seconds in earlier.items()}
+        self._expected = seconds_by_stage_for(self._work, earlier)
         self._first: dict[str, tuple[float, int]] = {}
         self._last: dict[str, tuple[float, int, int]] = {}
 

@@ -123,7 +123,7 @@ class Standings:
         running = [job_id for job_id, row in rows.items() if row.status == "in_progress"]
         modalities = dict.fromkeys(row.modality for row in rows.values() if row.status == "queued")
         lines = {modality: self._store.line(modality, self._cost) for modality in modalities}
-        paces = {model: self._store.pace(model) for model in {row.model for row in rows.values()}}
+        paces = {model: self._store.paces(model) for model in {row.model for row in rows.values()}}
         left = {rows[job_id].modality: self._seconds_left(job_id) for job_id in running}
         stands = {job_id: _standing(rows[job_id], 0, left[rows[job_id].modality]) for job_id in running}
         waiting = {}

@@ -289,7 +289,7 @@ class Studio:
             leaves=tuple(titles.get(model, model) for model in others),
             waits=not planned.evicts and missing > planned.free_bytes and self.store.counts()["running"] > 0,
             budget_bytes=int(snapshot.get("budget_bytes") or 0),
-            work_seconds=expected_seconds(request, self.store.pace(request.model)),
+            work_seconds=expected_seconds(request, self.store.paces(request.model)),
         )
 
     def unload(self, model_id: str = "") -> None:
@@ -299,6 +299,19 @@ class Studio:
     def pin(self, model_id: str, pinned: bool = True) -> None:
         """Keep a model in memory once it is there, or stop keeping it."""
         self.feeder.send(Pin(model_id, pinned))
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def device(self) -> str:
+        """What models run on, "" until the worker has said so."""
+        return self.feeder.ready.device if self.feeder.ready else ""
+
+    def progress(self, job_id: str) -> Progress | None:
+        """The last word of a running job, None when it said nothing or does not run; never waits."""
+        live = self.feeder.live(job_id)
+        return live.progress if live else None
 
     def worker_state(self) -> WorkerState:
         return self.feeder.state

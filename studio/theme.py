@@ -20,6 +20,8 @@ HEAD = """
 <meta name="color-scheme" content="light dark">
 <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
 <script src="theme/atelier.js?{version}"></script>
+<script src="theme/desk.js?{version}"></script>
+<script src="theme/queue.js?{version}"></script>
 """
 
 PAPER = gr.themes.Color(
@@ -54,7 +56,7 @@ VERMILION = gr.themes.Color(
 
 def head() -> str:
     """What goes into the page's <head>; the version makes a browser fetch style and script anew when they change."""
-    files = (FOLDER / "atelier.css", FOLDER / "atelier.js")
+    files = [*FOLDER.glob("*.css"), *FOLDER.glob("*.js")]
     version = max(int(file.stat().st_mtime) for file in files)
     return re.sub(r"\{version\}", str(version), HEAD)
 

@@ -7,6 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+EVERYTHING = "*"
+"""Watched instead of one job: any change of any of them."""
+
 
 class Watchers:
     """Tells watchers that something changed; what it is, they look up themselves, so none is ever behind."""
@@ -32,12 +35,12 @@ class Watchers:
 
     def tell(self, job_id: str) -> None:
         with self._lock:
-            wakers = list(self._wakers.get(job_id, ()))
-        for wake in wakers:
+            wakers = [(name, wake) for name in (job_id, EVERYTHING) for wake in self._wakers.get(name, ())]
+        for name, wake in wakers:
             try:
                 wake()
             except RuntimeError:  # its event loop is closed: nobody is there any more
-                self._forget(job_id, wake)
+                self._forget(name, wake)
 
     def watched(self) -> list[str]:
         with self._lock:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from pipelines.code import CodePipeline, _artifact, prompt_of, question
+from pipelines.code_checks import certain_findings, unconfirmed
 from pipelines.code_text import code_in, fenced, python_findings
 from pipelines.context import Context
 from pipelines.device import TorchDevice
@@ -232,8 +233,45 @@ def test_python_s_own_findings_come_first_with_their_lines(context: Ctx) -> None
     artifact = made(ctx, task="find_bugs", code=BUGGY)
     text = (artifact.data or b"").decode()
     assert text == streamed(ctx)
-    assert text.startswith("**Found by Python itself:**\n\n- line 1: A list, dict or set as default")
+    assert text.startswith("**Found by Python and ruff:**\n\n- line 1: A list, dict or set as default")
     assert [finding["line"] for finding in artifact.facts["findings"]] == [1, 2, 4, 5]
+
+
+def test_an_undefined_name_is_found_and_told_with_its_line(context: Ctx) -> None:
+    """The model alone once missed it, and made up another fault."""
+    artifact = made(context(tiny.tiny_chat()), task="find_bugs", code="def f(x):\n    return x + missing\n")
+    assert artifact.facts["findings"] == [{"line": 2, "message": "Undefined name `missing` (F821)."}]
+    assert "- line 2: Undefined name `missing`" in (artifact.data or b"").decode()
+
+
+def test_code_without_a_fault_is_said_to_have_none_and_the_model_may_be_wrong(context: Ctx) -> None:
+    artifact = made(context(tiny.tiny_chat()), task="find_bugs", code="def f(x):\n    return x + 1\n")
+    text = (artifact.data or b"").decode()
+    assert text.startswith("**Found by Python and ruff:**\n\nNothing")
+    assert "**What the model says, which may be wrong:**" in text
+
+
+@pytest.mark.parametrize(
+    ("answer", "doubts"),
+    [
+        ("There is a syntax error in line 1.", ["Python reads this code without a syntax error."]),
+        ("`total` is not defined.", ["`total` is not an undefined name here."]),
+        ("`missing` is not defined.", []),
+        ("It divides by zero when x is 0.", []),
+    ],
+)
+def test_what_a_model_claims_against_the_checkers_is_said_to_be_wrong(answer: str, doubts: list[str]) -> None:
+    assert unconfirmed(answer, "def f(total):\n    return total + missing\n") == doubts
+
+
+def test_ruff_s_findings_join_python_s_own() -> None:
+    code = "import os\n\n\ndef f(a=[]):\n    b = 1\n    return c\n"
+    assert [str(finding) for finding in certain_findings(code)] == [
+        "line 1: `os` imported but unused (F401).",
+        "line 4: A list, dict or set as default is shared by all calls; use None.",
+        "line 5: Local variable `b` is assigned to but never used (F841).",
+        "line 6: Undefined name `c` (F821).",
+    ]
 
 
 @pytest.mark.parametrize(

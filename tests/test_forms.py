@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipelines.catalog import Catalog, ModelSpec, Source
+from pipelines.catalog.voices import SEPARATOR
 from pipelines.messages import (
     MODALITIES,
     REQUESTS,
@@ -137,11 +138,32 @@ def test_a_models_limit_is_told_beside_the_field(catalog: Catalog) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (9999, "9999 is too large: at most 256."),
+        (9992, "9992 is too large: at most 256."),
+        (3, "3 is too small: at least 64."),
+        (257, "257 is too large: at most 256."),
+        (254, "254 is not a multiple of 8: use 248 or 256."),
+        (65, "65 is not a multiple of 8: use 64 or 72."),
+    ],
+)
+def test_what_to_write_instead_is_always_something_that_is_taken(
+    catalog: Catalog, given: int, told: str
+) -> None:
+    """Once 9999 was told to be 9992 or 10000."""
+    form = built(catalog, "image")
+    with pytest.raises(FieldErrors) as caught:
+        form.request(values(form, prompt="a star", width=given, model="house/small"))
+    assert caught.value.messages == {"width": told}
+
+
 def test_an_empty_prompt_is_told_beside_the_prompt(catalog: Catalog) -> None:
     form = built(catalog, "image")
-    told = dict(zip(form.names, form.validate(*values(form, prompt="  ")), strict=True))
-    assert [name for name, one in told.items() if not one["is_valid"]] == ["prompt"]
-    assert told["prompt"]["message"] == "The prompt is empty. Write what to make."
+    with pytest.raises(FieldErrors) as caught:
+        form.request(values(form, prompt="  "))
+    assert caught.value.messages == {"prompt": "The prompt is empty. Write what to make."}
 
 
 def test_a_frame_rate_says_what_can_be_written(catalog: Catalog) -> None:
@@ -227,7 +249,7 @@ def test_what_a_form_cannot_take_over_is_said_and_the_form_can_still_be_sent(cat
         "the LoRA fog at 0.8",
         "Width 512: Small takes at most 256",
         "Height: 100 is not a multiple of 8: use 96 or 104",
-        "Steps: 500 is too large: at most 200",
+        "Steps: 500 is too large: at most 20",
         "Seed: many is not a whole number",
     )
     assert form.request([shown[name] for name in form.names]) == catalog.complete(
@@ -267,13 +289,47 @@ def test_the_picker_offers_what_can_run_with_size_and_licence(catalog: Catalog) 
 
 def test_voices_are_those_the_model_says_it_has(catalog: Catalog) -> None:
     voice = built(catalog, "audio").components["voice"]
-    assert voice.choices == [("The model's own voice", ""), ("en", "en"), ("de", "de")]
+    assert voice.choices == [("The model’s own voice", ""), ("En", "en"), ("De", "de")]
 
 
 def test_voices_are_understood_however_a_model_lists_them() -> None:
     for voices in ({"en": "English"}, [{"id": "en", "title": "English"}], [("en", "English")]):
         assert voices_of(dataclasses.replace(VOICE, facts={"voices": voices})) == [("English", "en")]
     assert voices_of(None) == []
+
+
+def test_voices_are_read_by_name_and_language_and_no_two_look_alike() -> None:
+    """Once the list showed `English (America), Max – en-us+max` in a box 180 pixels wide."""
+    presets = dataclasses.replace(VOICE, facts={"voices": ["v2/de_speaker_0", "de_speaker_0", "announcer"]})
+    assert voices_of(presets) == [
+        ("German, speaker 1", "v2/de_speaker_0"),
+        ("German, speaker 1, older", "de_speaker_0"),
+        ("Announcer", "announcer"),
+    ]
+    espeak = voices_of(Catalog(hub=False).get("espeak"))
+    assert ("English (America), Max", "en-us+max") in espeak
+    titles = [title for title, _ in espeak]
+    assert len(set(titles)) == len(titles)
+    assert not [title for title in titles if SEPARATOR in title or "+" in title]
+
+
+def test_a_voice_of_an_older_recipe_is_shown_as_the_one_it_is(catalog: Catalog) -> None:
+    form = built(catalog, "audio")
+    filled = dict(zip(form.names, form.fill({"voice": "German – de"}), strict=True))
+    assert filled["voice"]["value"] == "de"
+
+
+@pytest.mark.parametrize("typed", ["Euler a", "EulerAncestralDiscreteScheduler", "k_euler_a"])
+def test_a_sampler_is_picked_or_typed_by_the_name_people_know(catalog: Catalog, typed: str) -> None:
+    form = built(catalog, "image")
+    assert ("Euler a", "EulerAncestralDiscreteScheduler") in form.components["scheduler"].choices
+    made = form.request(values(form, prompt="a star", scheduler=typed))
+    assert made.scheduler == "EulerAncestralDiscreteScheduler"
+
+
+@pytest.mark.parametrize("modality", ["image", "audio", "video"])
+def test_the_file_format_is_in_sight(catalog: Catalog, modality: Modality) -> None:
+    assert built(catalog, modality).controls["format"].simple
 
 
 def test_sizes_read_as_people_say_them() -> None:

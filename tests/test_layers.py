@@ -16,6 +16,7 @@ SHARED = (
     "pipelines.texts",
     "pipelines.catalog",
     "pipelines.samplers",
+    "pipelines.languages",
 )  # no torch: the server may use these
 HEAVY = {"torch", "diffusers", "transformers", "cv2", "ray", "moviepy", "accelerate", "peft"}
 

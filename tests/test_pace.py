@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipelines.messages import ImageRequest, Progress
-from studio.pace import Pace
+from studio.pace import Pace, seconds_for
 
 
 def step(number: int, total: int = 10, stage: str = "denoise") -> Progress:
@@ -33,10 +33,10 @@ def test_an_earlier_job_tells_how_long_this_one_takes_scaled_by_its_size() -> No
     first.observe(Progress("job", "save"), now=30)
     taught = first.seconds_by_stage(now=31)
     assert taught == {"work": 512 * 512 * 10, "denoise": 20, "save": 1}
-    twice = Pace(ImageRequest(prompt="y", width=512, height=512, num_inference_steps=20), taught)
-    assert twice.eta_seconds(0) == pytest.approx(42)
+    twice = Pace(ImageRequest(prompt="y", width=512, height=512, num_inference_steps=20), [taught])
+    assert twice.eta_seconds(0) == pytest.approx(41)
     twice.observe(step(0, 20), now=100)
-    assert twice.eta_seconds(101) == pytest.approx(41)
+    assert twice.eta_seconds(101) == pytest.approx(40)
 
 
 def test_a_job_without_steps_teaches_nothing_and_breaks_nothing() -> None:
@@ -47,7 +47,35 @@ def test_a_job_without_steps_teaches_nothing_and_breaks_nothing() -> None:
 
 
 def test_own_steps_count_more_than_memory() -> None:
-    pace = Pace(ImageRequest(prompt="x"), {"work": 1.0, "denoise": 1e6})
+    pace = Pace(ImageRequest(prompt="x"), [{"work": float(512 * 512 * 30), "denoise": 1e6}])
     pace.observe(step(0), now=0)
     pace.observe(step(5), now=5)
     assert pace.eta_seconds(5) == pytest.approx(5)
+
+
+def took(work: float, **stages: float) -> dict[str, float]:
+    return {"work": work, **stages}
+
+
+def test_one_odd_job_does_not_spoil_the_forecast() -> None:
+    """It once was twenty times off: the last job alone was believed, and its first steps had warmed up the machine."""
+    usual = [took(100.0, denoise=10.0, save=0.5) for _ in range(4)]
+    assert seconds_for(100.0, [took(100.0, denoise=200.0, save=0.5), *usual]) == pytest.approx(10.5)
+
+
+def test_jobs_that_disagree_tell_nothing() -> None:
+    assert seconds_for(100.0, [took(100.0, denoise=200.0), took(100.0, denoise=10.0)]) is None
+
+
+def test_a_job_of_quite_another_size_tells_nothing() -> None:
+    """What a tiny picture takes says nothing of a large clip."""
+    assert seconds_for(6400.0, [took(100.0, denoise=1.0)]) is None
+    assert seconds_for(1600.0, [took(100.0, denoise=1.0)]) == pytest.approx(16)
+
+
+def test_a_job_of_nearly_that_size_tells_more_than_others() -> None:
+    assert seconds_for(200.0, [took(2000.0, denoise=300.0), took(100.0, denoise=1.0)]) == pytest.approx(2)
+
+
+def test_what_does_not_grow_with_the_work_is_not_scaled() -> None:
+    assert seconds_for(400.0, [took(100.0, encode=3.0, denoise=1.0)]) == pytest.approx(7)

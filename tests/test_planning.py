@@ -60,14 +60,14 @@ def test_a_time_beforehand_is_rough(seconds: float, text: str) -> None:
 
 
 def test_only_what_a_request_tells_is_timed() -> None:
-    earlier = {"work": 64.0 * 64 * 10, "denoise": 2.0}
+    earlier = [{"work": 64.0 * 64 * 10, "denoise": 2.0}]
     small = ImageRequest(prompt="x", width=64, height=64, num_inference_steps=20)
     assert expected_seconds(small, earlier) == pytest.approx(4.0)
     half = small.model_copy(update={"init_image": "a", "strength": 0.5})
     assert expected_seconds(half, earlier) == pytest.approx(2.0)
-    assert expected_seconds(small, {}) is None
-    assert expected_seconds(TextRequest(prompt="x"), {"work": 1.0, "generate": 5.0}) is None
-    assert expected_seconds(AudioRequest(prompt="x"), {"work": 1.0, "generate": 5.0}) is None
+    assert expected_seconds(small, []) is None
+    assert expected_seconds(TextRequest(prompt="x"), [{"work": 1.0, "generate": 5.0}]) is None
+    assert expected_seconds(AudioRequest(prompt="x"), [{"work": 1.0, "generate": 5.0}]) is None
 
 
 def test_a_snapshot_of_any_age_reads() -> None:

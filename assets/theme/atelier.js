@@ -7,7 +7,11 @@
   const find = (id) => document.getElementById(id);
   const tab = () => document.body.dataset.tab || "image";
 
-  const connect = (name, trigger) => {
+  const connect = (name, bridge, asks) => {
+    const trigger = (event, data) => {
+      if (asks.includes(event)) bridge(event, data);
+      else console.error(`The tab ${name} knows no “${event}”: add it to ASKS in frame.py.`);
+    };
     bridges[name] = trigger;
     (waiting[name] || []).forEach(([event, data]) => trigger(event, data));
     delete waiting[name];
@@ -211,48 +215,28 @@
     let current = null;
     words.forEach((word) => { if (Number(word.dataset.at) <= now) current = word; });
     words.forEach((word) => word.classList.toggle("now", word === current && !event.target.ended));
+    const script = current?.closest(".script");
+    if (script) { // a long script scrolls inside its own box; the page stays where it is
+      const below = current.offsetTop - script.offsetTop;
+      if (below < script.scrollTop || below > script.scrollTop + script.clientHeight - 60) script.scrollTop = below - script.clientHeight / 3;
+    }
   }, true);
   const jump = (word) => {
     const audio = word.closest(".player")?.querySelector("audio");
     if (audio) { audio.currentTime = Number(word.dataset.at); audio.play(); }
   };
 
-  /* ---- the engine's state, asked for only while someone looks ---- */
-  let engine = "";
-  const status = async () => {
-    if (document.hidden) return;
-    try {
-      const told = await (await fetch("page/status")).json();
-      if (engine && engine !== "ready" && told.state === "ready") send(tab(), "refresh", {});
-      engine = told.state;
-      document.querySelectorAll("[data-status]").forEach((chip) => {
-        chip.dataset.status = told.state;
-        chip.querySelector("span").textContent = told.text;
-        chip.title = told.detail;
-      });
-    } catch {
-      document.querySelectorAll("[data-status]").forEach((chip) => {
-        chip.dataset.status = "away";
-        chip.querySelector("span").textContent = "Studio is not answering";
-      });
-    }
-  };
-  const poll = async () => {
-    await status();
-    const ready = document.querySelector("[data-status='ready']");
-    setTimeout(poll, ready ? 5000 : 1000);
-  };
-  document.addEventListener("visibilitychange", status);
+  /* ---- what moves by itself ---- */
   // memory and downloads move by themselves: look at them while someone does
   setInterval(() => { if (tab() === "models" && !document.hidden && bridges.models) send("models", "look", {}); }, 2000);
 
   const settled = (name) => { if (name === tab()) send(name, "plan", {}); };
 
-  window.atelier = { connect, send, go, settled, upload, isKind, restore, dragEnded };
-  const begin = () => { paint(); show(wanted()); poll(); };
+  window.atelier = { connect, send, go, tab, tell, acts: ACTS, settled, upload, isKind, restore, dragEnded };
+  const begin = () => { paint(); show(wanted()); };
   // Gradio draws the navigation after this script has run: mark the current tab once it is there
   const drawn = new MutationObserver(() => {
-    if (document.querySelector("[data-nav]")) { drawn.disconnect(); paint(); show(wanted()); status(); }
+    if (document.querySelector("[data-nav]")) { drawn.disconnect(); paint(); show(wanted()); }
   });
   const start = () => { begin(); drawn.observe(document.body, { childList: true, subtree: true }); };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -156,6 +157,28 @@ def espeak_name(code: str) -> str:
     language, _, variant = code.partition("+")
     name = _languages()[language].file
     return f"{name}+{variant}" if variant else name
+
+
+# ---- as people read them ----------------------------------------------------------------------------------------------
+
+LANGUAGES = {
+    "de": "German", "en": "English", "es": "Spanish", "fr": "French", "hi": "Hindi", "it": "Italian", "ja": "Japanese",
+    "ko": "Korean", "pl": "Polish", "pt": "Portuguese", "ru": "Russian", "tr": "Turkish", "zh": "Chinese",
+}  # fmt: skip
+_SPEAKER = re.compile(r"(?:(?P<set>v\d+)/)?(?P<language>[a-z]{2})_speaker_(?P<number>\d+)")
+
+
+def readable_voice(voice: str) -> tuple[str, str]:
+    """(what people read, what is sent) of a voice as a model lists it: a label, a preset's name, a plain name."""
+    title, separator, code = voice.rpartition(SEPARATOR)
+    if separator:
+        return title.strip(), code.strip()
+    if match := _SPEAKER.fullmatch(voice):
+        language = LANGUAGES.get(match["language"], match["language"].upper())
+        older = "" if match["set"] else ", older"
+        return f"{language}, speaker {int(match['number']) + 1}{older}", voice
+    plain = voice.rpartition("/")[2].replace("_", " ")
+    return plain[:1].upper() + plain[1:], voice
 
 
 # ---- Bark -------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ EMPTY = pieces.empty(
     "Write what should be said. The words light up as they are spoken, and you can click one to jump there.",
 )
 
+REACH = 400  # characters that may be left out between two spoken words: a link, a block of code
+
 
 def build(studio: Any) -> None:
     with frame.pane("audio", "Audio"):
@@ -52,12 +54,17 @@ class AudioView:
 
 
 def captions(words: Any, prompt: str) -> str:
-    """The script, word by word with its time where the engine told it."""
+    """The script as it was written, its words with their times where the engine told them."""
     timed = [word for word in map(_timed, words or []) if word]
     if not timed:
         return f'<p class="script">{escape(prompt)}</p>'
-    spans = " ".join(f'<span class="word" data-at="{at:.3f}">{escape(text)}</span>' for text, at in timed)
-    return f'<p class="script timed">{spans}</p>'
+    shown, place = "", 0
+    for text, at in timed:
+        found = prompt.find(text, place, place + REACH + len(text))
+        between = prompt[place:found] if found >= 0 else " "  # paragraphs, and what is not read aloud
+        shown += f'{escape(between)}<span class="word" data-at="{at:.3f}">{escape(text)}</span>'
+        place = found + len(text) if found >= 0 else place
+    return f'<p class="script timed" tabindex="0">{shown}{escape(prompt[place:])}</p>'
 
 
 def _timed(word: Any) -> tuple[str, float] | None:

@@ -7,32 +7,32 @@ from typing import Any
 
 import gradio as gr
 
+from pipelines.languages import LANGUAGES, language_of
 from studio.forms import Form
 from studio.tabs import frame, pieces
 
-# language → (what gr.Code can highlight it as, file ending). It has no Java, Go, Rust, …: those are shown plain.
-LANGUAGES: dict[str, tuple[str | None, str]] = {
-    "python": ("python", "py"),
-    "javascript": ("javascript", "js"),
-    "typescript": ("typescript", "ts"),
-    "html": ("html", "html"),
-    "css": ("css", "css"),
-    "shell": ("shell", "sh"),
-    "sql": ("sql", "sql"),
-    "c": ("c", "c"),
-    "cpp": ("cpp", "cpp"),
-    "json": ("json", "json"),
-    "yaml": ("yaml", "yaml"),
-    "r": ("r", "r"),
-    "java": (None, "java"),
-    "go": (None, "go"),
-    "rust": (None, "rs"),
-    "csharp": (None, "cs"),
-    "kotlin": (None, "kt"),
-    "php": (None, "php"),
-    "ruby": (None, "rb"),
-    "swift": (None, "swift"),
+# What gr.Code calls the languages it can highlight, where that is not our word; it has no Java, Go, Rust, …: those are shown plain.
+HIGHLIGHTED = {
+    "python", "javascript", "typescript", "html", "css", "sql", "c", "cpp", "json", "yaml", "r", "markdown", "bash",
+}  # fmt: skip
+RENAMED = {"bash": "shell"}
+VERBS = {
+    "write": "Write",
+    "complete": "Complete",
+    "explain": "Explain",
+    "find_bugs": "Find bugs",
+    "fix": "Fix",
+    "translate": "Translate",
+    "tests": "Write tests",
 }
+"""Task → what the button does then."""
+WISHES = {
+    "write": "What to do",
+    "explain": "Your question (optional)",
+    "fix": "What goes wrong (optional)",
+    "tests": "What to test (optional)",
+}
+"""Task → what words are for then; the other tasks look at the code alone, and no words are sent with them."""
 PROSE = ("explain", "find_bugs")
 EMPTY = pieces.empty(
     "An empty file",
@@ -41,16 +41,17 @@ EMPTY = pieces.empty(
 
 
 def build(studio: Any) -> None:
-    names = [(name, name) for name in LANGUAGES]
+    names = [(language.title, language.fence) for language in LANGUAGES]
     form = Form(studio.catalog, "code", choices={"language": names, "target_language": names})
     with frame.pane("code", "Code"):
-        desk = frame.Desk(studio, form)
+        desk = frame.Desk(studio, form, prepare=only_what_is_used)
         with frame.columns():
-            with desk.inputs("Run", prompt_first=False):
+            with desk.inputs(VERBS["write"], prompt_first=False):
                 task = form.build("task", info=None)
+                form.build("language", info=None)
                 form.build(
                     "prompt",
-                    label="What to do",
+                    label=WISHES["write"],
                     info=None,
                     lines=2,
                     max_lines=8,
@@ -64,23 +65,41 @@ def build(studio: Any) -> None:
             with desk.result():
                 view = CodeView(studio)
     desk.wire(view)
-    depends = [form.components[name] for name in ("code", "suffix", "target_language")]
-    task.change(arrange, [task], depends, **frame.DIRECT)
-    form.components["language"].change(highlight, [form.components["language"]], depends[:2], **frame.DIRECT)
+    depends = [form.components[name] for name in ("prompt", "code", "suffix", "target_language")]
+    task.change(arrange, [task], [desk.generate, *depends], **frame.DIRECT)
+    form.components["language"].change(highlight, [form.components["language"]], depends[1:3], **frame.DIRECT)
+
+
+def only_what_is_used(request: Any, last: Any) -> Any:
+    """The request without what its task does not look at: it may still stand in a field that is hidden now."""
+    unused: dict[str, str] = {}
+    if request.task not in WISHES:
+        unused["prompt"] = ""
+    if request.task != "complete":
+        unused["suffix"] = ""
+    return request.model_copy(update=unused)
 
 
 def arrange(task: str) -> list[Any]:
-    """Only the fields that task uses."""
+    """The button as what it does, and only the fields that task uses."""
     label = {"complete": "Code before the cursor", "write": "Code to build on (optional)"}.get(task, "Code")
     return [
+        gr.update(value=VERBS.get(task, VERBS["write"])),
+        gr.update(visible=task in WISHES, label=WISHES.get(task, WISHES["write"])),
         gr.update(label=label),
         gr.update(visible=task == "complete"),
         gr.update(visible=task == "translate"),
     ]
 
 
+def colours(language: str) -> str | None:
+    """What gr.Code highlights that language as; None for plain."""
+    fence = language_of(language).fence
+    return RENAMED.get(fence, fence) if fence in HIGHLIGHTED else None
+
+
 def highlight(language: str) -> list[Any]:
-    look = gr.update(language=LANGUAGES.get(language, (None, ""))[0])
+    look = gr.update(language=colours(language))
     return [look, look]
 
 
@@ -124,8 +143,7 @@ class CodeView:
         code = whole(request, text)
         if job.is_over:
             under = frame.about(self.studio, job, []) + actions(update, code, language)
-        colours = LANGUAGES.get(language, (None, ""))[0]
-        return [hidden, gr.update(value=code, language=colours, visible=True), hidden, under]
+        return [hidden, gr.update(value=code, language=colours(language), visible=True), hidden, under]
 
 
 def whole(request: Any, text: str) -> str:
@@ -139,7 +157,7 @@ def whole(request: Any, text: str) -> str:
 def actions(update: Any, code: str, language: str) -> str:
     buttons = [pieces.button("Again with a new seed", "again", job=update.job.id)]
     if language:
-        ending = LANGUAGES.get(language, (None, "txt"))[1]
+        ending = language_of(language).suffix
         work = {"code": code, "language": language}
         buttons += [
             pieces.button("Work on this code", "send", to="code", fill=work),

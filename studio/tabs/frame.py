@@ -14,12 +14,12 @@ from typing import Any, Protocol, TypeVar
 
 import gradio as gr
 
-from pipelines.errors import Problem, StudioError
+from pipelines.errors import StudioError, WorkerLost
 from pipelines.messages import parse_request
 from studio.auth import LOCAL_OWNER
 from studio.forms import FieldErrors, Form
 from studio.pace import SIZES
-from studio.tabs import pieces
+from studio.tabs import pieces, refusals
 
 SECRET = "atelier"  # BrowserState scrambles with it; fixed, so that drafts survive a restart of the studio
 SETTLE_SECONDS = 0.3  # a knob rests that long before anybody is asked what its value means
@@ -31,10 +31,10 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden",
 DIRECT: dict[str, Any] = {**QUIET, "concurrency_limit": None}
 ASKED: dict[str, Any] = {**DIRECT, "trigger_mode": "multiple"}
 """For what a button asks: by default Gradio drops a click that comes while the one before is still on its way."""
-BRIDGE = """
-window.atelier.connect('%s', trigger);
-// what atelier.js may ask: 'fill' 'again' 'retry' 'cancel' 'clear' 'refresh' 'look' 'plan' 'more' 'open' 'change'
-"""
+ASKS = (
+    "fill", "again", "retry", "cancel", "clear", "refresh", "look", "plan", "more", "open", "change", "watch",
+)  # fmt: skip
+"""What the page's buttons may ask of a tab. A gr.HTML has the events whose quoted names stand in its script, and no others."""
 
 
 class View(Protocol):
@@ -67,7 +67,14 @@ def html(value: str = "", **options: Any) -> Any:
 
 def bridge(name: str) -> Any:
     """How atelier.js reaches the handlers of that tab: `bridge.fill(...)` listens to what buttons with data-act ask."""
-    return html(elem_classes=["bridge"], js_on_load=BRIDGE % name)
+    script = f"window.atelier.connect({json.dumps(name)}, trigger, {json.dumps(ASKS)});"
+    return html(elem_classes=["bridge"], js_on_load=script)
+
+
+def answer_line(name: str) -> Any:
+    """Where a refusal stays; desk.js hears every answer that is put there."""
+    script = f"window.atelier.answers({json.dumps(name)}, element);"
+    return html(elem_classes=["answer-line"], js_on_load=script)
 
 
 def owner_of(request: gr.Request | None) -> str:
@@ -169,6 +176,7 @@ class Desk:
                 elem_id=f"generate-{self.modality}",
                 elem_classes=["generate"],
             )
+            self.refusal = answer_line(self.modality)
             self.told = html(elem_id=f"restored-{self.modality}", elem_classes=["restored"])
             self.forecast = html(elem_id=f"forecast-{self.modality}", elem_classes=["forecast-line"])
             self.examples = html(prompts(self._spec(self.form.default_model())), elem_classes=["maybe"])
@@ -188,6 +196,7 @@ class Desk:
         with gr.Column(elem_classes=["result"]):
             yield
             self.bar = html(pieces.job_bar(None), elem_id=f"bar-{self.modality}", elem_classes=["job-bar"])
+            self.refused_again = answer_line(self.modality)
 
     def wire(self, view: View) -> None:
         """Join the parts: sending, watching, remembering, and what the page's buttons ask."""
@@ -201,6 +210,7 @@ class Desk:
             "fn": self.follow,
             "inputs": [self.jobs],
             "outputs": [*view.outputs, self.bar],
+            **ASKED,  # a second job is followed while the first one still is
         }
         planning: dict[str, Any] = {
             "fn": self.foresee,
@@ -217,59 +227,48 @@ class Desk:
             **QUIET,
         }
         cleared = [form.components[name] for name in self.clears]
-        sent = [self.jobs, self.bar, *cleared]
+        sent = [self.jobs, self.refusal, *cleared]
 
-        self.generate.click(
-            self.submit,
-            [self.jobs, *controls],
-            sent,
-            validator=self._validate,
-            trigger_mode="multiple",
-            preprocess=False,
-            **DIRECT,
-        ).success(None, controls, self.draft, js=self._capture(), **QUIET).success(**watching, **DIRECT).then(
-            **settled
-        )
+        self.generate.click(self.submit, [self.jobs, *controls], sent, preprocess=False, **ASKED).success(
+            None, controls, self.draft, js=self._capture(), **QUIET
+        ).success(**watching).then(**settled)
         for event, handler in ((self.bridge.again, self.again), (self.bridge.retry, self.retry)):
-            event(handler, [self.jobs], [self.jobs, self.bar], **ASKED).success(**watching, **DIRECT).then(
+            event(handler, [self.jobs], [self.jobs, self.refused_again], **ASKED).success(**watching).then(
                 **settled
             )
         self.bridge.cancel(self.cancel, None, None, **ASKED)
+        self.bridge.watch(self.adopt, [self.jobs], [self.jobs], **ASKED).success(**watching)
         model = form.components["model"]
         self.bridge.refresh(self.offer_models, [model], [model], preprocess=False, **DIRECT).then(**settled)
         self.bridge.plan(**planning)
         gr.on([form.components[name].input for name in SIZES if name in form.components], **planning)
-        self.bridge.clear(list, None, [self.jobs], **ASKED).success(**watching, **DIRECT)
+        self.bridge.clear(list, None, [self.jobs], **ASKED).success(**watching)
 
         about = [self.shown_model, self.note, self.examples]
         self.bridge.fill(self.fill, [model], [*controls, *about, self.told], **ASKED).then(
-            None, controls, self.draft, js=self._capture(), **QUIET
+            None, controls, self.draft, js=self._capture(changed=True), **QUIET
         ).then(**settled)
         model.input(
             self.switch_model, [self.shown_model, *controls], [*controls, *about], preprocess=False, **DIRECT
-        ).then(None, controls, self.draft, js=self._capture(), **QUIET).then(**settled)
+        ).then(None, controls, self.draft, js=self._capture(changed=True), **QUIET).then(**settled)
         for component in controls:
-            component.input(None, controls, self.draft, js=self._capture(), **QUIET)
+            component.input(None, controls, self.draft, js=self._capture(changed=True), **QUIET)
         on_load = gr.context.Context.root_block.load
         on_load(self.restore, [self.draft], [*controls, *about], **DIRECT).then(**settled)
-        on_load(**watching, **DIRECT)
+        on_load(**watching)
 
     # ---- sending --------------------------------------------------------------------------------------------------
 
     def submit(self, request: gr.Request, jobs: list[str], *values: Any) -> list[Any]:
-        """Send what the form asks for. The validator has looked at it before, so what fails here is not the form's."""
+        """Send what the form asks for: [job ids, answer, *cleared fields]."""
         try:
             asked = self.form.request(values)
             if self.prepare:
                 asked = self.prepare(asked, self.last(jobs, request))
             sent = self._send(jobs, asked, request)
-        except FieldErrors as error:
-            return [
-                gr.skip(),
-                pieces.problem(Problem("invalid_request", str(error))),
-                *[gr.skip()] * len(self.clears),
-            ]
-        return [*sent, *[gr.skip() if sent[0] is jobs else "" for _ in self.clears]]
+        except (FieldErrors, StudioError) as error:
+            return [gr.skip(), refusals.refused(self.form, error), *[gr.skip()] * len(self.clears)]
+        return [sent, refusals.accepted(), *[""] * len(self.clears)]
 
     def again(self, jobs: list[str], event: gr.EventData, request: gr.Request) -> list[Any]:
         """The same recipe with a new seed."""
@@ -278,6 +277,13 @@ class Desk:
     def retry(self, jobs: list[str], event: gr.EventData, request: gr.Request) -> list[Any]:
         """The same recipe, seed and all."""
         return self._repeat(jobs, event, request, {})
+
+    def adopt(self, jobs: list[str] | None, event: gr.EventData, request: gr.Request) -> Any:
+        """Show a job here that may have been sent from another device."""
+        job = self._own(str(event._data.get("job", "")), request)
+        if job is None:
+            return gr.skip()
+        return [*(one for one in jobs or [] if one != job.id), job.id][-KEPT:]
 
     def cancel(self, event: gr.EventData, request: gr.Request) -> None:
         job = self._own(str(event._data.get("job", "")), request)
@@ -290,16 +296,17 @@ class Desk:
         job = self._own(str(event._data.get("job", "")), request)
         if job is None:
             return [gr.skip(), gr.skip()]
-        return self._send(jobs, job.request.model_copy(update=change), request)
-
-    def _send(self, jobs: list[str] | None, asked: Any, request: gr.Request) -> list[Any]:
-        """[job ids, job bar] after submitting; a refusal is told in the bar."""
         try:
-            job = self.studio.submit(asked, owner=owner_of(request))
+            sent = self._send(jobs, job.request.model_copy(update=change), request)
         except StudioError as error:
-            return [jobs, pieces.problem(error.problem())]
+            return [gr.skip(), refusals.refused(self.form, error)]
+        return [sent, refusals.accepted()]
+
+    def _send(self, jobs: list[str] | None, asked: Any, request: gr.Request) -> list[str]:
+        """The job ids of this browser after submitting; raises StudioError."""
+        job = self.studio.submit(asked, owner=owner_of(request))
         # a browser's own list comes with its first answer: someone quick sends before it is there
-        return [[*(jobs or []), job.id][-KEPT:], gr.skip()]
+        return [*(jobs or []), job.id][-KEPT:]
 
     # ---- watching -------------------------------------------------------------------------------------------------
 
@@ -319,11 +326,16 @@ class Desk:
                     if self._watchers.get(str(request.session_hash)) is not ticket:
                         return
                     waiting = max(0, len(line) - place - 1)
-                    shown = await asyncio.to_thread(self.view.render, update)  # it looks into the library
-                    yield [*shown, pieces.job_bar(update, self.words, waiting)]
+                    yield await asyncio.to_thread(self._shown, update, waiting)  # it looks into the library
         finally:
             if self._watchers.get(str(request.session_hash)) is ticket:
                 del self._watchers[str(request.session_hash)]
+
+    def _shown(self, update: Any, waiting: int) -> list[Any]:
+        """What the right side shows of a job."""
+        lost = update.job.problem is not None and update.job.problem.kind == WorkerLost.kind
+        offered = lost and any(one.id == update.job.id for one in self.studio.interrupted(update.job.owner))
+        return [*self.view.render(update), pieces.job_bar(update, self.words, waiting, offered)]
 
     @staticmethod
     def forget() -> list[Any]:
@@ -409,15 +421,14 @@ class Desk:
             return [gr.skip()] * 3
         return [spec.id, pieces.model_note(spec), prompts(spec)]
 
-    def _validate(self, jobs: Any, *values: Any) -> list[Any]:
-        return [gr.validate(True, ""), *self.form.validate(*values)]
-
     def _spec(self, model_id: str) -> Any:
         return next((spec for spec in self.studio.catalog.all(self.modality) if spec.id == model_id), None)
 
-    def _capture(self) -> str:
-        """Script that gathers the controls' values as the draft."""
-        return f"(...values) => Object.fromEntries({json.dumps(self.form.names)}.map((name, i) => [name, values[i]]))"
+    def _capture(self, changed: bool = False) -> str:
+        """Script that gathers the controls' values as the draft. changed: a person did it, so a refusal has had its time."""
+        told = f"window.atelier.changed('{self.modality}');" if changed else ""
+        names = json.dumps(self.form.names)
+        return f"(...values) => {{ {told} return Object.fromEntries({names}.map((name, i) => [name, values[i]])); }}"
 
 
 def recipe_fill(recipe: Mapping[str, Any]) -> dict[str, Any]:

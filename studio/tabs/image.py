@@ -37,7 +37,12 @@ class ImageView:
             return [EMPTY]
         request = update.job.request
         assets = [frame.asset(self.studio, asset_id) for asset_id in update.assets]
-        tiles = [picture(asset, request.prompt) for asset in assets if asset]
+        made = [asset for asset in assets if asset]
+        many = getattr(request, "num_images", 1) > 1
+        tiles = [
+            shot(asset, request.prompt, number) if many else picture(asset, request.prompt)
+            for number, asset in enumerate(made, start=1)
+        ]
         if not update.job.is_over:
             tiles.append(developing(update, request))
         told = frame.about(self.studio, update.job, assets)
@@ -52,7 +57,35 @@ def picture(asset: Any, prompt: str) -> str:
     url = pieces.content_url(asset.id)
     return (
         f'<figure class="picture"><img src="{url}" alt="{escape(prompt)}" width="{width}" height="{height}"'
-        f' data-act="zoom" data-asset="{asset.id}" draggable="true" tabindex="0"></figure>'
+        f' data-act="zoom" data-asset="{asset.id}" draggable="true" tabindex="0" role="button"></figure>'
+    )
+
+
+def shot(asset: Any, prompt: str, number: int) -> str:
+    """One picture of several, with what can be done with this one."""
+    seed = asset.recipe.get("seed")
+    told = f"Seed {seed}" if seed is not None else ""
+    return (
+        f'<div class="shot" role="group" aria-label="Picture {number}">{picture(asset, prompt)}'
+        f'<div class="tools"><span class="number" title="{escape(told)}">{number}</span>{tools(asset.id, prompt, number)}</div></div>'
+    )
+
+
+def tools(asset_id: str, prompt: str, number: int) -> str:
+    """The same doings as `actions` has for a picture alone, as drawings."""
+    which = f"picture {number}"
+    film = {"init_image": asset_id, "prompt": prompt}
+    return (
+        pieces.icon_link("download", f"Download {which}", pieces.content_url(asset_id, download=True))
+        + pieces.icon_button(
+            "start",
+            f"Use {which} as start image",
+            "send",
+            to="image",
+            fill={"init_image": asset_id},
+        )
+        + pieces.icon_button("video", f"Send {which} to Video", "send", to="video", fill=film)
+        + pieces.icon_button("library", f"Open {which} in Library", "open", asset=asset_id)
     )
 
 
@@ -69,10 +102,13 @@ def developing(update: Any, request: Any) -> str:
 def actions(update: Any) -> str:
     if not update.assets or not update.job.is_over:
         return ""
+    again = pieces.button("Again with a new seed", "again", job=update.job.id)
+    if getattr(update.job.request, "num_images", 1) > 1:
+        return f'<div class="actions">{again}</div>'  # each picture has its own
     first = update.assets[0]
     return (
         '<div class="actions">'
-        + pieces.button("Again with a new seed", "again", job=update.job.id)
+        + again
         + pieces.button("Use as start image", "send", to="image", fill={"init_image": first})
         + pieces.button(
             "Send to Video",

@@ -180,7 +180,7 @@ def tile(asset: Any, opened: str) -> str:
     words = escape(asset.prompt or asset.title)
     star = f'<span class="mark" title="Starred">{STAR}</span>' if asset.starred else ""
     return (
-        f'<button type="button" class="tile" data-act="open" data-asset="{asset.id}"'
+        f'<button type="button" class="tile" data-act="open" data-asset="{asset.id}" data-kind="{escape(asset.kind)}"'
         f' aria-pressed="{"true" if asset.id == opened else "false"}"><img class="thumb" loading="lazy" decoding="async"'
         f' src="{pieces.thumbnail_url(asset.id)}" alt="{words}" draggable="true" data-asset="{asset.id}">{star}'
         f'<span class="name">{escape(asset.title)}</span><span class="sub">{asset.kind.capitalize()}, {ago(asset.created_at)}</span></button>'
@@ -279,7 +279,7 @@ def kin(title: str, family: list[tuple[Any, str]]) -> str:
     if not family:
         return ""
     shown = "".join(
-        f'<button type="button" data-act="open" data-asset="{asset.id}" title="{escape(role.replace("_", " "))}">'
+        f'<button type="button" data-act="open" data-asset="{asset.id}" data-kind="{escape(asset.kind)}" title="{escape(role.replace("_", " "))}">'
         f'<img loading="lazy" src="{pieces.thumbnail_url(asset.id)}" alt="{escape(asset.title)}"></button>'
         for asset, role in family
     )

@@ -62,13 +62,15 @@ def thumbnail_url(asset_id: str) -> str:
 
 def button(label: str, act: str, kind: str = "chip", title: str = "", **data: Any) -> str:
     """A button for atelier.js; data values that are not text travel as JSON."""
-    told = {"act": act} | data
-    attributes = "".join(
-        f' data-{key.replace("_", "-")}="{escape(value if isinstance(value, str) else json.dumps(value))}"'
-        for key, value in told.items()
-    )
     hint = f' title="{escape(title)}"' if title else ""
-    return f'<button type="button" class="{kind}"{hint}{attributes}>{escape(label)}</button>'
+    return f'<button type="button" class="{kind}"{hint}{_attributes(act, data)}>{escape(label)}</button>'
+
+
+def _attributes(act: str, data: Mapping[str, Any]) -> str:
+    return "".join(
+        f' data-{key.replace("_", "-")}="{escape(value if isinstance(value, str) else json.dumps(value))}"'
+        for key, value in ({"act": act} | dict(data)).items()
+    )
 
 
 def note(words: str) -> str:
@@ -92,6 +94,40 @@ def speak(text: str, *, is_whole: bool = True) -> str:
 
 def link(label: str, href: str, *, download: bool = False) -> str:
     return f'<a class="chip" href="{escape(href)}"{" download" if download else ""}>{escape(label)}</a>'
+
+
+ICONS = {
+    "download": '<path d="M12 4v11M7.500 11l4.500 4.500L16.500 11M5 19.500h14"/>',
+    "start": '<rect x="3.500" y="5" width="13" height="13" rx="2.500"/><path d="M13 11.500h8M18 8.500l3 3-3 3"/>',
+    "video": '<rect x="3.500" y="5" width="17" height="14" rx="2.500"/><path d="m10.500 9 4.500 3-4.500 3z"/>',
+    "library": '<rect x="4" y="4" width="6.500" height="6.500" rx="1.500"/><rect x="13.500" y="4" width="6.500" height="6.500" rx="1.500"/><rect x="4" y="13.500" width="6.500" height="6.500" rx="1.500"/><rect x="13.500" y="13.500" width="6.500" height="6.500" rx="1.500"/>',
+    "up": '<path d="M12 19.500v-14M6.500 11 12 5.500l5.500 5.500"/>',
+    "stop": '<path d="M6 6l12 12M18 6 6 18"/>',
+}  # fmt: skip
+"""Drawings of buttons that are too many for words: paths of a 24 × 24 line drawing."""
+
+
+def icon(name: str) -> str:
+    return (
+        '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.700" stroke-linecap="round"'
+        f' stroke-linejoin="round" aria-hidden="true">{ICONS[name]}</svg>'
+    )
+
+
+def icon_button(drawing: str, label: str, act: str, **data: Any) -> str:
+    """Like `button`, drawn; the label is read aloud and shown when one rests on it."""
+    return (
+        f'<button type="button" class="icon-button" aria-label="{escape(label)}" title="{escape(label)}"'
+        f"{_attributes(act, data)}>{icon(drawing)}</button>"
+    )
+
+
+def icon_link(drawing: str, label: str, href: str) -> str:
+    """A drawn link that downloads."""
+    return (
+        f'<a class="icon-button" aria-label="{escape(label)}" title="{escape(label)}" href="{escape(href)}"'
+        f" download>{icon(drawing)}</a>"
+    )
 
 
 def line(parts: Sequence[str]) -> str:
@@ -214,17 +250,23 @@ def model_note(spec: ModelSpec | None) -> str:
     return f'<p class="note">{told}{limit}</p>'
 
 
-def job_bar(update: Any, words: Mapping[str, str] = STAGES, waiting: int = 0) -> str:
+def job_bar(
+    update: Any, words: Mapping[str, str] = STAGES, waiting: int = 0, interrupted: bool = False
+) -> str:
     """Where a job stands: phase, k of n, time left, queue, and the button that stops or repeats it.
 
     update: a Studio `Update`, or None when there is no job. waiting: how many more of this person's jobs are in line.
+    interrupted: a crash or a stop ended it, and it can take its place in the line again.
     """
     if update is None:
         return '<div class="bar idle"><span><kbd>Ctrl</kbd> <kbd>Enter</kbd> to generate</span></div>'
     job, more = update.job, f"{waiting} more waiting" if waiting else ""
     if job.status == "failed":
+        told = job.problem or Problem("internal", "It failed.")
         again = button("Try again", "retry", job=job.id)
-        return f'<div class="bar">{problem(job.problem or Problem("internal", "It failed."), again)}</div>'
+        if interrupted:
+            again = button("Put back", "job", do="put-back", job=job.id, to=job.request.modality)
+        return f'<div class="bar">{problem(told, again)}</div>'
     if job.status == "cancelled":
         again = button("Try again", "retry", job=job.id)
         return f'<div class="bar over" role="status"><span>Cancelled.</span><span class="actions">{again}</span></div>'

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, UploadFile
+from fastapi import APIRouter, Request, Response, UploadFile
 
+from studio.accounts import owner_of
 from studio.api.answers import Json
 from studio.api.errors import ErrorRoute
+from studio.api.running import event_stream
+from studio.tabs import queue
 from studio.tabs.library import restored
-
-STATES = {"starting": "Starting engine…", "ready": "Ready", "lost": "Engine lost, restarting…"}
 
 
 def router(studio: Any) -> APIRouter:
@@ -20,14 +21,14 @@ def router(studio: Any) -> APIRouter:
     )
 
     @routes.get("/status")
-    def status() -> dict[str, str]:
-        told, state = studio.telemetry(), studio.worker_state()
-        counts = told.get("queue") or {}
-        running, waiting = counts.get("running", 0), counts.get("queued", 0)
-        text = STATES[state]
-        if state == "ready" and running + waiting:
-            text = f"{running} running" + (f", {waiting} waiting" if waiting else "")
-        return {"state": state, "text": text, "detail": str(told.get("device") or "")}
+    def status(http: Request) -> dict[str, str]:
+        told = queue.state(studio, owner_of(http))
+        return {name: told[name] for name in ("state", "text", "detail")}
+
+    @routes.get("/events")
+    async def events(http: Request) -> Response:
+        """How engine and queue stand, now and whenever that changes."""
+        return event_stream(queue.events(studio, owner_of(http)))
 
     @routes.post("/recipe")
     def recipe(file: UploadFile) -> Any:

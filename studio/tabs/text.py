@@ -16,6 +16,8 @@ EMPTY = pieces.empty(
     "Ask for an e-mail, an outline, a slogan, the opening of a story. Each answer remembers what was said before it.",
 )
 
+JUMP = '<button type="button" id="chat-jump" class="chip" hidden>Newest ↓</button>'
+
 
 def build(studio: Any) -> None:
     with frame.pane("text", "Text"):
@@ -59,11 +61,12 @@ class TextView:
             show_label=False,
             container=False,
             layout="bubble",
-            height="100%",
+            autoscroll=False,  # desk.js follows the newest words, and lets go when someone scrolls up
             buttons=["copy"],
             placeholder=EMPTY,
             feedback_options=None,
         )
+        frame.html(JUMP, elem_classes=["chat-jump"])
         self.facts = frame.html(elem_classes=["under"])
         self.outputs = [self.chat, self.facts]
 

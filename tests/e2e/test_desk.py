@@ -1,0 +1,243 @@
+"""What happens between a click and its result: one click is one job, refusals stay, each picture has its own doings, a chat follows."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pipelines.messages import ImageRequest
+from tests.e2e.test_tabs import generate, made, open_tab, prompt_of
+
+pytestmark = pytest.mark.browser
+
+FINGER = 40  # pixels a finger needs
+
+
+def number_of(page: Page, field: str) -> Any:
+    return page.locator(f"#{field} input").first
+
+
+def test_a_refusal_stays_until_something_changes(page: Page, studio: Any) -> None:
+    """It once was gone after a second: anything that asked about the same fields wiped it away."""
+    before = len(studio.jobs())
+    open_tab(page, "image")
+    prompt_of(page, "image").fill("a star")
+    number_of(page, "image-width").fill("100")
+    page.locator("#generate-image").click()
+    beside, near = page.locator("#image-width .field-error"), page.locator("#pane-image .inputs .problem")
+    expect(beside).to_have_text("100 is not a multiple of 8: use 96 or 104.")
+    expect(near).to_contain_text("Width: 100 is not a multiple of 8")
+    expect(number_of(page, "image-width")).to_have_attribute("aria-invalid", "true")
+    # the page goes on asking: what the form would take, which models there are
+    page.evaluate("for (const ask of ['plan', 'refresh', 'plan']) window.atelier.send('image', ask, {})")
+    page.locator("[data-nav=library]").click()
+    expect(page.locator("#library-grid .tile, #library-grid .empty").first).to_be_visible()
+    page.locator("nav [data-nav=image]").click()
+    expect(beside).to_be_visible()
+    page.locator("#generate-image").click()
+    expect(beside).to_have_count(1)
+    number_of(page, "image-width").fill("128")
+    expect(beside).to_have_count(0)
+    expect(near).to_be_hidden()
+    assert len(studio.jobs()) == before
+
+
+def test_a_field_to_blame_is_unfolded_and_says_why(page: Page) -> None:
+    """The start image is gone from the library: told beside it though it lay in Advanced, and not by Gradio's own fields."""
+    open_tab(page, "image")
+    fill = {"model": "starter/image", "prompt": "a star", "width": 64, "height": 64, "init_image": "no-such"}
+    page.evaluate("fill => window.atelier.send('image', 'fill', { fill })", fill)
+    expect(prompt_of(page, "image")).to_have_value("a star")
+    page.locator("#generate-image").click()
+    expect(page.locator("#image-init-image .field-error")).to_be_visible()
+    expect(page.locator("#pane-image .inputs .problem")).to_contain_text("no-such")
+
+
+def test_a_job_that_cannot_be_repeated_says_why_and_keeps_saying_it(page: Page, studio: Any) -> None:
+    open_tab(page, "image")
+    prompt_of(page, "image").fill("a star")
+    generate(page, "image")
+    again = page.locator("#pane-image [data-act=again]")
+    expect(again).to_be_visible()
+    allowed = studio.submit
+
+    def refuse(*request: Any, **options: Any) -> Any:
+        from pipelines.errors import ModelUnavailable
+
+        raise ModelUnavailable("The model went away.", hint="Pick another.")
+
+    studio.submit = refuse
+    try:
+        again.click()
+        told = page.locator("#pane-image .result .answer-line .problem")
+        expect(told).to_contain_text("The model went away.")
+        page.evaluate("window.atelier.send('image', 'refresh', {})")
+        page.locator("[data-nav=models]").click()
+        expect(page.locator("#models-list .card").first).to_be_visible()
+        page.locator("nav [data-nav=image]").click()
+        expect(told).to_contain_text("Pick another.")
+    finally:
+        studio.submit = allowed
+    again.click()
+    expect(told).to_have_count(0)
+
+
+def test_a_double_click_makes_one_job(page: Page, studio: Any) -> None:
+    before = len(studio.jobs(limit=500))
+    open_tab(page, "image")
+    prompt_of(page, "image").fill("a star in the night")
+    page.locator("#generate-image").dblclick()
+    expect(page.locator("#pane-image .picture img[data-asset]")).to_be_visible()
+    page.locator(
+        "#pane-image [data-act=again]"
+    ).click()  # whatever the second click had sent would be there by now
+    expect(page.locator("#bar-image .bar.over")).to_be_visible()
+    expect(page.locator("#pane-image .picture img[data-asset]")).to_be_visible()
+    assert len(studio.jobs(limit=500)) == before + 2
+
+
+def test_each_picture_of_several_has_its_own_doings(page: Page, studio: Any) -> None:
+    """One row of buttons once acted on the first, whichever was meant."""
+    open_tab(page, "image")
+    fill = {"prompt": "a lighthouse by the sea", "num_images": 3, "width": 64, "height": 64}
+    page.evaluate("fill => window.atelier.send('image', 'fill', { fill })", fill)
+    expect(prompt_of(page, "image")).to_have_value(fill["prompt"])
+    generate(page, "image")
+    third = page.get_by_role("group", name="Picture 3")
+    expect(third.get_by_role("button", name="Open picture 3 in Library")).to_be_visible()
+    shown = page.locator("#pane-image .picture img[data-asset]")
+    expect(shown).to_have_count(3)
+    ids = [shown.nth(place).get_attribute("data-asset") for place in range(3)]
+    assert len(set(ids)) == 3
+    loads = page.locator("#pane-image .tools a[download]")
+    assert [ids[n] in (loads.nth(n).get_attribute("href") or "") for n in range(3)] == [True] * 3
+    expect(page.locator("#pane-image .actions")).to_have_text("Again with a new seed")
+    page.set_viewport_size({"width": 390, "height": 844})
+    for tool in page.locator("#pane-image .tools .icon-button").all():
+        box = tool.bounding_box()
+        assert box is not None
+        assert (box["width"] >= FINGER, box["height"] >= FINGER) == (True, True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    third.get_by_role("button", name="Send picture 3 to Video").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("body")).to_have_attribute("data-tab", "video")
+    page.locator("#pane-video .advanced button").first.click()
+    expect(page.locator("#video-init-image img")).to_have_attribute("src", re.compile(str(ids[2])))
+
+
+def test_a_second_job_is_told_as_waiting_without_a_reload(page: Page) -> None:
+    open_tab(page, "video")
+    prompt_of(page, "video").fill("a city skyline at night")
+    number_of(page, "video-seconds").fill("8")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#bar-video .bar.running")).to_be_visible()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#bar-video")).to_contain_text("1 more waiting")
+    for _ in range(2):
+        page.locator("#bar-video [data-act=cancel]").click()
+        expect(page.locator("#bar-video")).not_to_contain_text("1 more waiting")
+    expect(page.locator("#bar-video")).to_contain_text("Cancelled.")
+
+
+AT_END = "() => { const box = document.querySelector('#chat .bubble-wrap'); return box.scrollHeight > box.clientHeight + 200 && box.scrollHeight - box.scrollTop - box.clientHeight < 4; }"
+
+
+def test_a_chat_follows_its_newest_words_and_lets_go(page: Page) -> None:
+    page.set_viewport_size({"width": 1366, "height": 500})
+    open_tab(page, "text")
+    page.locator("#text-max-tokens input").fill("120")
+    for turn in range(3):
+        prompt_of(page, "text").fill(f"Write a slogan for a bakery\n\n\nand then one more\n\n\nnumber {turn}")
+        generate(page, "text")
+        expect(page.locator("#bar-text .bar.over")).to_be_visible()
+        expect(page.locator("#chat .message-row.bot-row")).to_have_count(turn + 1)
+    page.wait_for_function(AT_END)
+    page.locator("#chat .bubble-wrap").hover()
+    page.mouse.wheel(0, -4000)
+    expect(page.locator("#chat-jump")).to_be_visible()
+    prompt_of(page, "text").fill("And the last one")
+    page.keyboard.press("Control+Enter")  # who sends looks at the end again
+    page.wait_for_function(AT_END)
+    expect(page.locator("#bar-text .bar.over")).to_be_visible()
+    page.locator("#chat .bubble-wrap").hover()
+    page.mouse.wheel(0, -4000)
+    expect(page.locator("#chat-jump")).to_be_visible()
+    page.locator("#pane-text [data-act=again]").click()  # new words come, and the place stays
+    expect(page.locator("#bar-text .bar.running")).to_be_visible()
+    expect(page.locator("#bar-text .bar.over")).to_be_visible()
+    assert page.evaluate("document.querySelector('#chat .bubble-wrap').scrollTop") < 10
+    page.locator("#chat-jump").click()
+    page.wait_for_function(AT_END)
+    expect(page.locator("#chat-jump")).to_be_hidden()
+
+
+def test_a_sent_message_shows_at_once(page: Page, studio: Any) -> None:
+    """Also while the server takes its time to answer."""
+    open_tab(page, "text")
+    prompt_of(page, "text").fill("Write a slogan for a ferry")
+    held: list[Any] = []
+    page.route(
+        "**/gradio_api/queue/join*", lambda route: route.continue_() if "open" in held else held.append(route)
+    )
+    page.locator("#generate-text").click()
+    expect(page.locator("#chat .sent-message")).to_have_text("Write a slogan for a ferry")
+    expect(page.locator("#pane-text")).to_have_attribute("data-sending", "")
+    waiting = held.copy()
+    held.append("open")
+    for route in waiting:
+        route.continue_()
+    expect(page.locator("#chat .user-row")).to_have_text(re.compile("Write a slogan for a ferry"))
+    expect(page.locator("#chat .sent-message")).to_have_count(0)
+    expect(page.locator("#bar-text .bar.over")).to_be_visible()
+
+
+def test_the_bin_does_not_lie_over_the_first_message(page: Page) -> None:
+    open_tab(page, "text")
+    page.locator("#text-max-tokens input").fill("8")
+    prompt_of(page, "text").fill("A message that is as wide as the whole of the chat " * 4)
+    generate(page, "text")
+    expect(page.locator("#bar-text .bar.over")).to_be_visible()
+    bin_, first = (
+        page.locator(part).first.bounding_box() for part in ("#chat .top-panel", "#chat .user-row .message")
+    )
+    assert bin_ is not None
+    assert first is not None
+    assert bin_["y"] + bin_["height"] <= first["y"] + 1
+
+
+def test_fields_for_pictures_have_room_in_advanced(page: Page, studio: Any) -> None:
+    """They once shrank to 36 pixels and lay over their neighbours."""
+    made(studio, ImageRequest(prompt="a star", width=64, height=64))
+    open_tab(page, "image")
+    page.evaluate("window.atelier.send('image', 'fill', { fill: { model: 'starter/image' } })")
+    page.locator("#pane-image .advanced button").first.click()
+    for width in (1366, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        boxes = []
+        for name in ("seed", "negative-prompt", "init-image", "mask-image", "strength"):
+            field = page.locator(f"#image-{name}")
+            expect(field).to_be_visible()
+            boxes.append(field.bounding_box())
+        for place, box in enumerate(boxes):
+            assert box["width"] >= FINGER * 3
+            for other in boxes[place + 1 :]:
+                apart = (
+                    box["x"] + box["width"] <= other["x"] + 1
+                    or other["x"] + other["width"] <= box["x"] + 1
+                    or box["y"] + box["height"] <= other["y"] + 1
+                    or other["y"] + other["height"] <= box["y"] + 1
+                )
+                assert apart, (box, other)
+
+
+def test_what_a_finger_slides_and_opens_is_large_enough_for_one(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for tab in ("text", "image", "audio"):
+        open_tab(page, tab)
+        for slider in page.locator(f"#pane-{tab} input[type=range]").all():
+            if slider.is_visible():
+                assert (slider.bounding_box() or {})["height"] >= 24
+        assert (page.locator(f"#pane-{tab} .advanced button").first.bounding_box() or {})["height"] >= FINGER
