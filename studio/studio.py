@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from pipelines.catalog import Catalog
-from pipelines.errors import InvalidRequest, OutOfDisk, StudioError
+from pipelines.errors import InvalidRequest, OutOfDisk, StudioError, WorkerLost
 from pipelines.messages import MAX_SEED, BaseRequest, Pin, Plan, Planned, Progress, Unload
 from studio.checks import find_inputs
 from studio.database import open_database
@@ -270,7 +270,7 @@ class Studio:
             return answer.result(timeout)
         except TimeoutError:
             answer.cancel()
-            raise StudioError(
+            raise WorkerLost(
                 "The worker has not answered in time.",
                 detail=f"Waited {timeout:.0f} s; the worker is {self.feeder.state}.",
                 hint="Try again in a moment.",

@@ -86,9 +86,13 @@ def router(studio: Studio) -> APIRouter:
             raise InvalidRequest("There was nothing to say.", field="input", hint="Write some words.")
         asset = assets[0]
         headers = {"X-Asset-Id": asset.id}
+        notes = [str(note) for note in asset.facts.get("notes", ())]
         if body.voice_name in OPENAI_VOICES:
-            note = f"There is no voice {body.voice_name} here; this is the own voice of {asset.model}."
-            headers["X-Note"] = header_text(note)
+            notes.insert(
+                0, f"There is no voice {body.voice_name} here; this is the own voice of {asset.model}."
+            )
+        if notes:
+            headers["X-Note"] = header_text(" ".join(notes))
         file = studio.library.path(asset)
         if body.response_format == "pcm":
             samples = await run_in_threadpool(studio.library.reader.samples, file, PCM_RATE)

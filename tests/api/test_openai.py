@@ -313,6 +313,12 @@ def test_a_voice_only_openai_has_becomes_the_models_own_and_says_so(client: http
     assert "no voice alloy here" in response.headers["x-note"]
 
 
+def test_what_was_not_spoken_is_told_in_a_header(client: httpx.Client) -> None:
+    body = {"input": "**Hi.**\n\n```\nx = 1\n```", "model": "espeak", "voice": "German"}
+    note = client.post("/v1/audio/speech", json=body).headers["x-note"]
+    assert note == "Not spoken: 1 code block (1 line). Switch on *As written* to hear every sign."
+
+
 def test_a_voice_nobody_has_is_refused(client: httpx.Client) -> None:
     body = {"input": "Hi.", "model": "espeak", "voice": "no such voice", "response_format": "wav"}
     response = client.post("/v1/audio/speech", json=body)
