@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-OURS = (".lock", "cache", "gradio", "library", "login.json", "logs", "models.json", "spool")
+OURS = (".lock", "cache", "gradio", "library", "login.json", "logs", "models.json", "spool", "tmp")
 """What a studio makes in its data folder, beside its database."""
 OTHERS = 0o077
 """The rights of everybody else on this machine."""

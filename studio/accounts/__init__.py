@@ -5,7 +5,7 @@ that another web page sends. Anything wider (`--listen`, `--share`, `--auth`) as
 sign-in page, HTTP Basic, or a key (`Authorization: Bearer sk-…`). Roles and teams will live here too; see docs/accounts.md.
 
     users      names and passwords           keys    what programs show instead of a password
-    sessions   who is logged in where        brakes  against trying passwords
+    sessions   who is logged in where        brakes  against trying passwords (browsers: whose tries they are)
     rights     who may do what               guard   the middleware; headers, gate and pages belong to it
 """
 

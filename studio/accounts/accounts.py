@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 
 from pipelines.errors import StudioError
 from studio.accounts.brakes import Brakes
+from studio.accounts.browsers import Browsers
 from studio.accounts.keys import Key, Keys
 from studio.accounts.sessions import Session, Sessions
 from studio.accounts.users import LOCAL_OWNER, LONGEST_NAME, Users, is_required, logins, secrets_of, tidy
@@ -69,7 +70,7 @@ class Accounts:
         key = secrets_of(settings.data_dir)["key"] if self.is_required else ""
         self.users = Users(logins(settings) if self.is_required else {}, key.encode())
         self.sessions, self.keys = Sessions(engine, key, clock), Keys(engine, clock)
-        self.brakes = Brakes(timer)
+        self.brakes, self.browsers = Brakes(timer), Browsers(key)
         self._waiting = 0
         self._found: dict[str, tuple[float, Session | Key | None]] = {}
         self._lookups = ThreadPoolExecutor(4, "accounts")
@@ -90,17 +91,19 @@ class Accounts:
         key = await self._remembered("key " + text, lambda: self.keys.find(text))
         return Visitor(key.owner, "key") if isinstance(key, Key) and key.owner in self.users else None
 
-    async def by_password(self, name: str, password: str, address: str) -> Visitor | None:
-        """Raises TooManyTries before the password is looked at."""
+    async def by_password(self, name: str, password: str, address: str, mark: str = "") -> Visitor | None:
+        """Raises TooManyTries before the password is looked at. mark: of a browser that was this user's before."""
         name = tidy(name.strip())
         if not name or len(name) > LONGEST_NAME:
             return None
-        wait = self.brakes.wait_seconds(name, address)
+        own = self.browsers.tries_of(name, mark)
+        counted = (own, "") if own else (f"name {name}", address)
+        wait = self.brakes.wait_seconds(*counted)
         if wait:
             raise TooManyTries(wait)
         if not await self._knows(name, password):
             return None
-        self.brakes.was_right(name, address)
+        self.brakes.was_right(*counted)
         return Visitor(name, "password")
 
     async def _knows(self, name: str, password: str) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from pipelines.errors import InvalidRequest
+from studio.accounts import browsers
 from studio.accounts.accounts import Accounts, TooManyTries, Visitor
 from studio.accounts.headers import PLAIN
 from studio.accounts.keys import LONGEST_NAME, Key
@@ -50,7 +51,8 @@ async def log_in(request: Request, accounts: Accounts) -> Response:
     name, there = form.get("username", "").strip(), _inside(request.query_params.get("next", "/"))
     address = request.client.host if request.client else ""
     try:
-        visitor = await accounts.by_password(name, form.get("password", ""), address)
+        mark = request.cookies.get(browsers.COOKIE, "")
+        visitor = await accounts.by_password(name, form.get("password", ""), address, mark)
     except TooManyTries as error:
         return _too_many(request, error, name)
     if visitor is None:
@@ -58,15 +60,16 @@ async def log_in(request: Request, accounts: Accounts) -> Response:
     cookie = await accounts.log_in(visitor, request.cookies.get(COOKIE, ""))
     root = request.scope.get("root_path", "")
     response = RedirectResponse(root + there, 303) if wants_page(request) else _success(True)
-    response.set_cookie(
-        COOKIE,
-        cookie,
-        max_age=COOKIE_SECONDS,
-        path=root or "/",
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",
-    )
+    for kind, value in ((COOKIE, cookie), (browsers.COOKIE, accounts.browsers.mark(visitor.owner))):
+        response.set_cookie(
+            kind,
+            value,
+            max_age=COOKIE_SECONDS,
+            path=root or "/",
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="lax",
+        )
     return response
 
 

@@ -271,6 +271,13 @@ def test_wrong_passwords_meet_a_brake_and_nobody_else_does(tmp_path: Path) -> No
     page = stranger.post("/login", data=ADA, headers=BROWSER)
     assert (page.status_code, "Try again in" in page.text) == (429, True)
     assert ada.get("/who").json() == "ada"  # whoever is in stays in
+    ada.post("/logout")
+    assert ada.post("/login", data=ADA).json() == {
+        "success": True
+    }  # and comes back with the browser that was theirs
+    codes = [ada.post("/login", data={"username": "ada", "password": str(n)}).status_code for n in range(12)]
+    assert codes == [401] * 10 + [429] * 2  # which has a brake of its own
+    assert stranger.post("/login", data=ADA).status_code == 429
     assert bob.get("/who", headers=basic("bob", "two")).json() == "bob"
 
 
