@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipelines.catalog import Catalog, ModelSpec, Source, download
 from pipelines.errors import ModelUnavailable
-from studio import settings
+from studio import running, settings
 
 GB = 1e9
 
@@ -48,11 +48,11 @@ def main(argv: list[str]) -> int:
             for note in catalog.notes():
                 print(note, file=sys.stderr)
         case "add":
-            show(catalog.add(chosen.path))
+            add(told, chosen.path)
         case "download":
             fetch(catalog, chosen.model, ask=not chosen.yes)
         case "remove":
-            remove(catalog, chosen.model, ask=not chosen.yes)
+            remove(told, chosen.model, ask=not chosen.yes)
     return 0
 
 
@@ -122,20 +122,28 @@ def fetch(catalog: Catalog, name: str, *, ask: bool) -> None:
     print(f"\nReady in {folder}", file=sys.stderr)
 
 
-def remove(catalog: Catalog, name: str, *, ask: bool) -> None:
-    if catalog.forget(Path(name)):
+def add(told: settings.Settings, path: Path) -> None:
+    """Through the studio that runs on this data folder, if there is one, so that its page shows it at once."""
+    answer = running.ask(told.data_dir, "POST", "api/models", {"path": str(path.expanduser().absolute())})
+    if answer is None:
+        show(told.catalog().add(path))
+        return
+    here = {spec.id: spec for spec in told.catalog().all()}
+    show([here[model["id"]] for model in answer["models"] if model["id"] in here])
+    print(f"The studio at {running.address_of(told.data_dir)} lists it now.", file=sys.stderr)
+
+
+def remove(told: settings.Settings, name: str, *, ask: bool) -> None:
+    catalog = told.catalog()
+    if catalog.forget(Path(name)):  # a studio that runs sees the change of the file
         print(f"{name} is no longer listed; its files are untouched.")
         return
     spec = catalog.get(name)
-    if not spec.source.repo:
-        raise ModelUnavailable(
-            f"{spec.id} was not downloaded by the studio, so it is not deleted.",
-            detail=f"Its files are in {spec.place or 'the program itself'}.",
-            hint="Delete that folder yourself if you no longer want it.",
-        )
-    if ask and not agreed(f"Delete the {spec.weight_bytes / GB:.1f} GB of {spec.id}?"):
+    catalog.check_removable(spec)
+    if ask and not agreed(f"Delete {spec.id}, {spec.weight_bytes / 1e6:,.0f} MB, from {spec.place}?"):
         return
-    print(f"{download.remove(spec) / GB:.2f} GB freed.")
+    print(f"{catalog.remove(spec.id) / 1e6:,.0f} MB freed.")
+    running.ask(told.data_dir, "POST", "api/models", {})  # a studio that runs looks again
 
 
 def agreed(question: str) -> bool:

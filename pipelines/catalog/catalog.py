@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import shlex
 import threading
 from collections import Counter
 from collections.abc import Collection
@@ -153,6 +154,36 @@ class Catalog:
         self.registry.remember(folders=[other for other in folders if other != path], names=names)
         self.refresh()
         return True
+
+    def remove(self, model_id: str) -> int:
+        """Delete a downloaded model from the hub's cache; returns the bytes freed. Raises ModelUnavailable for any other."""
+        spec = self.get(model_id)
+        self.check_removable(spec)
+        freed = download.remove(spec)
+        self.refresh()
+        return freed
+
+    def check_removable(self, spec: ModelSpec) -> None:
+        """Raises ModelUnavailable, with what can be done instead, for a model that was not downloaded into the hub's cache."""
+        place = Path(spec.source.path)
+        added = next((path for path in self.added() if path in (place, *place.parents)), None)
+        if spec.source.repo and spec.loader != "diffusers-single-file" and not added:
+            if spec.state == "remote":
+                raise ModelUnavailable(
+                    f"{spec.id} is not on this machine.", detail="There is nothing to delete."
+                )
+            return
+        if added is not None:
+            hint = f"To list it no longer: python3 launch.py models remove {shlex.quote(str(added))}"
+        elif builtin.ASSETS in place.parents or not spec.source.path:
+            hint = "It ships with the program and stays."
+        else:
+            hint = "Delete its files yourself if you no longer want it."
+        raise ModelUnavailable(
+            f"{spec.id} was not downloaded by the studio, so the studio does not delete it.",
+            detail=f"Its files are in {spec.place or 'the program itself'}.",
+            hint=hint,
+        )
 
     def added(self) -> list[Path]:
         """The folders that were added one by one."""

@@ -30,6 +30,8 @@ SKIPPED = {
 MODEL_KINDS = ("checkpoints", "diffusion_models", "unet", "diffusers")  # of extra_model_paths.yaml
 MAX_DEPTH = 5
 MAX_FOLDERS = 5000  # someone may point at a home folder
+MAX_ENTRIES = 100_000
+NO_DISK = ("/proc/", "/sys/", "/dev/")  # what the system shows there looks like files and has no end
 
 
 def scan(*folders: Path, lenders: Iterable[Path] = (), additions: bool = False) -> list[ModelSpec]:
@@ -144,8 +146,11 @@ def _walk(root: Path) -> Iterator[Path]:
     """Folders and files that look like models, in the order a person would meet them; folders that may not be read too."""
     seen: set[tuple[int, int]] = set()
     waiting = [(root, 0)]
-    while waiting and len(seen) < MAX_FOLDERS:
+    looked_at = 0
+    while waiting and len(seen) < MAX_FOLDERS and looked_at < MAX_ENTRIES:
         folder, depth = waiting.pop(0)
+        if f"{os.path.realpath(folder)}/".startswith(NO_DISK):
+            continue
         place = _place_of(folder)
         if place is None or place in seen:  # gone meanwhile, or a link led back here
             continue
@@ -153,7 +158,9 @@ def _walk(root: Path) -> Iterator[Path]:
         if not os.access(folder, os.R_OK | os.X_OK):
             yield folder
             continue
-        for entry in _entries(folder):
+        entries = _entries(folder)
+        looked_at += len(entries)
+        for entry in entries:
             if _is_file(entry):
                 if entry.suffix in (".safetensors", ".ckpt", ".gguf"):
                     yield entry
