@@ -16,7 +16,10 @@ from studio.api.limits import HEADER_SECONDS
 
 
 class TimedConnection(H11Protocol):
-    """header_seconds: from the connection, or the first byte of a later request, until the request's head is whole."""
+    """header_seconds: from the connection, or the first byte of a later request, until the request's head is whole.
+
+    So long, too, may the rest of a body take that was answered without being read.
+    """
 
     def __init__(self, *arguments: Any, header_seconds: float = HEADER_SECONDS, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -29,7 +32,8 @@ class TimedConnection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+        is_answered = self.cycle is not None and self.cycle.response_complete  # and the body still comes
+        if (self.conn.their_state is h11.IDLE or is_answered) and not self.transport.is_closing():
             self._start()
         else:
             self._stop()

@@ -169,6 +169,15 @@ def _is_open(connection: socket.socket) -> bool:
         return False
 
 
+def test_a_body_that_was_answered_unread_is_let_go_when_it_drips(hasty: str) -> None:
+    """uvicorn's own clock for the pause after an answer stops at the first byte of the rest."""
+    with connected(hasty) as connection:
+        connection.sendall(start("/nowhere", "Content-Length: 1000"))
+        assert answer_on(connection)[0] == 404
+        connection.sendall(b"x")
+        assert connection.recv(1) == b""
+
+
 def test_a_second_request_on_a_connection_may_take_its_time_to_begin(hasty: str) -> None:
     """A browser keeps connections; only a request that has begun is timed."""
     with connected(hasty) as connection:
