@@ -414,7 +414,7 @@ _COMPONENTS: dict[Widget, Callable[..., Any]] = {
     "number": lambda **options: gr.Number(**({"min_width": NARROW} | options)),
     "slider": lambda **options: gr.Slider(**({"min_width": NARROW} | options)),
     "choice": _pick,
-    "check": gr.Checkbox,
+    "check": lambda **options: gr.Checkbox(**({"min_width": NARROW} | options)),
     "asset": asset_field,
     "texts": lambda **options: gr.Textbox(
         **({"lines": 2, "placeholder": "One per line", "min_width": 320} | options)

@@ -183,7 +183,7 @@ def tile(asset: Any, opened: str) -> str:
         f'<button type="button" class="tile" data-act="open" data-asset="{asset.id}" data-kind="{escape(asset.kind)}"'
         f' aria-pressed="{"true" if asset.id == opened else "false"}"><img class="thumb" loading="lazy" decoding="async"'
         f' src="{pieces.thumbnail_url(asset.id)}" alt="{words}" draggable="true" data-asset="{asset.id}">{star}'
-        f'<span class="name">{escape(asset.title)}</span><span class="sub">{asset.kind.capitalize()}, {ago(asset.created_at)}</span></button>'
+        f'<span class="name">{escape(asset.title)}</span><span class="sub">{escape(asset.kind.capitalize())}, {ago(asset.created_at)}</span></button>'
     )
 
 

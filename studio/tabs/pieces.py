@@ -148,7 +148,7 @@ def seconds(value: float | None) -> str:
 
 def facts_line(job: Any, title: str, facts: Mapping[str, Any]) -> str:
     """Seed, size, time and model of what was made."""
-    shape = f"{facts['width']} × {facts['height']}" if facts.get("width") else ""
+    shape = escape(f"{facts['width']} × {facts['height']}") if facts.get("width") else ""
     length = f"{seconds(facts['seconds'])} long" if facts.get("seconds") else ""
     took = job.finished_at - job.started_at if job.finished_at and job.started_at else None
     made = f"made in {seconds(took)}" if took is not None else ""
@@ -212,8 +212,10 @@ def examples(spec: ModelSpec | None) -> str:
     """Prompts to click that this model is good at."""
     if spec is None or not spec.examples:
         return ""
+    task = {"task": "write"} if "code" in spec.modalities else {}  # the others have no place for words
     chips = "".join(
-        button(text, "fill", "chip example", text, fill={"prompt": text}) for text in spec.examples[:3]
+        button(text, "fill", "chip example", text, fill={"prompt": text, **task})
+        for text in spec.examples[:3]
     )
     return f'<div class="examples"><span class="lead">Try</span>{chips}</div>'
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import time
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from pipelines.messages import VideoRequest
-from studio.tabs import queue
 from tests.e2e.test_tabs import open_tab
 
 pytestmark = pytest.mark.browser
@@ -110,22 +107,3 @@ def test_a_job_the_engine_was_lost_with_is_offered_again(page: Page, other: Page
     back.click()
     expect(page.locator("#bar-video [data-act=cancel]")).to_be_visible()
     expect(offered.get_by_role("button", name="Put back")).to_have_count(0)
-
-
-def test_the_stream_says_how_things_stand_and_is_silent_while_nothing_changes(studio: Any) -> None:
-    async def heard() -> list[str]:
-        stream = queue.events(studio, "local", pace=0.0)
-        first = await anext(stream)
-        waiting = asyncio.ensure_future(anext(stream))
-        silent, _ = await asyncio.wait({waiting}, timeout=1.0)
-        assert not silent
-        await asyncio.to_thread(studio.submit, film("a meadow"))
-        said = [first, await waiting]
-        while "a meadow" not in said[-1]:
-            said.append(await anext(stream))
-        await stream.aclose()  # type: ignore[attr-defined]
-        return said
-
-    while studio.line() or studio.worker_state() != "ready":
-        time.sleep(0.05)
-    assert "Nothing runs or waits." in asyncio.run(heard())[0]
