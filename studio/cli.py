@@ -19,6 +19,8 @@ python3 launch.py [flags]                       start the studio at http://127.0
 python3 launch.py generate MODALITY "prompt"    make something without the page
 python3 launch.py models list|add|download|remove
 python3 launch.py keys add|list|revoke NAME     keys for programs, where the studio has a login
+python3 launch.py backup [FOLDER]               copy the data folder, also while the studio runs
+python3 launch.py restore FOLDER                put a backup into a new data folder
 python3 launch.py doctor                        what this machine has, what fits, what is wrong
 python3 launch.py train NAME                    make a starter model again
 python3 launch.py bench NAME                    measure
@@ -95,6 +97,18 @@ def doctor(argv: list[str]) -> int:
     return run(arguments.parse_args(argv))
 
 
+def backup(argv: list[str]) -> int:
+    from studio.backup import main_backup
+
+    return main_backup(argv)
+
+
+def restore(argv: list[str]) -> int:
+    from studio.backup import main_restore
+
+    return main_restore(argv)
+
+
 def train(argv: list[str]) -> int:
     return module("pipelines.training", argv)
 
@@ -137,6 +151,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "generate": generate,
     "models": models,
     "keys": keys,
+    "backup": backup,
+    "restore": restore,
     "doctor": doctor,
     "train": train,
     "bench": bench,

@@ -6,42 +6,69 @@ SQLite in WAL mode: readers never wait for the writer. Tables are described next
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from studio import private
+from studio.inspection import (
+    MIGRATIONS,
+    check_writable,
+    explained,
+    inspect_database,
+    known_revisions,
+    telling,
+)
 
+__all__ = ["MIGRATIONS", "connect", "latest_revision", "migrate", "open_database", "storable"]
 T = TypeVar("T")
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def open_database(file: Path | str) -> Engine:
-    """An engine on that SQLite file (made if missing) at today's schema. Safe to open from several processes at once."""
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
-    private.shut(Path(file).parent)
-    engine = connect(file)
-    migrate(engine)
-    private.shut_database(Path(file))
+def open_database(file: Path | str, wait_seconds: float = 30) -> Engine:
+    """An engine on that SQLite file (made if missing) at today's schema. Safe to open from several processes at once.
+
+    Raises DatabaseUnusable or OutOfDisk in plain words where that cannot be; then the file is as it was.
+    """
+    file = Path(file)
+    with telling(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    inspect_database(file)
+    check_writable(file)
+    private.shut(file.parent)
+    was_there, engine = file.exists(), connect(file, wait_seconds)
+    try:
+        migrate(engine)
+    except (DBAPIError, OSError) as error:
+        engine.dispose()
+        if not was_there:
+            _remove_empty(file)
+        raise explained(file, getattr(error, "orig", None) or error) from error
+    private.shut_database(file)
     return engine
 
 
-def connect(file: Path | str) -> Engine:
-    """An engine on that SQLite file as it is, whatever its schema."""
-    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": 30})
+def connect(file: Path | str, wait_seconds: float = 30) -> Engine:
+    """An engine on that SQLite file as it is, whatever its schema. wait_seconds: for whoever writes before us."""
+    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": wait_seconds})
     event.listen(engine, "connect", _set_up)
     return engine
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
     """Run the migrations that are missing up to `revision`, all or none, in one transaction."""
+    wanted = latest_revision() if revision == "head" else revision
+    with engine.connect() as connection:
+        if _revision(connection) == wanted:  # nothing to wait for: another process may write meanwhile
+            return
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
             # sqlite3 opens no transaction for CREATE TABLE by itself; this one also keeps a second process waiting
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-        if _revision(connection) == (latest_revision() if revision == "head" else revision):
+        if _revision(connection) == wanted:
             return
         from alembic import command  # only when there is something to do: a fifth of a second at start-up
         from alembic.config import Config
@@ -63,7 +90,15 @@ def storable(value: T) -> T:
 
 def latest_revision() -> str:
     """The number of the newest file in `migrations/versions`, which is its revision id."""
-    return max(file.name.split("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return known_revisions()[-1]
+
+
+def _remove_empty(file: Path) -> None:
+    """Remove what a first opening left that found no room."""
+    for path in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm", "-journal"))):
+        with contextlib.suppress(OSError):
+            if path != file or path.stat().st_size == 0:
+                path.unlink()
 
 
 def _revision(connection: Connection) -> str | None:

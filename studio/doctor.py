@@ -21,8 +21,10 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.errors import StudioError
 from studio import __version__
 from studio.flags import ROOT
+from studio.inspection import inspect_database
 
 if TYPE_CHECKING:
     from studio.settings import Settings
@@ -175,6 +177,11 @@ def folders(settings: Settings) -> Iterator[Finding]:
     if free < 2 * GB:
         mend = "Free some space, or move the data with --data-dir: a long video needs room."
     yield Finding("Data", f"{data}, {free / GB:.0f} GB free", mend)
+    try:
+        step = inspect_database(data / "studio.db")
+        yield Finding("Database", f"at step {step}" if step else "none yet; the first start makes it")
+    except StudioError as error:
+        yield Finding("Database", f"{error.message} {error.detail}", error.hint)
     from huggingface_hub import constants
 
     hub = Path(constants.HF_HUB_CACHE)

@@ -210,7 +210,7 @@ class Feeder:
         """Seconds until that model could work; nothing for one that is gone, whose jobs say so when their turn comes."""
         try:
             return self._nearness.seconds(self.catalog.get(model))
-        except StudioError:
+        except (StudioError, OSError):  # a folder of models may not be readable
             return 0.0
 
     def seconds_left(self, job_id: str) -> float | None:

@@ -120,8 +120,15 @@ class Studio:
         if self.feeder.is_running:
             return True
         about = {"what": "a studio", "address": f"http://{self.settings.bind_host}:{self.settings.port}"}
-        if not self.folder_lock.acquire(**(note or about)):
-            return False
+        try:
+            if not self.folder_lock.acquire(**(note or about)):
+                return False
+        except OSError as error:
+            raise StudioError(
+                f"The data folder {self.settings.data_dir} may not be written.",
+                detail=str(error),
+                hint="Give this user the right to write there, or choose another with --data-dir.",
+            ) from None
         self.feeder.start()
         self.housekeeping.start()
         return True
