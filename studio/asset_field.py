@@ -16,7 +16,7 @@ TEMPLATE = """
   <span class="asset-label">$TITLE</span><span class="asset-hint">$HINT</span>
   ${value
     ? `<span class="asset-held"><img src="api/assets/${value}/thumbnail" alt="$TITLE"><button type="button" class="chip" data-clear>Remove</button></span>`
-    : `<label class="asset-drop"><input type="file" accept="image/*" aria-label="$TITLE"><span>Drop a picture here, or <u>choose one</u></span></label>`}
+    : `<label class="asset-drop"><input type="file" accept="image/*,.heic,.heif,.avif,.tif,.tiff" aria-label="$TITLE"><span>Drop a picture here, or <u>choose one</u></span></label>`}
 </div>
 """
 

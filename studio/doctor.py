@@ -84,6 +84,7 @@ def installed(told: argparse.Namespace) -> Iterator[Finding]:
     settings = Settings.from_args(told)
     yield from folders(settings)
     yield from tools()
+    yield reading()
     yield port(settings.port)
     device = ask_torch(settings)
     yield describe_device(device)
@@ -213,6 +214,24 @@ def tools() -> Iterator[Finding]:
         present = False
     mend = "" if present else "pip install --force-reinstall espeakng-loader"
     yield Finding("eSpeak NG", "present" if present else "is missing", mend)
+
+
+def reading() -> Finding:
+    """What keeps in the process that reads the files people bring. A fence that this system lacks is told, and no fault."""
+    from studio.library.errors import LibraryError
+    from studio.library.reader import Reader
+
+    reader = Reader()
+    try:
+        fences = reader.fences()
+    except LibraryError as error:
+        return Finding(
+            "File reader", f"{error.message} {error.detail}", "Install the packages again: delete .venv."
+        )
+    finally:
+        reader.close()
+    without = f"; this system offers nothing for: {', '.join(fences.missing)}" if fences.missing else ""
+    return Finding("File reader", f"in a process of its own, {', '.join(fences.held)}{without}")
 
 
 def port(number: int) -> Finding:

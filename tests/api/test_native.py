@@ -152,6 +152,27 @@ def test_files_come_with_ranges_and_thumbnails(client: httpx.Client) -> None:
         assert picture.format == "WEBP"
 
 
+def test_a_picture_browsers_cannot_show_has_a_view(client: httpx.Client) -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (30, 20), (1, 2, 3)).save(data, "TIFF")
+    asset = client.post("/api/uploads", files={"file": ("a.tif", data.getvalue(), "image/tiff")}).json()
+    view = client.get(f"/api/assets/{asset['id']}/view")
+    assert (view.status_code, view.headers["content-type"]) == (200, "image/webp")
+    with Image.open(io.BytesIO(view.content)) as picture:
+        assert (picture.format, picture.size) == ("WEBP", (30, 20))
+    assert client.get(asset["url"]).content == data.getvalue()
+    same = client.post("/api/uploads", files={"file": ("a.png", png((1, 2, 3)), "image/png")}).json()
+    assert client.get(f"/api/assets/{same['id']}/view").headers["content-type"] == "image/png"
+
+
+def test_a_start_image_that_is_no_picture_is_refused_in_words(client: httpx.Client) -> None:
+    sound = made(client)
+    request = {"modality": "image", "prompt": "a boat", "init_image": sound["id"]}
+    answer = client.post("/api/jobs", json=request)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "init_image")
+    assert "Start image takes a picture, not a sound." in answer.json()["error"]["message"]
+
+
 def test_a_missing_file_is_a_404_with_a_placeholder_thumbnail(client: httpx.Client, studio: Studio) -> None:
     asset = made(client)
     studio.library.path(studio.library.get(asset["id"])).unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -305,3 +306,28 @@ def test_a_star_a_tag_and_the_trash_keep_the_shelf_in_order(page: Page, studio: 
     expect(page.locator(f"#library-grid .tile[data-asset='{asset.id}']")).to_have_count(0)
     kept = studio.library.get(asset.id)
     assert (kept.starred, kept.tags, kept.trashed_at is not None) == (True, ("draft", "harbour"), True)
+
+
+def test_a_field_for_a_picture_refuses_a_text_and_shows_a_tiff(
+    page: Page, studio: Any, tmp_path: Path
+) -> None:
+    """It took whatever was dropped on it, and the job failed later; a TIFF was a broken picture in the library."""
+    from PIL import Image
+
+    written, scan = tmp_path / "notes.txt", tmp_path / "scan of a letter.tif"
+    written.write_text("not a picture")
+    Image.new("RGB", (90, 60), (200, 180, 90)).save(scan)
+    open_tab(page, "image")
+    field = page.locator(".asset-field").first
+    page.locator("#pane-image, body").first.evaluate(
+        "() => document.querySelectorAll('.asset-field').forEach(f => f.closest('.label-wrap, details')?.setAttribute('open', ''))"
+    )
+    field.locator("input[type=file]").set_input_files(written)
+    expect(page.locator(".toast")).to_contain_text("notes.txt is text, and this field takes a picture")
+    field.locator("input[type=file]").set_input_files(scan)
+    expect(field.locator(".asset-held img")).to_have_js_property("naturalWidth", 90)
+    page.locator("[data-nav=library]").click()
+    page.locator("#library-search input, #library-search textarea").fill("scan of a letter")
+    expect(page.locator("#library-grid .tile")).to_have_count(1)
+    page.locator("#library-grid .tile").first.click()
+    expect(page.locator("#library-detail .media img")).to_have_js_property("naturalWidth", 90)

@@ -213,3 +213,14 @@ def test_facts_of_a_turned_film_are_what_is_seen(library: Library, tmp_path: Pat
 
     with Image.open(library.thumbnail(asset)) as thumbnail:
         assert thumbnail.size == (48, 64)
+
+
+def test_the_doctor_tells_what_keeps_readings_in() -> None:
+    from studio.doctor import reading
+
+    found = reading()
+    assert (found.name, found.mend) == ("File reader", "")
+    assert "bounded time" in found.text
+    if landlock_version():
+        assert "other files out of reach" in found.text
+        assert "no network" in found.text
