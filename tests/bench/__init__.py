@@ -7,5 +7,6 @@ NAMES = {
     "interpolation": "tests.bench.interpolation",
     "hostile": "tests.bench.hostile",
     "faults": "tests.bench.faults",
+    "reader": "tests.bench.reader",
     "starter": "pipelines.training.bench",
 }

@@ -317,11 +317,12 @@ def test_a_field_for_a_picture_refuses_a_text_and_shows_a_tiff(
     written, scan = tmp_path / "notes.txt", tmp_path / "scan of a letter.tif"
     written.write_text("not a picture")
     Image.new("RGB", (90, 60), (200, 180, 90)).save(scan)
-    open_tab(page, "image")
-    field = page.locator(".asset-field").first
-    page.locator("#pane-image, body").first.evaluate(
-        "() => document.querySelectorAll('.asset-field').forEach(f => f.closest('.label-wrap, details')?.setAttribute('open', ''))"
-    )
+    page.goto("/#library")
+    page.locator(f"#library-grid .tile[data-asset='{picture(studio).id}']").click()
+    page.locator("#library-detail").get_by_role("button", name="To Video").click()
+    page.locator("#pane-video .advanced button").first.click()
+    field = page.locator("#video-init-image")
+    field.get_by_role("button", name="Remove").click()
     field.locator("input[type=file]").set_input_files(written)
     expect(page.locator(".toast")).to_contain_text("notes.txt is text, and this field takes a picture")
     field.locator("input[type=file]").set_input_files(scan)
