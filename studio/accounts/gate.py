@@ -186,4 +186,4 @@ async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _told(status: int, words: str) -> JSONResponse:
     error = {"message": words, "type": "invalid_request_error", "param": None, "code": "not_found"}
-    return JSONResponse({"error": error}, status)
+    return JSONResponse({"error": error, "detail": words}, status)  # `detail` is what Gradio's script reads
