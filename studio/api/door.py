@@ -98,7 +98,10 @@ class _Body:
         self._until = self._until or now + self.limit.seconds
         patience = min(self.idle_seconds, self._until - now)
         try:
-            message = await asyncio.wait_for(self._receive(), patience)
+            # not `wait_for`: what is there already must come without a pause, or who only glances (`Request.is_disconnected`)
+            # never sees it
+            async with asyncio.timeout(patience):
+                message = await self._receive()
         except TimeoutError:
             raise self._refused(408, self._late(), "Send it again in one go.") from None
         if message["type"] == "http.request":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -129,6 +130,41 @@ def test_every_route_has_a_bound_and_few_a_large_one() -> None:
     for path in ("/", "/api/uploads/x", "/gradio_api/uploads", "/gradio_api/run/x", "/login", "/metrics"):
         assert limit_of(path).nbytes <= JSON_BYTES
     assert limit_of("/v1/chat/completions").nbytes == JSON_BYTES
+
+
+def test_a_stream_hears_that_its_listener_is_gone() -> None:
+    """Gradio only glances at the connection between two events; behind the door it never saw the end, and streams stayed for ever."""
+    seen = asyncio.run(_glance())
+    assert seen == [False, True]
+
+
+async def _glance() -> list[bool]:
+    """What a glance says before and after the listener went away."""
+    there = asyncio.Event()
+    there.set()
+    gone = False
+    found: list[bool] = []
+
+    async def receive() -> Any:
+        await there.wait()
+        there.clear()
+        return (
+            {"type": "http.disconnect"} if gone else {"type": "http.request", "body": b"", "more_body": False}
+        )
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal gone
+        request = Request(scope, receive)
+        found.append(await request.is_disconnected())
+        gone = True
+        there.set()
+        found.append(await request.is_disconnected())
+
+    async def send(message: Any) -> None:
+        pass
+
+    await Door(application)({"type": "http", "path": "/stream", "headers": []}, receive, send)
+    return found
 
 
 # ---- seconds ----------------------------------------------------------------------------------------------------------
