@@ -131,7 +131,7 @@ class Shelf:
             "trashed": place == "Trash",
             "owner": owner,
         }
-        found, total = self.library.search(**query, limit=shown), self.library.count(**query)
+        found, total = self.library.browse(**query, limit=shown), self.library.count(**query)
         names = [("All models", ""), *[(name, name) for name in self.library.models(owner)]]
         searching = bool(text or kind or model or reach or place != PLACES[0])
         return [tiles(found, total, opened, searching), shown, gr.update(choices=names)]
