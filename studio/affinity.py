@@ -112,13 +112,17 @@ class Line:
 
     def order(self, cost: Cost = free) -> list[str]:
         """Job ids in the order they will start if nobody comes, emptying the line. A model that ran is near afterwards."""
-        ran: set[str] = set()
+        costs = {job.model: 0.0 for jobs in self._jobs.values() for job in jobs}
+        costs |= {model: cost(model) for model in costs}
         order = []
-        while self._jobs:
-            choice = self.next(lambda model: 0.0 if model in ran else cost(model))
+        while self._jobs and max(costs.values()) >= LEAST_GAIN_SECONDS:
+            choice = self.next(costs.__getitem__)
             self.take(choice)
-            ran.add(choice.job.model)
+            costs[choice.job.model] = 0.0
             order.append(choice.job.id)
+        # from here on nobody is worth overtaking: the rest is the fair line as it stands
+        order += [job.id for _, job in self.head(sum(map(len, self._jobs.values())))]
+        self._jobs.clear()
         return order
 
 

@@ -293,9 +293,9 @@ class Feeder:
 
     def _close_orphans(self) -> None:
         """End jobs that are marked as running and are nowhere: whatever stumbled, nobody waits for ever."""
-        running = {row.id: row for row in self.store.active() if row.status == "in_progress"}
-        with self._lock:
+        with self._lock:  # before the rows are read: one that ends in between was here
             here = {*self._live, *self.endings.unwritten()}
+        running = {row.id: row for row in self.store.active() if row.status == "in_progress"}
         for job_id in running.keys() - here:
             log.warning("job %s was lost sight of", job_id)
             self._end(End(job_id, running[job_id].modality, "failed", LOST_SIGHT.problem()))

@@ -8,5 +8,6 @@ NAMES = {
     "hostile": "tests.bench.hostile",
     "faults": "tests.bench.faults",
     "reader": "tests.bench.reader",
+    "service": "tests.bench.service",
     "starter": "pipelines.training.bench",
 }
