@@ -83,6 +83,7 @@ class Worker:
         self._threads: dict[str, ThreadPoolExecutor] = {}
         self._told: dict[str, Any] = {}
         self._tick = threading.Event()
+        self._telling = threading.Lock()
         self._stopped = threading.Event()
         threading.Thread(target=self._tell_until_stopped, name="telemetry", daemon=True).start()
         if config.warm_up:
@@ -307,10 +308,11 @@ class Worker:
         if (memory := self._memory_now()) is None:
             return
         memory.sweep()
-        snapshot = memory.snapshot()
-        if (still := _without_clocks(snapshot)) != self._told:
-            self._told = still
-            self._emit(Telemetry(snapshot))
+        with self._telling:  # whoever looks first tells; two that looked at once would tell the same twice
+            snapshot = memory.snapshot()
+            if (still := without_clocks(snapshot)) != self._told:
+                self._told = still
+                self._emit(Telemetry(snapshot))
 
     def _tell_until_stopped(self) -> None:
         while not self._stopped.is_set():
@@ -343,7 +345,7 @@ def _refusal(reason: str) -> Problem:
     return OutOfMemory(message, detail=" ".join(rest[:-1]), hint=rest[-1] if rest else "").problem()
 
 
-def _without_clocks(snapshot: dict[str, Any]) -> dict[str, Any]:
+def without_clocks(snapshot: dict[str, Any]) -> dict[str, Any]:
     """The snapshot less the times in it, which always move."""
     parts = [
         {key: value for key, value in part.items() if key not in ("idle_seconds", "last_used")}

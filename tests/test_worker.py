@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import queue
-import select
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from pipelines.catalog import ModelSpec, Source
@@ -32,7 +34,7 @@ from pipelines.messages import (
     read_message,
     write_message,
 )
-from pipelines.worker import Worker
+from pipelines.worker import Worker, without_clocks
 from studio.settings import ROOT
 from studio.workers import LocalWorker, how_it_ended
 
@@ -76,19 +78,19 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalWorker
     assert ear.wait(Ready).seconds > 0
     yield worker, ear
     worker.close()
-    assert ear.exits.get(timeout=1) == 0
+    assert ear.exits.get(timeout=60) == 0
 
 
 def test_a_worker_that_is_told_to_stop_ends_well(tmp_path: Path) -> None:
     worker, ear = start(tmp_path)
     worker.close()
-    assert ear.exits.get(timeout=1) == 0
+    assert ear.exits.get(timeout=60) == 0
 
 
 def test_a_killed_worker_is_reported_once_with_its_signal(tmp_path: Path) -> None:
     worker, ear = start(tmp_path)
     os.kill(worker.pid, signal.SIGKILL)
-    assert ear.exits.get(timeout=10) == -9
+    assert ear.exits.get(timeout=60) == -9
     worker.close()
     assert ear.exits.empty()
     assert "SIGKILL" in how_it_ended(-9)
@@ -99,7 +101,7 @@ def test_a_stopped_process_can_be_ended_from_outside(tmp_path: Path) -> None:
     worker, ear = start(tmp_path)
     os.kill(worker.pid, signal.SIGSTOP)
     worker.kill()
-    assert ear.exits.get(timeout=10) == -9
+    assert ear.exits.get(timeout=60) == -9
 
 
 def test_a_broken_model_fails_its_job_and_nothing_else(warm: tuple[LocalWorker, Ear]) -> None:
@@ -122,22 +124,42 @@ def test_a_plan_for_a_broken_model_answers_with_the_reason(warm: tuple[LocalWork
 
 
 def test_telemetry_is_told_when_something_changed_and_not_otherwise(tmp_path: Path) -> None:
+    """The worker tells by itself too, at moments of its own: what counts is that no two tellings in a row are alike."""
     said: list[Any] = []
     worker = Worker(WorkerConfig(spool=str(tmp_path), device="cpu", warm_up=False), said.append)
     memory = worker.memory()
     thing = Component("local/thing:part:float32", lambda: object(), 1000)
+
+    def told() -> list[dict[str, Any]]:
+        worker.tell()
+        worker.tell()
+        return [event.snapshot for event in said if isinstance(event, Telemetry)]
+
     with memory.lease([thing]):
-        worker.tell()
-        worker.tell()
-        told = [event.snapshot for event in said if isinstance(event, Telemetry)]
-        assert [part["leases"] for part in told[-1]["components"]] == [1]
-        count = len(told)
-    worker.tell()
-    worker.tell()
-    told = [event.snapshot for event in said if isinstance(event, Telemetry)]
-    assert len(told) == count + 1
-    assert [part["leases"] for part in told[-1]["components"]] == [0]
+        assert [part["leases"] for part in told()[-1]["components"]] == [1]
+    assert [part["leases"] for part in told()[-1]["components"]] == [0]
     worker.stop()
+    assert all(without_clocks(a) != without_clocks(b) for a, b in pairwise(told()))
+
+
+def test_many_who_look_at_once_tell_a_change_once(tmp_path: Path) -> None:
+    said: list[Any] = []
+    worker = Worker(WorkerConfig(spool=str(tmp_path), device="cpu", warm_up=False), said.append)
+    worker.memory()
+    start = threading.Barrier(8)
+
+    def look() -> None:
+        start.wait()
+        worker.tell()
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    worker.stop()
+    told = [without_clocks(event.snapshot) for event in said if isinstance(event, Telemetry)]
+    assert all(a != b for a, b in pairwise(told))
 
 
 def test_a_worker_whose_input_ends_goes_at_once(tmp_path: Path) -> None:
@@ -153,11 +175,30 @@ def test_a_worker_whose_input_ends_goes_at_once(tmp_path: Path) -> None:
     write_message(process.stdin, Run("job", AudioRequest(prompt="?", model="espeak", seed=1), VOICE))
     assert process.stdout is not None
     assert read_message(process.stdout).status == "failed"  # it is up: there is nothing to say
-    started = time.monotonic()
-    process.stdin.close()
-    assert process.wait(10) == 1
-    assert time.monotonic() - started < 1.0  # 50 ms on an idle machine
+    assert work_after(process.stdin.close, process.pid) < AT_ONCE
+    assert process.wait(60) == 1
     process.stdout.close()
+
+
+AT_ONCE = 0.5
+"""Seconds of a processor: what a busy machine makes longer on the clock stays the same here; importing torch takes two."""
+
+
+def work_after(cause: Callable[[], object], pid: int) -> float:
+    """Seconds of a processor this process still used after that, until it was gone."""
+    process = psutil.Process(pid)
+    before = used = sum(process.cpu_times()[:2])
+    cause()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return used - before
+            used = sum(process.cpu_times()[:2])
+        except psutil.NoSuchProcess:
+            return used - before
+        threading.Event().wait(0.005)
+    raise AssertionError("it lives on")
 
 
 SERVER = """
@@ -186,15 +227,8 @@ def test_no_worker_outlives_its_server(tmp_path: Path, state: str) -> None:
     )
     assert server.stdout is not None
     pid = int(server.stdout.readline())
-    watch = select.poll()
-    handle = os.pidfd_open(pid)
-    watch.register(handle, select.POLLIN)
-    started = time.monotonic()
-    server.kill()
-    assert watch.poll(5000), "the worker lives on"
-    assert time.monotonic() - started < 1.0  # 50 ms on an idle machine
-    os.close(handle)
-    server.wait()
+    assert work_after(server.kill, pid) < AT_ONCE
+    server.wait(60)
     server.stdout.close()
 
 
