@@ -31,12 +31,12 @@ def test_a_download_tells_bytes_rate_and_time_left(
         report(100, 1000)  # was here before
         report(500, 1000)
         half.set()
-        assert seen.wait(5)
+        assert seen.wait(60)
         return Path()
 
     monkeypatch.setattr(download, "download", fetch)
     downloads.start(MODEL)
-    assert half.wait(5)
+    assert half.wait(60)
     now = downloads.all()[MODEL]
     assert (now.state, now.done_bytes, now.total_bytes) == ("running", 500, 1000)
     assert now.rate == 400 / 4
@@ -61,7 +61,7 @@ def test_cancel_reaches_the_download_and_it_can_start_again(
     for _ in range(2):
         started.clear()
         downloads.start(MODEL)
-        assert started.wait(5)
+        assert started.wait(60)
         downloads.cancel(MODEL)
         assert downloads.wait(MODEL, 5).state == "cancelled"
 

@@ -242,11 +242,12 @@ def test_a_deep_data_folder_is_reached_by_a_short_path(tmp_path: Path) -> None:
 
 
 def test_closing_early_ends_the_process() -> None:
-    spoken = speak([WELCOME] * 2000, "en-us")
+    """Speaking it all would take many minutes on any machine."""
+    spoken = speak([WELCOME] * 50_000, "en-us")
     next(spoken)
     start = time.monotonic()
     spoken.close()
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 60
 
 
 def test_phonemes_are_written_with_their_stress() -> None:

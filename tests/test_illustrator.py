@@ -363,7 +363,7 @@ def test_a_job_of_the_illustrator_loads_no_memory_manager(tmp_path: Path) -> Non
     said: list[Any] = []
     worker = Worker(WorkerConfig(spool=str(tmp_path), device="no-such-device", warm_up=False), said.append)
     worker.handle(Run("job", REQUEST, spec()))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not any(isinstance(event, Finished) for event in said) and time.monotonic() < deadline:
         time.sleep(0.01)
     worker.stop()

@@ -53,7 +53,7 @@ def speak(text: str = "Hello there.", **more: Any) -> AudioRequest:
     return AudioRequest(prompt=text, model="espeak", **more)
 
 
-def until(studio: Studio, job_id: str, found: Callable[[Update], bool], seconds: float = 60) -> Update:
+def until(studio: Studio, job_id: str, found: Callable[[Update], bool], seconds: float = 180) -> Update:
     """The first update of that kind; fails when the job ends before."""
 
     async def look() -> Update:
@@ -78,7 +78,7 @@ def pid(studio: Studio) -> int:
     return studio.feeder.worker.pid
 
 
-def wait_for(fact: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(fact: Callable[[], bool], seconds: float = 120) -> None:
     """For what no job tells: look until it is so."""
     deadline = time.monotonic() + seconds
     while not fact():
@@ -280,7 +280,7 @@ def test_the_line_moves_and_cancel_takes_a_job_out(studio: Studio) -> None:
     finally:
         os.kill(pid(studio), signal.SIGCONT)
     assert [over(studio, job).status for job in jobs] == ["completed", "cancelled", "completed", "completed"]
-    last.join(10)
+    last.join(60)
     assert moved == [0]
 
 
@@ -737,7 +737,7 @@ def test_no_word_is_lost_to_whoever_watches_and_whenever_they_came(make: Callabl
         thread.start()
     studio.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert len(seen) == 6
     for updates in seen:
         texts = [update.text for update in updates]
@@ -827,7 +827,7 @@ def test_the_worker_hears_what_comes_next_and_hears_it_again_when_that_changes(
     go_on = threading.Event()
 
     def wait(worker: Made, run: Run) -> None:
-        go_on.wait(20)
+        go_on.wait(60)
         worker.emit(Finished(run.job_id, "completed"))
 
     studio = make(start_worker=partial(Made, wait))
@@ -858,7 +858,7 @@ def test_what_the_worker_holds_moves_the_line(make: Callable[..., Studio]) -> No
     go_on = threading.Event()
 
     def wait(worker: Made, run: Run) -> None:
-        go_on.wait(20)
+        go_on.wait(60)
         worker.emit(Finished(run.job_id, "completed"))
 
     studio = make(start_worker=partial(Made, wait))
@@ -880,7 +880,7 @@ def test_what_the_worker_holds_moves_the_line(make: Callable[..., Studio]) -> No
     wait_for(lambda: jobs[1] in studio.watchers.watched())
     held = {"key": "near:unet", "models": ["near"], "state": "resident", "nbytes": 10**9}
     worker.emit(Telemetry({"components": [held]}))
-    watching.join(20)
+    watching.join(60)
     assert moved == [1]
     assert [studio.position(job) for job in jobs] == [3, 1, 2]
     go_on.set()

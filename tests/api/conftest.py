@@ -38,7 +38,7 @@ def served(app: Any, **options: Any) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()
 
 
@@ -128,7 +128,7 @@ def client(address: str) -> Iterator[httpx.Client]:
 @pytest.fixture
 def wait_until() -> Callable[[Callable[[], bool]], None]:
     def wait(fact: Callable[[], bool]) -> None:
-        for _ in range(3000):
+        for _ in range(6000):
             if fact():
                 return
             threading.Event().wait(0.02)

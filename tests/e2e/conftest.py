@@ -70,7 +70,7 @@ def address(studio: Any) -> Iterator[str]:
         time.sleep(0.05)
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
 
 
 @pytest.fixture

@@ -76,14 +76,14 @@ def test_a_streamed_component_serves_one_job_at_a_time(clock: Clock, shelf: Shel
     manager = manager_of(MadeUpDevice(100, streams=True), clock)
     large = shelf.component("large", 180, least=30)
     first = Borrower(manager.lease([large], 50))
-    assert first.has_it.wait(5)
+    assert first.has_it.wait(60)
     second = Borrower(manager.lease([large]))
     until(lambda: manager.snapshot()["waiting"] == 1)
     assert not second.has_it.is_set()
     first.finish.set()
-    assert second.has_it.wait(5)
+    assert second.has_it.wait(60)
     second.finish.set()
-    second.join(5)
+    second.join(60)
     assert (first.error, second.error) == (None, None)
 
 
@@ -231,17 +231,17 @@ def test_demand_comes_before_what_was_only_announced(clock: Clock, shelf: Shelf)
         slow(nbytes)
         if threading.current_thread().name == "prefetch" and device.used == 30:
             waiting.set()
-            go_on.wait(5)
+            go_on.wait(60)
 
     device.allocate = allocate  # type: ignore[method-assign]
     manager.hint([shelf.component("announced", 80, least=10)])
-    assert waiting.wait(5)
+    assert waiting.wait(60)
     job = Borrower(manager.lease([shelf.component("wanted", 90)]))
     until(lambda: manager.snapshot()["waiting"] == 1)
     go_on.set()
-    assert job.has_it.wait(5)
+    assert job.has_it.wait(60)
     job.finish.set()
-    job.join(5)
+    job.join(60)
     assert job.error is None
     assert device.peak <= 100
     manager.close()
@@ -258,17 +258,17 @@ def test_a_job_that_wants_what_is_being_brought_in_early_waits_for_it_and_loads_
     def allocate(nbytes: int) -> None:
         slow(nbytes)
         waiting.set()
-        go_on.wait(5)
+        go_on.wait(60)
 
     device.allocate = allocate  # type: ignore[method-assign]
     manager.hint([shelf.component("next", 40)])
-    assert waiting.wait(5)
+    assert waiting.wait(60)
     job = Borrower(manager.lease([shelf.component("next", 40)]))
     until(lambda: manager.snapshot()["waiting"] == 1)
     go_on.set()
-    assert job.has_it.wait(5)
+    assert job.has_it.wait(60)
     job.finish.set()
-    job.join(5)
+    job.join(60)
     assert (shelf.loads, job.error) == (["next"], None)
     manager.close()
 

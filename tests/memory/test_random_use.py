@@ -135,7 +135,7 @@ class RandomUse(RuleBasedStateMachine):
     def end(self, owner: int) -> None:
         job = self.owners.pop(owner)
         job.ending.set()
-        job.join(5)
+        job.join(60)
         assert not job.is_alive()
         assert job.error is None
 
