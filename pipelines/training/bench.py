@@ -1,7 +1,8 @@
-"""`python launch.py bench starter [image|text|code]`: score the shipped starter models and write the scores in their model cards."""
+"""`python launch.py bench starter [image|text|code] [--small]`: score the shipped starter models and write the scores in their model cards."""
 
 import argparse
 import importlib
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,11 +20,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Score the named starter models, or all; print the scores and put them between the marks in each README."""
     parser = argparse.ArgumentParser(prog="launch.py bench starter", description="Score the starter models.")
     parser.add_argument("names", nargs="*", help="Which: " + ", ".join(EVALUATIONS) + ". All when left out.")
-    for name in parser.parse_args(argv).names or list(EVALUATIONS):
+    parser.add_argument("--small", action="store_true", help="A few examples, and nothing is written.")
+    told = parser.parse_args(argv)
+    for name in told.names or list(EVALUATIONS):
         folder = ROOT / "assets" / "starter" / name
-        scores = importlib.import_module(EVALUATIONS[name]).bench(
-            folder, ROOT / "data" / "training" / f"starter-{name}"
-        )
+        evaluation = importlib.import_module(EVALUATIONS[name])
+        if told.small:
+            with tempfile.TemporaryDirectory() as run_dir:
+                print(f"## starter/{name}\n\n{evaluation.bench(folder, Path(run_dir), small=True)}\n")
+            continue
+        scores = evaluation.bench(folder, ROOT / "data" / "training" / f"starter-{name}")
         print(f"## starter/{name}\n\n{scores}\n")
         write_scores(folder / "README.md", scores)
     return 0

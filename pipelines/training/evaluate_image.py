@@ -97,7 +97,7 @@ def asked(said: dict[str, str]) -> dict[str, str]:
     return wanted
 
 
-def train_looker(run_dir: Path) -> Looker:
+def train_looker(run_dir: Path, plan: Plan = PLAN) -> Looker:
     """The classifier of this run folder, trained on the first call (a minute or two)."""
 
     def batches(step: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -120,7 +120,7 @@ def train_looker(run_dir: Path) -> Looker:
 
     torch.manual_seed(0)
     looker = Looker()
-    train(looker, batches, objective, PLAN, run_dir, resume=True)
+    train(looker, batches, objective, plan, run_dir, resume=True)
     load_weights(looker, run_dir)
     return looker.eval()
 
@@ -152,9 +152,11 @@ def score(looker: Looker, pictures: list[Image.Image], wanted: list[dict[str, st
     return {group: 100 * float(np.mean(right)) for group, right in hits.items() if right}
 
 
-def evaluate(folder: Path, run_dir: Path, count: int = 200) -> dict[str, object]:
-    """Score the model in `folder`; write `evaluation.json` and `montage.png` there and return the numbers."""
-    looker = train_looker(run_dir / "looker")
+def evaluate(
+    folder: Path, run_dir: Path, count: int = 200, into: Path | None = None, plan: Plan = PLAN
+) -> dict[str, object]:
+    """Score the model in `folder`; write `evaluation.json` and `montage.png` into it, or `into`, and return the numbers."""
+    looker, into = train_looker(run_dir / "looker", plan), into or folder
     studio = json.loads((folder / "studio.json").read_text())["defaults"]
     pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
     pipe.set_progress_bar_config(disable=True)
@@ -184,9 +186,9 @@ def evaluate(folder: Path, run_dir: Path, count: int = 200) -> dict[str, object]
         "seconds_per_picture": round(seconds, 2),
         "settings": studio,
     }
-    (folder / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
+    (into / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
     examples = pipe(EXAMPLES, generator=torch.Generator().manual_seed(1), **studio).images
-    contact_sheet(examples, folder / "montage.png", across=4, size=192)
+    contact_sheet(examples, into / "montage.png", across=4, size=192)
     contact_sheet(shown, run_dir / "evaluated.png", across=8, size=192)
     return report
 
@@ -206,8 +208,8 @@ def table(report: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
-def bench(folder: Path, run_dir: Path) -> str:
-    """Evaluate, and say it in Markdown for the model card."""
-    report = evaluate(folder, run_dir)
+def bench(folder: Path, run_dir: Path, small: bool = False) -> str:
+    """Evaluate, and say it in Markdown for the model card. small: a classifier that learned nothing looks at two pictures."""
+    report = evaluate(folder, run_dir, 2, run_dir, Plan(steps=1)) if small else evaluate(folder, run_dir)
     settings = ", ".join(f"{name} {value}" for name, value in DEFAULTS.items())
     return f"{report['captions']} captions; {settings}; {report['seconds_per_picture']} s a picture here.\n\n{table(report)}"

@@ -35,12 +35,16 @@ START = 1_000_000  # numbers from here on are for evaluation
 NAME = re.compile(r"[A-Za-z_]\w*")
 
 
-def bench(folder: Path, run_dir: Path) -> str:
-    """Score the model in `folder`; the answer is Markdown for its card. Raises OSError when there is no model."""
+def bench(folder: Path, run_dir: Path, small: bool = False) -> str:
+    """Score the model in `folder`; the answer is Markdown for its card. Raises OSError when there is no model.
+
+    small: on so few examples that the scores mean nothing, to see that they can be had.
+    """
     model, tokenizer = load_folder(folder)
     torch.manual_seed(0)
     shipped = json.loads((folder / "studio.json").read_text())["defaults"]
-    rows = (text_scores if folder.name == "text" else code_scores)(model, tokenizer, shipped)
+    scores = text_scores if folder.name == "text" else code_scores
+    rows = scores(model, tokenizer, shipped, 1 if small else EXAMPLES_PER_KIND)
     rows.append(
         ("tokens a second, one answer at a time", f"{tokens_per_second(model, tokenizer):.0f}", "≥ 60")
     )
@@ -83,8 +87,11 @@ def percent(right: int | float, total: int) -> str:
 # ---- text -------------------------------------------------------------------------------------------------------------
 
 
-def text_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, Any]) -> Rows:
-    numbers = range(START, START + EXAMPLES_PER_KIND)
+def text_scores(
+    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, Any], each: int
+) -> Rows:
+    """each: examples of a kind."""
+    numbers = range(START, START + each)
     examples = [
         corpus_text.example(n, held_out=True, kind=kind) for kind in corpus_text.MAKERS for n in numbers
     ]
@@ -148,19 +155,22 @@ def loops(answer: str) -> bool:
 # ---- code -------------------------------------------------------------------------------------------------------------
 
 
-def code_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, Any]) -> Rows:
-    return completion_scores(model, tokenizer) + task_scores(model, tokenizer, shipped)
+def code_scores(
+    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, Any], each: int
+) -> Rows:
+    cuts = CUTS * each // EXAMPLES_PER_KIND
+    return completion_scores(model, tokenizer, cuts) + task_scores(model, tokenizer, shipped, each)
 
 
-def completion_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> Rows:
+def completion_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, texts_cut: int) -> Rows:
     """Next tokens, identifiers and lines of held-out modules, against the baseline trained on the same modules."""
     baseline = NGram(tokenizer(list(corpus_code.library()))["input_ids"])
     rng = random.Random(START)
-    texts = [corpus_code.window(rng, 700, held_out=True) for _ in range(CUTS)]
+    texts = [corpus_code.window(rng, 700, held_out=True) for _ in range(texts_cut)]
     rows: Rows = []
 
     right, guessed, total = 0, 0, 0
-    for text in texts[: CUTS // 4]:
+    for text in texts[: texts_cut // 4]:
         ids = tokenizer.encode(text)[:300]
         with torch.no_grad():
             best = model(torch.tensor([ids])).logits[0, :-1].argmax(-1).tolist()
@@ -237,8 +247,10 @@ def ngram_text(baseline: NGram, tokenizer: PreTrainedTokenizerFast, prefix: str,
     return str(tokenizer.decode(ids[-length:]))
 
 
-def task_scores(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, Any]) -> Rows:
-    numbers = range(START, START + EXAMPLES_PER_KIND * 2)
+def task_scores(
+    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, Any], each: int
+) -> Rows:
+    numbers = range(START, START + each * 2)
     kinds = [kind for kind in corpus_code.MAKERS if kind != "beyond"]
     tasks = [corpus_code.task(n, held_out=True, kind=kind) for kind in kinds for n in numbers]
     told = answers(model, tokenizer, [task.instruction for task in tasks], shipped)

@@ -1,5 +1,7 @@
 """Benchmarks: `python3 launch.py bench NAME`. Each prints medians and ratios against a baseline in the same run."""
 
+from __future__ import annotations
+
 NAMES = {
     "startup": "tests.bench.startup",
     "overhead": "tests.bench.overhead",
@@ -11,3 +13,16 @@ NAMES = {
     "service": "tests.bench.service",
     "starter": "pipelines.training.bench",
 }
+
+SMALLEST = {
+    "startup": ["--runs", "1"],
+    "overhead": ["--runs", "1", "--small"],
+    "memory": ["policy", "queue", "hits", "swaps", "fuzz", "chain", "gpu", "--small"],
+    "interpolation": ["--clips", "pan,limbs", "--size", "128x96"],
+    "hostile": ["--cases", "40", "--patience", "60"],
+    "faults": ["--kills", "4"],
+    "starter": ["--small"],
+}
+"""Arguments with which each is over soon; the suite runs them all, so that none rots."""
+JUDGED = ("hostile", "faults")
+"""Those whose bars hold at any size and on a busy machine: missed there is a failure of the suite."""

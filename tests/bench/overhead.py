@@ -1,6 +1,6 @@
 """What our pipelines cost over plain library calls: the same picture, text and speech from the same seed, in one run.
 
-`python3 launch.py bench overhead [--runs N]`. Outputs must be identical, pixel for pixel, token for token, sample for sample;
+`python3 launch.py bench overhead [--runs N] [--small]`. Outputs must be identical, pixel for pixel, token for token, sample for sample;
 then the times are compared, taken in turn. Model loading is outside: it is done once on both sides.
 """
 
@@ -39,14 +39,19 @@ SENTENCE = "Every picture, text and clip you make here stays on your machine."
 
 
 def main(argv: list[str]) -> int:
-    runs = parser(__doc__ or "").parse_args(argv).runs
+    arguments = parser(__doc__ or "")
+    arguments.add_argument(
+        "--small", action="store_true", help="models of next to no size, to see that it runs"
+    )
+    told = arguments.parse_args(argv)
+    runs, layers = told.runs, 1 if told.small else 24
     memory = MemoryManager(TorchDevice("cpu"))
     catalog = Catalog(hub=False)
     with tempfile.TemporaryDirectory() as folder:
         comparisons = [
             image(catalog, memory),
             text(catalog, memory),
-            long_text(Path(folder, "text"), memory),
+            long_text(Path(folder, "text"), memory, layers),
             speech(Path(folder, "speech"), memory),
         ]
         print(machine(), f"; {runs} runs each, in turn, models loaded\n")
@@ -84,7 +89,7 @@ def image(catalog: Catalog, memory: MemoryManager) -> Comparison:
     """Pixels (H, W, 3) uint8 of one picture by `starter/image` at its defaults."""
     from diffusers import StableDiffusionPipeline
 
-    request = catalog.complete(ImageRequest(prompt=PROMPT, seed=7))
+    request = catalog.complete(ImageRequest(prompt=PROMPT, model="starter/image", seed=7))
     spec = catalog.get(request.model)
     pipeline = StableDiffusionPipeline.from_pretrained(
         spec.source.path, dtype=torch.float32, use_safetensors=True, local_files_only=True
@@ -125,13 +130,13 @@ def text(catalog: Catalog, memory: MemoryManager) -> Comparison:
     return written("text, 4 M parameters", catalog.get(request.model), request, memory)
 
 
-def long_text(folder: Path, memory: MemoryManager) -> Comparison:
+def long_text(folder: Path, memory: MemoryManager, layers: int) -> Comparison:
     """Twenty tokens by a language model of everyday size (24 layers, 896 wide) and random weights."""
     torch.manual_seed(0)
-    language_model(folder, layers=24).save_pretrained(folder)
+    language_model(folder, layers=layers).save_pretrained(folder)
     spec = ModelSpec("bench/text", "Text", ("text",), "causal-lm", Source(path=str(folder)))
     request = TextRequest(prompt="Write a slogan", model=spec.id, temperature=0, max_tokens=20, seed=1)
-    return written("text, 0.4 B parameters", spec, request, memory)
+    return written(f"text, {layers} layers, 896 wide", spec, request, memory)
 
 
 def written(name: str, spec: ModelSpec, request: TextRequest, memory: MemoryManager) -> Comparison:

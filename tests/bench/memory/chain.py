@@ -40,17 +40,18 @@ BUDGET_BYTES = 5 * GIB
 BESIDE_BYTES = 64 << 20
 """Private memory allowed beyond the budget: tokenizers, the interpreter and its libraries are promised to nobody."""
 ROUNDS = 2
+SMALL = {"budget": 900 << 20, "scale": 8}
 
 
-def table() -> bool:
-    """Print the results and times; whether everything is the same and nothing went over."""
+def table(budget: int = BUDGET_BYTES, scale: int = 1) -> bool:
+    """Print the results and times; whether everything is the same and nothing went over. scale: models this much thinner."""
     with tempfile.TemporaryDirectory(prefix="chain-", ignore_cleanup_errors=True) as folder:
         print("writing the checkpoints …", flush=True)
-        specs = checkpoints(Path(folder))
+        specs = checkpoints(Path(folder), scale)
         free = run(specs, None, Path(folder))
-        tight = run(specs, BUDGET_BYTES, Path(folder))
+        tight = run(specs, budget, Path(folder))
         print(
-            f"| job | result | in, no limit | in, {BUDGET_BYTES // GIB} GiB | whole job, {BUDGET_BYTES // GIB} GiB |"
+            f"| job | result | in, no limit | in, {budget / GIB:.3g} GiB | whole job, {budget / GIB:.3g} GiB |"
         )
         print("|---|---|---|---|---|")
         for a, b in zip(free.jobs, tight.jobs, strict=True):
@@ -59,20 +60,20 @@ def table() -> bool:
                 f"| {a.name} | {result} | {a.in_seconds:.2f} s | {b.in_seconds:.2f} s | {b.seconds:.1f} s |"
             )
         print(
-            f"\nPromised at most {tight.most_promised / GIB:.2f} of {BUDGET_BYTES / GIB:.2f} GiB ({free.most_promised / GIB:.2f} GiB "
+            f"\nPromised at most {tight.most_promised / GIB:.2f} of {budget / GIB:.2f} GiB ({free.most_promised / GIB:.2f} GiB "
             f"without a limit); private memory grew by at most {tight.most_private / GIB:.2f} GiB ({free.most_private / GIB:.2f})."
             f"\nLoads {tight.counters['loads']}, evictions {tight.counters['evictions']} "
             f"({tight.counters['evicted_bytes'] / GIB:.2f} GiB), brought in {tight.counters['uploaded_bytes'] / GIB:.2f} GiB.\n"
         )
         libraries(specs, Path(folder))
     same = all(a.digest == b.digest for a, b in zip(free.jobs, tight.jobs, strict=True))
-    return same and tight.most_promised <= BUDGET_BYTES >= tight.most_private - BESIDE_BYTES
+    return same and tight.most_promised <= budget >= tight.most_private - BESIDE_BYTES
 
 
 # ---- checkpoints ------------------------------------------------------------------------------------------------------
 
 
-def checkpoints(folder: Path) -> dict[str, ModelSpec]:
+def checkpoints(folder: Path, scale: int) -> dict[str, ModelSpec]:
     torch.manual_seed(0)
     makers = {
         "text": (_language, ("text",), "causal-lm"),
@@ -81,19 +82,19 @@ def checkpoints(folder: Path) -> dict[str, ModelSpec]:
     }
     specs = {}
     for name, (make, modalities, loader) in makers.items():
-        make(folder / name)
+        make(folder / name, scale)
         gc.collect()
         source = Source(path=str(folder / name))
         specs[name] = ModelSpec(f"bench/{name}", name.title(), modalities, loader, source)
     return specs
 
 
-def _language(folder: Path) -> None:
+def _language(folder: Path, scale: int) -> None:
     """0.49 B parameters."""
-    language_model(folder, layers=33).half().save_pretrained(folder)
+    language_model(folder, layers=max(1, 33 // scale)).half().save_pretrained(folder)
 
 
-def _picture(folder: Path) -> None:
+def _picture(folder: Path, scale: int) -> None:
     """Stable Diffusion 1.5: 860 M, 123 M and 84 M parameters."""
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
@@ -101,24 +102,29 @@ def _picture(folder: Path) -> None:
     tokenizer = clip_tokenizer(folder.with_name("clip"), 77)
     text = CLIPTextConfig(
         vocab_size=49408,
-        hidden_size=768,
-        intermediate_size=3072,
+        hidden_size=768 // scale,
+        intermediate_size=3072 // scale,
         num_hidden_layers=12,
         num_attention_heads=12,
-        projection_dim=768,
+        projection_dim=768 // scale,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
     StableDiffusionPipeline(
         vae=AutoencoderKL(
-            block_out_channels=(128, 256, 512, 512),
+            block_out_channels=tuple(max(32, width // scale) for width in (128, 256, 512, 512)),
             down_block_types=("DownEncoderBlock2D",) * 4,
             up_block_types=("UpDecoderBlock2D",) * 4,
             layers_per_block=2,
         ).half(),
         text_encoder=CLIPTextModel(text).half(),
         tokenizer=tokenizer,
-        unet=UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8).half(),
+        unet=UNet2DConditionModel(
+            block_out_channels=tuple(max(32, width // scale) for width in (320, 640, 1280, 1280)),
+            cross_attention_dim=768 // scale,
+            attention_head_dim=8,
+            norm_num_groups=32 if scale == 1 else 8,
+        ).half(),
         scheduler=DDIMScheduler(
             beta_start=0.00085,
             beta_end=0.012,
@@ -132,7 +138,7 @@ def _picture(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
-def _speech(folder: Path) -> None:
+def _speech(folder: Path, scale: int) -> None:
     """VITS in its own size: 36 M parameters."""
     from transformers import AutoTokenizer, VitsConfig, VitsModel
 

@@ -17,6 +17,7 @@ from pipelines.device import TorchDevice
 from pipelines.memory import Component, MemoryManager
 
 SWAPS, MIB = 1_000, 1 << 20
+SMALL = {"swaps": 160}
 MOST_GROWTH = 16 * MIB
 
 
@@ -37,19 +38,19 @@ class Tied(nn.Module):
         return self.head(x)
 
 
-def table() -> bool:
+def table(swaps: int = SWAPS) -> bool:
     """Print one row per kind of memory; whether the bars hold."""
     torch.set_num_threads(1)
     print(
-        f"| {SWAPS:,} swaps of two modules of 12 MiB, room for one | bits | tied | first to last | slope, 95 % | loads |"
+        f"| {swaps:,} swaps of two modules of 12 MiB, room for one | bits | tied | first to last | slope, 95 % | loads |"
     )
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        apart = _swap("device of its own", False, Path(folder))
-        return _swap("one memory", True, Path(folder)) and apart
+        apart = _swap("device of its own", False, Path(folder), swaps)
+        return _swap("one memory", True, Path(folder), swaps) and apart
 
 
-def _swap(name: str, unified: bool, folder: Path) -> bool:
+def _swap(name: str, unified: bool, folder: Path, swaps: int) -> bool:
     loads = 0
 
     def component(key: str, seed: int) -> Component:
@@ -76,7 +77,7 @@ def _swap(name: str, unified: bool, folder: Path) -> bool:
     same = tied = True
     words = torch.arange(8)
     with torch.no_grad():
-        for swap in range(SWAPS):
+        for swap in range(swaps):
             part = parts[swap % 2]
             with manager.lease([part]) as lease:
                 module = lease[part]
