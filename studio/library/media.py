@@ -133,14 +133,14 @@ def examine(file: IO[bytes], filename: str) -> Sniffed:
                 f"{filename} cannot be read. {error.message}", detail=error.detail, hint=error.hint
             ) from None
     facts = probe(file, found)
-    if not facts:
-        raise _unreadable(
-            filename, f"It starts like {found.media_type}, but no sound or picture can be read from it."
-        )
     if facts.get("width", 0) * facts.get("height", 0) > MAX_FRAME:
         raise _unreadable(
             filename,
             f"Its frames have {facts['width']} × {facts['height']} pixels; {MAX_FRAME // 1_000_000} million is the most.",
+        )
+    if not facts:
+        raise _unreadable(
+            filename, f"It starts like {found.media_type}, but no sound or picture can be read from it."
         )
     if "width" not in facts:
         kind = found.media_type.replace("video/", "audio/")
@@ -151,14 +151,17 @@ def examine(file: IO[bytes], filename: str) -> Sniffed:
 def probe(file: IO[bytes], found: Sniffed) -> dict[str, Any]:
     """width, height (as seen, after rotation), fps, seconds, sample_rate, channels as far as ffmpeg can tell.
 
-    Empty when nothing can be decoded: a file that only names media lying elsewhere has none of its own.
+    Empty when nothing can be decoded: a file that only names media lying elsewhere has none of its own. Frames of more than
+    MAX_FRAME pixels are told and not decoded.
     """
-    first = ["-sn", "-dn", "-frames:v", "1", "-t", "1", "-f", "framecrc", "pipe:1"]
-    done = run_ffmpeg(file, found, first)
-    if not any(line and not line.startswith(b"#") for line in done.stdout.splitlines()):
-        return {}
+    # of a song the cover is a stream of pictures, and none of what makes it a song
+    first = ["-vn"] if found.kind == "audio" and found.suffix != "ogg" else ["-frames:v", "1"]
+    done = run_ffmpeg(file, found, [*first, "-sn", "-dn", "-t", "1", "-f", "framecrc", "pipe:1"])
     facts = _told(done.stderr.decode("utf-8", "replace"))
-    return facts if {"width", "sample_rate"} & set(facts) else {}
+    if facts.get("width", 0) * facts.get("height", 0) > MAX_FRAME:
+        return facts
+    is_decoded = any(line and not line.startswith(b"#") for line in done.stdout.splitlines())
+    return facts if is_decoded and {"width", "sample_rate"} & set(facts) else {}
 
 
 def _told(said: str) -> dict[str, Any]:
@@ -180,6 +183,9 @@ def _told(said: str) -> dict[str, Any]:
                 facts["fps"] = float(match[1])
         elif "Audio:" in line and (match := re.search(r"(\d+) Hz, ([^,]+)", line)):
             facts |= {"sample_rate": int(match[1]), "channels": _channels(match[2])}
+    too_large = re.search(r"Picture size (\d+)x(\d+) (?:exceeds|is invalid)", said)
+    if too_large and not {"width", "sample_rate"} & set(facts):  # of a song it is the cover, and nobody minds
+        facts |= {"width": int(too_large[1]), "height": int(too_large[2])}
     return facts
 
 
@@ -198,7 +204,8 @@ def run_ffmpeg(file: IO[bytes], found: Sniffed, output: list[str]) -> subprocess
 
 def ffmpeg_command(file: IO[bytes], found: Sniffed, output: list[str]) -> tuple[list[str], tuple[int, ...]]:
     """The command line, and the open files to hand over with it."""
-    command = [ffmpeg(), "-hide_banner", "-nostdin", "-threads", "1", "-f", DEMUXERS[found.suffix]]
+    command = [ffmpeg(), "-hide_banner", "-nostdin", "-threads", "1", "-max_pixels", str(MAX_FRAME)]
+    command += ["-f", DEMUXERS[found.suffix]]
     if os.name == "nt":  # no open file can be handed over
         return [*command, "-protocol_whitelist", "file", "-i", f"file:{file.name}", *output], ()
     os.lseek(

@@ -16,7 +16,7 @@ import pytest
 from studio.library import Library, UnreadableFile
 from studio.library.reader import Reader
 from studio.library.sandbox import landlock_version
-from tests.bench.hostile.films import canary_film, playlists
+from tests.bench.hostile.films import canary_film, films, playlists, sounds
 from tests.library.conftest import made_by_ffmpeg, png
 from tests.library.test_reader import reader_with
 
@@ -199,6 +199,20 @@ def test_the_process_ends_with_its_server() -> None:
     server.wait()
     server.stdout.close()
     process.wait(60)
+
+
+def test_a_cover_that_is_a_bomb_costs_nothing_and_the_song_is_kept(reader: Reader) -> None:
+    """ffmpeg decoded the picture inside a sound before anyone had asked for it: 144 megapixels, seven seconds."""
+    song = sounds()["mp3 cover that is a bomb.mp3"]()
+    found = reader.examine(song, "song.mp3")
+    assert (found.kind, found.facts["sample_rate"], "width" in found.facts) == ("audio", 8000, False)
+    assert reader.recipe(song, "song.mp3").reason == "There are no settings in this file."
+
+
+def test_frames_too_large_to_decode_are_told_with_their_numbers(reader: Reader) -> None:
+    with pytest.raises(UnreadableFile) as caught:
+        reader.examine(films()["avi of a 10000x10000 frame.avi"](), "large.avi")
+    assert "10000 × 10000 pixels; 67 million is the most" in caught.value.detail
 
 
 def test_facts_of_a_turned_film_are_what_is_seen(library: Library, tmp_path: Path) -> None:
