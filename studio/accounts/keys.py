@@ -5,6 +5,7 @@ Several processes may use one database: `launch.py keys` works beside a running 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 import time
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Engine
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from pipelines.errors import InvalidRequest
 from studio.accounts.users import tidy
@@ -100,7 +101,8 @@ class Keys:
         if row is None:
             return None
         if row.used_at is None or row.used_at <= now - NOTED_SECONDS:
-            with self._engine.begin() as connection:
+            # a full or locked disk keeps nobody out
+            with contextlib.suppress(DBAPIError), self._engine.begin() as connection:
                 connection.execute(sa.update(keys).where(wanted).values(used_at=now))
         return Key(*row)
 

@@ -6,6 +6,7 @@ id's hash: whoever reads the database cannot log in with it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from itsdangerous import BadSignature, Signer
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 IDLE_SECONDS = 30 * 24 * 3600
 """A session nobody used for that long is over."""
@@ -80,7 +82,8 @@ class Sessions:
         if row is None or row.seen_at <= now - IDLE_SECONDS:
             return None
         if row.seen_at <= now - NOTED_SECONDS:
-            with self._engine.begin() as connection:
+            # a full or locked disk keeps nobody out
+            with contextlib.suppress(DBAPIError), self._engine.begin() as connection:
                 connection.execute(sa.update(sessions).where(wanted).values(seen_at=now))
         return Session(*row)
 

@@ -51,7 +51,8 @@ def announcement(settings: Settings) -> list[str]:
         ]
     users = ", ".join(settings.logins)
     weak = [user for user, password in settings.logins.items() if len(password) < SHORT_PASSWORD]
-    lines = [f"Log in as {users}."]
+    chief = f" {next(iter(settings.logins))} is the administrator." if len(settings.logins) > 1 else ""
+    lines = [f"Log in as {users}.{chief}"]
     if weak and settings.needs_login:
         lines.append(
             f"The password of {', '.join(weak)} is short, and others can reach this page: "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,11 @@ from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
 from studio import accounts
+from studio.accounts.accounts import MOST_WAITING, Accounts
 from studio.accounts.headers import SecurityHeaders
 from studio.accounts.pages import COOKIE
+from studio.accounts.users import Users
+from studio.database import open_database
 from studio.settings import Settings
 
 BROWSER = {"Accept": "text/html,*/*"}
@@ -291,3 +296,40 @@ def test_every_answer_has_the_headers(visit: Callable[..., TestClient], path: st
         assert told["referrer-policy"] == "same-origin"
         assert "frame-ancestors 'none'" in told["content-security-policy"]
         assert "script-src 'unsafe-inline'" not in told["content-security-policy"]
+
+
+def test_a_right_password_again_needs_no_second_hash(
+    visit: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP Basic shows it with every request; a wrong one is still looked at slowly."""
+    client, looked = visit(listen=True, auth="ada:one"), []
+    slow = Users.knows
+    monkeypatch.setattr(Users, "knows", lambda self, *words: looked.append(words) or slow(self, *words))
+    assert [client.get("/who", headers=basic("ada", "one")).status_code for _ in range(5)] == [200] * 5
+    assert client.get("/who", headers=basic("ada", "two")).status_code == 401
+    assert client.get("/who", headers=basic("bob", "one")).status_code == 401
+    assert looked == [("ada", "one"), ("ada", "two"), ("bob", "one")]
+
+
+def test_the_loop_goes_on_while_passwords_are_looked_at(tmp_path: Path) -> None:
+    """Beyond so many at once the answer is to come back, not to wait in a line without end."""
+    engine = open_database(tmp_path / "studio.db")
+    house = Accounts(Settings(data_dir=tmp_path, auth="ada:one"), engine)
+    held = threading.Event()
+    house.users.knows = lambda name, password: held.wait(60)  # type: ignore[method-assign]
+
+    async def many() -> list[Any]:
+        tries = [
+            asyncio.ensure_future(house.by_password(f"name {n}", "x", "127.0.0.1"))
+            for n in range(MOST_WAITING + 3)
+        ]
+        done, waiting = await asyncio.wait(tries, timeout=0.2)
+        assert len(waiting) == MOST_WAITING
+        held.set()
+        return [try_.exception() for try_ in done]
+
+    refused = asyncio.run(many())
+    assert [str(error) for error in refused] == [
+        "So many are logging in at once. Try again in 2 seconds."
+    ] * 3
+    engine.dispose()

@@ -156,3 +156,16 @@ def test_what_belongs_to_all_is_the_first_logins(tmp_path: Path) -> None:
         require(shared, "bob", "change_memory")
     assert may(Settings(data_dir=tmp_path, listen=True), "atelier", "see_machine")
     assert may(Settings(data_dir=tmp_path), "local", "change_models")
+
+
+def test_a_database_that_takes_no_more_keeps_nobody_out(engine: Engine, clock: Clock) -> None:
+    sessions, keys = Sessions(engine, "key", clock), Keys(engine, clock)
+    cookie, (_, text) = sessions.begin("ada", "proof"), keys.add("ada", "laptop")
+    clock.now += 2 * 24 * 3600  # both would note that they were used
+    with engine.connect() as connection:
+        connection.exec_driver_sql(
+            "PRAGMA query_only = ON"
+        )  # this connection goes back into the pool as it is
+    assert sessions.find(cookie) is not None
+    assert keys.find(text) is not None
+    assert keys.list("ada")[0].used_at is None
