@@ -12,7 +12,7 @@ from typing import Any
 
 PROMPT_CHARS = 20_000
 CODE_CHARS = 100_000
-MESSAGE_CHARS = 100_000  # one turn of a conversation: a pasted document fits
+MESSAGE_CHARS = 200_000  # one turn of a conversation: the longest answer (32,768 tokens) fits
 REQUEST_CHARS = 400_000
 """All texts of one request together: about 100,000 tokens, more than the models this is made for can read."""
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import ValidationError
+
 from pipelines.errors import InvalidRequest, Problem, as_problem
 from pipelines.messages import BaseRequest
 from studio.library import Asset, Library, LibraryError
@@ -58,3 +62,24 @@ def explained(error: BaseException) -> Problem:
     if isinstance(error, LibraryError):
         return Problem(error.kind, error.message, error.hint, error.detail)
     return as_problem(error)
+
+
+def first_fault(error: ValidationError | Any) -> tuple[str, str]:
+    """Message and field of the first thing that does not fit, and how many more there are. error: pydantic's, or FastAPI's own."""
+    faults = error.errors()
+    place = [str(part) for part in faults[0]["loc"] if part not in ("body", "query", "path")]
+    if place and place[0] in ("text", "code", "image", "audio", "video") and len(place) > 1:
+        place = place[1:]  # which kind of request it was, which the client knows
+    reason = str(faults[0]["msg"]).removeprefix("Value error, ")
+    message = f"{'.'.join(place)}: {reason}" if place else reason
+    return message + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""), ".".join(place)
+
+
+def as_invalid(error: ValidationError) -> InvalidRequest:
+    """Pydantic's findings as an error with an explanation, for a request that was put together here: a long conversation, say."""
+    message, field = first_fault(error)
+    name = field.split(".")[0]
+    hint = "Begin a new conversation." if name in ("", "history") else "Change it and try again."
+    return InvalidRequest(
+        "The request cannot be taken as it is.", field=name or "prompt", detail=f"{message}.", hint=hint
+    )

@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from pipelines.catalog import Catalog
 from pipelines.errors import InvalidRequest, OutOfDisk, StudioError, WorkerLost
 from pipelines.messages import MAX_SEED, BaseRequest, Pin, Plan, Planned, Progress, Unload
-from studio.checks import find_inputs
+from studio.checks import as_invalid, find_inputs
 from studio.database import open_database
 from studio.downloads import Downloads
 from studio.feeder import TICK_SECONDS, Feeder, WorkerState
@@ -150,7 +151,10 @@ class Studio:
 
         Raises InvalidRequest (with the field to look at), ModelUnavailable or TooManyWaiting; then nothing was queued.
         """
-        completed = self.catalog.complete(request)
+        try:
+            completed = self.catalog.complete(request)
+        except ValidationError as error:
+            raise as_invalid(error) from None
         completed.check_has_something_to_do()
         find_inputs(self.library, completed, owner)
         count = getattr(completed, "num_images", 1)

@@ -12,11 +12,22 @@ import pytest
 from pydantic import ValidationError
 
 from pipelines.errors import InvalidRequest
-from pipelines.messages import MODALITIES, REQUESTS, CodeRequest, TextRequest, parse_request, request_adapter
+from pipelines.messages import (
+    MODALITIES,
+    REQUESTS,
+    ChatMessage,
+    CodeRequest,
+    TextRequest,
+    parse_request,
+    request_adapter,
+)
 from pipelines.texts import MESSAGE_CHARS, PROMPT_CHARS, REQUEST_CHARS, is_torn, parts, whole
 from studio.database import open_database
-from studio.jobs import JobStore, jobs
+from studio.jobs import Job, JobStore, jobs
+from studio.settings import Settings
+from studio.studio import Studio
 from studio.tabs import pieces
+from studio.tabs.text import with_history
 
 
 def faults(data: dict[str, Any]) -> list[tuple[tuple[Any, ...], str]]:
@@ -56,7 +67,7 @@ def test_a_long_turn_of_a_conversation_is_refused_with_its_bound() -> None:
 
 def test_all_texts_together_are_bounded_and_the_refusal_has_the_numbers() -> None:
     turn = {"role": "user", "content": "x" * MESSAGE_CHARS}
-    fits = (REQUEST_CHARS // MESSAGE_CHARS) - 1
+    fits = REQUEST_CHARS // MESSAGE_CHARS - 1
     assert parse_request({"modality": "text", "prompt": "x", "history": [turn] * fits})
     [(place, message)] = faults({"modality": "text", "prompt": "x", "history": [turn] * (fits + 2)})
     assert place == ()
@@ -148,3 +159,25 @@ def test_nothing_is_lost_between_the_parts_and_each_is_a_script() -> None:
     assert f"{len(text):,} characters: a script holds 20,000, so they are spoken in 5 parts." in buttons
     whole_text = text[:12_000]
     assert f"{escape(json.dumps({'prompt': whole_text}))}" in pieces.speak(whole_text)
+
+
+def test_a_conversation_that_grew_too_long_is_told_so_when_it_goes_on(tmp_path: Path) -> None:
+    """On the page the conversation is put together here; its bound was an internal error."""
+    studio = Studio(Settings(data_dir=tmp_path, models_dirs=()))
+    try:
+        history = tuple(ChatMessage(role="user", content="x" * MESSAGE_CHARS) for _ in range(1))
+        last = Job(
+            "a",
+            "ada",
+            TextRequest(prompt="Go on.", history=history),
+            "completed",
+            0.0,
+            text="y" * MESSAGE_CHARS,
+        )
+        grown = with_history(TextRequest(prompt="And then?", model=studio.catalog.default("text").id), last)
+        with pytest.raises(InvalidRequest) as caught:
+            studio.submit(grown, "ada")
+        assert f"at most {REQUEST_CHARS:,} are taken" in caught.value.detail
+        assert caught.value.hint == "Begin a new conversation."
+    finally:
+        studio.close()

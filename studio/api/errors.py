@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 
 from pipelines.errors import InvalidRequest, ModelUnavailable, Problem, StudioError
 from studio.api.answers import Json
-from studio.checks import explained
+from studio.checks import explained, first_fault
 from studio.jobs import UnknownJob
 from studio.library import LibraryError
 
@@ -116,17 +116,6 @@ def error_body(
 def problem_body(problem: Problem) -> dict[str, Any]:
     """The error of a job that failed after its answer had begun."""
     return error_body(STATUS.get(problem.kind, 500), str(problem), None, problem.kind)
-
-
-def first_fault(error: RequestValidationError | ValidationError) -> tuple[str, str]:
-    """Message and field of the first thing that does not fit, and how many more there are."""
-    faults = error.errors()
-    place = [str(part) for part in faults[0]["loc"] if part not in ("body", "query", "path")]
-    if place and place[0] in ("text", "code", "image", "audio", "video") and len(place) > 1:
-        place = place[1:]  # which kind of request it was, which the client knows
-    reason = str(faults[0]["msg"]).removeprefix("Value error, ")
-    message = f"{'.'.join(place)}: {reason}" if place else reason
-    return message + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""), ".".join(place)
 
 
 def unsupported(field: str, what: str, hint: str = "Leave it out.") -> InvalidRequest:

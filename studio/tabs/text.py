@@ -44,8 +44,9 @@ def with_history(request: Any, last: Any) -> Any:
         return request
     turns = (
         *last.request.history,
-        ChatMessage(role="user", content=last.request.prompt),
-        ChatMessage(role="assistant", content=last.text),
+        # not checked here: a conversation that has grown too long is told of when it is submitted
+        ChatMessage.model_construct(role="user", content=last.request.prompt),
+        ChatMessage.model_construct(role="assistant", content=last.text),
     )
     return request.model_copy(update={"history": turns})
 
