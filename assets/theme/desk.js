@@ -37,6 +37,22 @@
     if (name === "text") { chat.sent(place.querySelector("#text-prompt textarea")?.value || ""); }
   };
 
+  /* ---- what was typed or pasted is kept at once; Gradio's own draft takes its time, and a reload does not wait ---- */
+  const SHELF = "atelier-typed-";
+  const shelf = (name) => { try { return JSON.parse(localStorage.getItem(SHELF + name)) || {}; } catch { return {}; } };
+  const keep = (name, words) => { try { localStorage.setItem(SHELF + name, JSON.stringify(words)); } catch { /* private mode */ } };
+  const boxOf = (name, field) => find(`${name}-${field.replaceAll("_", "-")}`)?.querySelector("textarea");
+  const typed = (name, draft) => ({ ...(draft || {}), ...shelf(name) });
+  const captured = (name, draft) => {
+    keep(name, Object.fromEntries(Object.entries(draft).filter(([field, value]) => typeof value === "string" && boxOf(name, field))));
+    return draft;
+  };
+  document.addEventListener("input", (event) => {
+    const name = event.target.matches?.(".inputs textarea") ? nameOf(event.target) : "";
+    const id = event.target.closest?.(`[id^='${name}-']`)?.id;
+    if (name && id) keep(name, { ...shelf(name), [id.slice(name.length + 1).replaceAll("-", "_")]: event.target.value });
+  }, true);
+
   /* ---- refusals ---- */
   const heard = new Map();
   const answers = (name, element) => {
@@ -148,5 +164,5 @@
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
   else begin();
 
-  Object.assign(window.atelier, { answers, changed, say });
+  Object.assign(window.atelier, { answers, changed, captured, typed, say });
 })();

@@ -254,7 +254,8 @@ class Desk:
         for component in controls:
             component.input(None, controls, self.draft, js=self._capture(changed=True), **QUIET)
         on_load = gr.context.Context.root_block.load
-        on_load(self.restore, [self.draft], [*controls, *about], **DIRECT).then(**settled)
+        typed = f"(draft) => [window.atelier.typed('{self.modality}', draft)]"
+        on_load(self.restore, [self.draft], [*controls, *about], js=typed, **DIRECT).then(**settled)
         on_load(**watching)
 
     # ---- sending --------------------------------------------------------------------------------------------------
@@ -428,7 +429,8 @@ class Desk:
         """Script that gathers the controls' values as the draft. changed: a person did it, so a refusal has had its time."""
         told = f"window.atelier.changed('{self.modality}');" if changed else ""
         names = json.dumps(self.form.names)
-        return f"(...values) => {{ {told} return Object.fromEntries({names}.map((name, i) => [name, values[i]])); }}"
+        draft = f"Object.fromEntries({names}.map((name, i) => [name, values[i]]))"
+        return f"(...values) => {{ {told} return window.atelier.captured('{self.modality}', {draft}); }}"
 
 
 def recipe_fill(recipe: Mapping[str, Any]) -> dict[str, Any]:

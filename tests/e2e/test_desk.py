@@ -241,3 +241,21 @@ def test_what_a_finger_slides_and_opens_is_large_enough_for_one(page: Page) -> N
             if slider.is_visible():
                 assert (slider.bounding_box() or {})["height"] >= 24
         assert (page.locator(f"#pane-{tab} .advanced button").first.bounding_box() or {})["height"] >= FINGER
+
+
+def test_what_was_pasted_survives_a_reload_at_once(page: Page) -> None:
+    """Also when the page goes before it could tell anybody, and no old words come back after sending."""
+    words = "a harbour\nat dusk"
+    open_tab(page, "image")
+    prompt_of(page, "image").fill(words)
+    page.reload()
+    expect(prompt_of(page, "image")).to_have_value(words)
+    open_tab(page, "text")
+    page.locator("#text-max-tokens input").fill("8")
+    prompt_of(page, "text").fill("Write a slogan")
+    generate(page, "text")
+    expect(page.locator("#bar-text .bar.over")).to_be_visible()
+    expect(prompt_of(page, "text")).to_have_value("")
+    page.reload()
+    expect(page.locator("#chat .user-row")).to_be_visible()
+    expect(prompt_of(page, "text")).to_have_value("")

@@ -15,7 +15,7 @@ from tests.e2e.test_tabs import open_tab
 pytestmark = pytest.mark.browser
 
 
-def film(words: str, seconds: float = 20.0) -> VideoRequest:
+def film(words: str, seconds: float = 120.0) -> VideoRequest:
     return VideoRequest(prompt=words, seconds=seconds, width=256, height=256)
 
 
