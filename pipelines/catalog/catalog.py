@@ -213,15 +213,15 @@ class Catalog:
 
     def _local(self, folders: list[Path]) -> list[ModelSpec]:
         """The models in these folders. Those that share a name keep the ids they were given first, also when one goes away."""
-        from pipelines.catalog.scan import distinct, scan
+        from pipelines.catalog.scan import distinct, plain_name, scan
 
         found = scan(*folders, lenders=download.cached_folders() if self.hub else ())
         given = {spec.source.path: spec.id for spec in (self._specs or {}).values() if spec.source.path}
         names = self.registry.names()
         there = {spec.source.path for spec in found}
         specs = distinct(found, {path: name for path, name in given.items() if path in there} | names)
-        shared = Counter((spec.owner, spec.title) for spec in specs)
-        told = {spec.source.path: spec.id for spec in specs if shared[spec.owner, spec.title] > 1}
+        shared = Counter(map(plain_name, specs))
+        told = {spec.source.path: spec.id for spec in specs if shared[plain_name(spec)] > 1}
         if told.items() - names.items() and not self.registry.trouble():
             try:
                 self.registry.remember(names=names | told)

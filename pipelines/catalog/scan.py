@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.catalog.headers import PICKLES, STEMS
-from pipelines.catalog.identify import identify
+from pipelines.catalog.identify import identify, name_of
 from pipelines.catalog.spec import ModelSpec, Source, cleaned
 from pipelines.errors import InvalidRequest
 
@@ -214,8 +214,15 @@ def distinct(specs: Iterable[ModelSpec], remembered: Mapping[str, str] | None = 
     for spec in specs:
         name = remembered.get(spec.source.path) or next(name for name in _names(spec) if name not in taken)
         taken.add(name)
-        answer.append(spec if name == spec.id else dataclasses.replace(spec, id=name))
+        same = name == spec.id
+        answer.append(spec if same else dataclasses.replace(spec, id=name, title=name.split("/", 1)[-1]))
     return answer
+
+
+def plain_name(spec: ModelSpec) -> str:
+    """The id a model would have if no other shared its name."""
+    path = Path(spec.source.path)
+    return spec.id if path.parent.name == "snapshots" else f"{spec.owner}/{name_of(path)}"
 
 
 def _names(spec: ModelSpec) -> Iterator[str]:

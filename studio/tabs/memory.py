@@ -124,7 +124,8 @@ def resident(model: str, its_parts: Sequence[Part], titles: Titles) -> str:
     marks = "".join(
         f'<span class="mark">{word}</span>' for word, is_so in (("In use", lent), ("Pinned", pinned)) if is_so
     )
-    title = escape(titles.get(model, model))
+    name = escape(titles.get(model, model))
+    title = f'<span class="title" title="{name}">{name}</span>'
     keep = pieces.button(
         "Unpin" if pinned else "Pin",
         "change",

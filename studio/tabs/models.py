@@ -100,10 +100,10 @@ def section(title: str, specs: Sequence[ModelSpec], going: Mapping[str, Any]) ->
 
 def card(spec: ModelSpec, download: Any) -> str:
     """One model: what it is, what it weighs, what its licence asks, and the one thing to do with it."""
-    lines = [f'<span class="id">{escape(spec.id)}</span>']
+    lines = [f'<span class="id" title="{escape(spec.id)}">{escape(spec.id)}</span>']
     if spec.state == "broken":
         lines += [paragraph(spec.problem, "restriction"), paragraph(spec.remedy)]
-        lines += [f'<span class="id">{escape(spec.place)}</span>']
+        lines += [f'<span class="place">{escape(spec.place)}</span>']
     else:
         makes = ", ".join(TITLES[modality].lower() for modality in spec.modalities)
         memory = f"{size(spec.memory_bytes)} of memory" if spec.memory_bytes else ""
