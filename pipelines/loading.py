@@ -155,7 +155,7 @@ def diffusers_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
             return _single_file_bundle(spec, dtype)
         return _folder_bundle(spec, Path(spec.source.path), dtype)
     except (BadFile, OSError) as bad:
-        raise unusable(spec, str(bad)) from None
+        raise unusable(spec, str(bad), remedy=getattr(bad, "remedy", "")) from None
 
 
 def _folder_bundle(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> Bundle:

@@ -70,7 +70,7 @@ def sound_model(spec: ModelSpec, model_class: Any, dtype: torch.dtype, codec: st
         )
         key = component_key("model", model_class.__name__, dtype, weights.files, folder)
     except (BadFile, OSError) as bad:
-        raise unusable(spec, str(bad)) from None
+        raise unusable(spec, str(bad), remedy=getattr(bad, "remedy", "")) from None
     load = partial(_open, spec, folder, model_class, weights, dtype, codec)
     return SoundModel(spec, folder, Component(key, load, nbytes, model=spec.id), config, dtype)
 

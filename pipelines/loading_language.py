@@ -87,7 +87,7 @@ def causal_lm(spec: ModelSpec, dtype: torch.dtype) -> LanguageModel:
         nbytes = sum(info.nbytes_as(dtype.itemsize) for info in weights.tensors().values())
         key = component_key("language-model", model_class.__name__, dtype, weights.files, folder)
     except (BadFile, OSError) as bad:
-        raise unusable(spec, str(bad)) from None
+        raise unusable(spec, str(bad), remedy=getattr(bad, "remedy", "")) from None
     load = partial(_open, spec, folder, model_class, weights, dtype)
     component = Component(key, load, nbytes, model=spec.id, passes=USUAL_TOKENS)
     tokenizer, config, end_ids = _cheap_parts(spec, folder)

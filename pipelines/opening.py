@@ -6,6 +6,7 @@ Every part is opened from safetensors, in a dtype that is said, without running 
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     import torch
 
     from pipelines.memory.reader import Stored
+
+SHAPES = re.compile(r"size mismatch|mismatched|shape|sizes? of tensor", re.IGNORECASE)
+"""What libraries say when weights and config are of two models."""
 
 
 def open_part(
@@ -136,14 +140,10 @@ def _float(value: Any) -> Any:
 # ---- errors ----
 
 
-def unusable(spec: ModelSpec, reason: str, detail: str = "") -> ModelUnavailable:
+def unusable(spec: ModelSpec, reason: str, detail: str = "", remedy: str = "") -> ModelUnavailable:
     """The three-part error for a model that cannot be opened. reason: one sentence with the file or part in it."""
-    hint = "Download it again, or pick another model."
-    if "pickle" in reason:
-        hint = "If you trust its maker, convert it once: python3 launch.py models convert FOLDER"
-    return ModelUnavailable(
-        f"{spec.id} cannot be used. {reason}", detail=detail or str(spec.source.path), hint=hint
-    )
+    hint = remedy or "Download it again, or pick another model."
+    return ModelUnavailable(f"{spec.id} cannot be used. {reason}", detail=detail or spec.place, hint=hint)
 
 
 @cache
@@ -167,9 +167,18 @@ def explained(spec: ModelSpec, part: str) -> Iterator[None]:
         raise
     except ImportError as error:
         raise unusable(
-            spec, f"Its {part} needs a package that is not installed.", first_line(error)
+            spec,
+            f"Its {part} needs a package that is not installed.",
+            first_line(error),
+            "Install it into the studio's environment, or pick another model.",
         ) from error
     except Exception as error:
+        if SHAPES.search(str(error)):
+            raise unusable(
+                spec,
+                f"The weights of its {part} have other shapes than its config tells: they belong to another model.",
+                first_line(error),
+            ) from error
         raise unusable(
             spec, f"Its {part} could not be opened.", f"{type(error).__name__}: {first_line(error)}"
         ) from error

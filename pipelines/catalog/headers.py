@@ -23,6 +23,7 @@ DTYPE_BYTES = {
     "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1,
 }  # fmt: skip
 MAX_HEADER = 100_000_000  # the format's own limit
+AGAIN = "Download it again."
 MAX_JSON = 64 << 20  # the largest index of a published model is a tenth of this
 TORCH_MAGIC = b"\x8a\n"  # a long number: what torch wrote first before its files were archives
 PICKLE_PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -84,7 +85,7 @@ class Weights:
 def read_header(path: Path) -> dict[str, TensorInfo]:
     """Tensor name → what it is; raises BadFile for whatever is not one whole safetensors file, saying what it is instead."""
     if not path.is_file():
-        raise BadFile(f"{path.name} is missing.")
+        raise BadFile(f"{path.name} is missing.", AGAIN)
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
@@ -99,7 +100,7 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
             if name != "__metadata__"
         }
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise BadFile(f"{path.name} has a damaged header.") from None
+        raise BadFile(f"{path.name} has a damaged header.", AGAIN) from None
     _check_spans(path, tensors, 8 + length, size)
     return tensors
 
@@ -133,12 +134,14 @@ def _check_spans(path: Path, tensors: Mapping[str, TensorInfo], start: int, size
     at = start
     for info in sorted(tensors.values(), key=lambda info: (info.offset, info.nbytes)):
         if info.offset != at:
-            raise BadFile(f"{path.name} has a damaged header.")
+            raise BadFile(f"{path.name} has a damaged header.", AGAIN)
         at += info.nbytes
     if at > size:
-        raise BadFile(f"{path.name} is cut off: {size:,} of {at:,} bytes are here.")
+        raise BadFile(f"{path.name} is cut off: {size:,} of {at:,} bytes are here.", AGAIN)
     if at < size:
-        raise BadFile(f"{path.name} is damaged: it has {size - at:,} bytes more than its header tells of.")
+        raise BadFile(
+            f"{path.name} is damaged: it has {size - at:,} bytes more than its header tells of.", AGAIN
+        )
 
 
 def _no_safetensors(path: Path, size: int) -> BadFile:
@@ -161,10 +164,8 @@ def _no_safetensors(path: Path, size: int) -> BadFile:
             f"{path.name} is a GGUF file for llama.cpp; the studio opens safetensors.", GGUF_REMEDY
         )
     if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
-        return BadFile(f"{path.name} is a web page of {size:,} bytes, not weights.", "Download it again.")
-    return BadFile(
-        f"{path.name} is cut off or not a safetensors file ({size:,} bytes).", "Download it again."
-    )
+        return BadFile(f"{path.name} is a web page of {size:,} bytes, not weights.", AGAIN)
+    return BadFile(f"{path.name} is cut off or not a safetensors file ({size:,} bytes).", AGAIN)
 
 
 GGUF_REMEDY = "Get the same model in safetensors format; most are published in both."
@@ -205,7 +206,7 @@ def find_weights(folder: Path, prefer: Iterable[str] = ("",)) -> Weights:
             f"{folder.name} holds its weights as a GGUF file for llama.cpp ({gguf[0]}); the studio opens safetensors.",
             GGUF_REMEDY,
         )
-    raise BadFile(f"{folder.name} holds no weights (no .safetensors file).", "Download it again.")
+    raise BadFile(f"{folder.name} holds no weights (no .safetensors file).", AGAIN)
 
 
 def _shards(folder: Path, index: str) -> tuple[Path, ...]:
@@ -230,11 +231,11 @@ def read_json(path: Path) -> dict[str, object]:
             raise BadFile(f"{path.parent.name}/{path.name} is larger than {MAX_JSON >> 20} MB.")
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BadFile(f"{path.parent.name}/{path.name} is missing.") from None
+        raise BadFile(f"{path.parent.name}/{path.name} is missing.", AGAIN) from None
     except BadFile:
         raise
     except (ValueError, OSError, RecursionError):
-        raise BadFile(f"{path.parent.name}/{path.name} is damaged.") from None
+        raise BadFile(f"{path.parent.name}/{path.name} is damaged.", AGAIN) from None
     if not isinstance(data, dict):
-        raise BadFile(f"{path.parent.name}/{path.name} is damaged.")
+        raise BadFile(f"{path.parent.name}/{path.name} is damaged.", AGAIN)
     return data

@@ -6,6 +6,7 @@ Every answer is a ModelSpec; one that cannot be used is "broken", and its proble
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -22,6 +23,7 @@ from pipelines.catalog.classes import (
 )
 from pipelines.catalog.defaults import made_for, size_step_of
 from pipelines.catalog.headers import (
+    AGAIN,
     GGUF_REMEDY,
     PICKLES,
     BadFile,
@@ -52,10 +54,18 @@ AUDIO_MODELS: dict[str, Loader] = {
 }
 log = logging.getLogger(__name__)
 
-AGAIN = "Download it again."
 CHEAP_PARTS = ("tokenizer", "scheduler", "feature_extractor", "image_processor", "processor")
 UNET_USES = {7: "enlarges pictures", 8: "edits pictures by instruction", 9: "fills masked areas of pictures"}
-QUANTISERS = {"bitsandbytes": "bitsandbytes", "gptq": "gptqmodel", "awq": "gptqmodel", "torchao": "torchao"}
+# How weights are packed, as config.json spells it → the package that unpacks them, and the module it is imported as.
+QUANTISERS = {
+    "bitsandbytes": ("bitsandbytes", "bitsandbytes"), "gptq": ("gptqmodel", "gptqmodel"), "awq": ("gptqmodel", "gptqmodel"),
+    "torchao": ("torchao", "torchao"), "compressed-tensors": ("compressed-tensors", "compressed_tensors"), "hqq": ("hqq", "hqq"),
+    "quanto": ("optimum-quanto", "optimum"), "aqlm": ("aqlm", "aqlm"), "eetq": ("eetq", "eetq"), "vptq": ("vptq", "vptq"),
+    "spqr": ("spqr_quant", "spqr_quant"), "auto-round": ("auto-round", "auto_round"), "quark": ("amd-quark", "quark"),
+    "fbgemm_fp8": ("fbgemm-gpu", "fbgemm_gpu"), "higgs": ("flute-kernel", "flute"), "fp_quant": ("fp_quant", "fp_quant"),
+}  # fmt: skip
+EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight")
+MOST_LAYERS = 1024  # a config that says more, with fewer tensors than that, would build layers for ever
 FIM = re.compile(r"fim.?(prefix|begin)|<PRE>|\[PREFIX\]|code_prefix", re.IGNORECASE)
 
 
@@ -90,16 +100,13 @@ def identify(path: Path, places: Iterable[Path] = ()) -> ModelSpec:
 
 def name_of(path: Path) -> str:
     """What a model is called that lies there, short enough for an id."""
-    name = cleaned(path.stem if path.is_file() else path.name).strip() or "unnamed"
+    name = cleaned(path.stem if os.path.isfile(path) else path.name).strip() or "unnamed"
     return name if len(name) <= 150 else f"{name[:140]}…"
 
 
 def _broken(path: Path, problem: str, remedy: str, facts: dict[str, Any]) -> ModelSpec:
     facts = {name: cleaned(told) if isinstance(told, str) else told for name, told in facts.items()}
-    try:
-        name = name_of(path)
-    except OSError:
-        name = cleaned(path.name)
+    name = name_of(path)
     return ModelSpec(
         f"local/{name}",
         name,
@@ -185,14 +192,28 @@ def _check_parts(folder: Path, index: Mapping[str, Any]) -> int:
         if name in spared:
             continue
         if not part.is_dir():
-            raise BadFile(f"Its {name} is missing.")
+            raise BadFile(f"Its {name} is missing.", AGAIN)
         if name.startswith(CHEAP_PARTS):
             continue
-        read_json(part / "config.json")
+        config = read_json(part / "config.json")
         weights = find_weights(part)
-        weights.tensors()
+        _check_part(name, config, weights.tensors())
         nbytes += weights.nbytes
     return nbytes
+
+
+def _check_part(name: str, config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> None:
+    """Raises BadFile where the first layer of a part has another shape than its config tells."""
+    widths, channels = config.get("block_out_channels"), config.get("in_channels")
+    first = tensors.get("conv_in.weight") if config.get("_class_name") == "UNet2DConditionModel" else None
+    if first is None or len(first.shape) != 4 or not isinstance(widths, list) or not widths:
+        return
+    if first.shape[0] != widths[0] or (isinstance(channels, int) and first.shape[1] != channels):
+        raise BadFile(
+            f"The weights of its {name} do not belong to its config: conv_in is {first.shape[0]}×{first.shape[1]},"
+            f" not {widths[0]}×{channels}.",
+            AGAIN,
+        )
 
 
 def spared_parts(folder: Path, index: Mapping[str, Any]) -> set[str]:
@@ -240,13 +261,9 @@ def _transformers(folder: Path, facts: dict[str, Any]) -> ModelSpec:
         raise BadFile(
             f"It is a {name}, which no tab of the studio uses." if name else "Its config.json names no model."
         )
-    quantised = config.get("quantization_config")
-    method = quantised.get("quant_method") if isinstance(quantised, dict) else None
-    package = QUANTISERS.get(str(method))
-    if package and not is_installed(package):
-        raise BadFile(f"Its weights are packed with {method}, which needs the package {package}.")
+    _check_packing(config)
     weights = find_weights(folder)
-    weights.tensors()
+    _check_shapes(config, weights.tensors())
     _check_tokenizer(folder)
     if loader:
         facts["voices"] = _voices(folder, loader, config)
@@ -255,6 +272,43 @@ def _transformers(folder: Path, facts: dict[str, Any]) -> ModelSpec:
     modalities: tuple[Modality, ...] = ("text", "code") if facts["fim"] else ("text",)
     told = "It can read pictures too; here it is given words." if sees else ""
     return _spec(folder, "causal-lm", modalities, weights.nbytes, facts=facts, description=told)
+
+
+def _check_packing(config: Mapping[str, Any]) -> None:
+    """Raises BadFile, naming the package, for weights that nothing here unpacks."""
+    quantised = config.get("quantization_config")
+    method = quantised.get("quant_method") if isinstance(quantised, dict) else None
+    package, module = QUANTISERS.get(str(method), ("", ""))
+    if package and not is_installed(module):
+        raise BadFile(
+            f"Its weights are packed with {method}, which needs the package {package}.",
+            f"Install it into the studio's environment (pip install {package}), or get the model unpacked.",
+        )
+
+
+def _check_shapes(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> None:
+    """Raises BadFile where config and weights are plainly of two models: found by the headers, before anything is read."""
+    nested = config.get("text_config")
+    told: Mapping[str, Any] = nested if isinstance(nested, dict) else config
+    layers = told.get("num_hidden_layers") or told.get("n_layer")
+    if isinstance(layers, int) and layers > max(MOST_LAYERS, len(tensors)):
+        raise BadFile(
+            f"Its config.json tells of {layers:,} layers and its weights hold {len(tensors):,} tensors.",
+            AGAIN,
+        )
+    rows, width = told.get("vocab_size"), told.get("hidden_size") or told.get("n_embd")
+    for name, info in tensors.items():
+        if name.endswith(EMBEDDINGS) and info.is_floating and len(info.shape) == 2 and "visual" not in name:
+            wrong = isinstance(rows, int) and info.shape[0] != rows
+            wrong = wrong or (
+                isinstance(width, int) and info.shape[1] != width and name.startswith("model.embed_tokens")
+            )
+            if wrong:
+                has = "×".join(map(str, info.shape))
+                raise BadFile(
+                    f"Its weights do not belong to its config.json: {name} is {has}, not {rows}×{width}.",
+                    AGAIN,
+                )
 
 
 def _voices(folder: Path, loader: Loader, config: Mapping[str, Any]) -> list[str]:
@@ -268,7 +322,7 @@ def _voices(folder: Path, loader: Loader, config: Mapping[str, Any]) -> list[str
 def _check_tokenizer(folder: Path) -> None:
     there = [name for name in TOKENIZERS if (folder / name).is_file()]
     if not there and not any(folder.glob("*tokenizer*")):
-        raise BadFile("Its tokenizer is missing.")
+        raise BadFile("Its tokenizer is missing.", AGAIN)
     if there and all(name.endswith(".model") for name in there):
         missing = [name for name in ("sentencepiece", "google.protobuf") if not _has(name)]
         if missing:

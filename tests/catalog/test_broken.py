@@ -22,6 +22,7 @@ from pipelines.catalog import Catalog
 from pipelines.catalog.headers import BadFile, read_header
 from pipelines.catalog.scan import identify, scan
 from pipelines.errors import ModelUnavailable
+from pipelines.loading import diffusers_bundle
 from pipelines.messages import ImageRequest, TextRequest
 from studio import doctor
 from studio import models as command
@@ -329,3 +330,46 @@ def test_what_another_process_adds_is_seen_at_once(tmp_path: Path) -> None:
     assert "local/writer" not in [spec.id for spec in here.all()]
     Catalog(registry=tmp_path / "models.json", hub=False).add(folder)
     assert here.get("local/writer").state == "ready"
+
+
+# ---- weights that are of another model ----
+
+
+def edited(folder: Path, file: str, **values: object) -> Path:
+    told = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps({**told, **values}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"vocab_size": 7777}, "do not belong to its config.json: model.embed_tokens.weight is"),
+        ({"hidden_size": 48}, "do not belong to its config.json: model.embed_tokens.weight is"),
+        ({"num_hidden_layers": 10**9}, "tells of 1,000,000,000 layers"),
+        (
+            {"quantization_config": {"quant_method": "compressed-tensors"}},
+            "needs the package compressed-tensors",
+        ),
+        ({"quantization_config": {"quant_method": "hqq"}}, "needs the package hqq"),
+    ],
+)
+def test_weights_that_cannot_be_opened_are_not_called_ready(values: Any, words: str, tmp_path: Path) -> None:
+    spec = identify(edited(copied(tiny_chat(), tmp_path / "odd"), "config.json", **values))
+    assert spec.state == "broken"
+    assert words in spec.problem
+    assert spec.remedy.startswith("Install it" if "package" in words else "Download it again")
+
+
+def test_a_part_of_another_shape_is_found_by_its_header(tmp_path: Path) -> None:
+    folder = copied(checkpoints.sd15(), tmp_path / "odd")
+    spec = identify(edited(folder, "unet/config.json", block_out_channels=[24, 32, 32, 32]))
+    assert "The weights of its unet do not belong to its config: conv_in is 16×4, not 24×4." in spec.problem
+
+
+def test_a_shape_only_seen_while_opening_is_told_in_plain_words(tmp_path: Path) -> None:
+    folder = edited(copied(checkpoints.sd15(), tmp_path / "odd"), "vae/config.json", latent_channels=8)
+    spec = identify(folder)
+    assert spec.state == "ready"
+    with pytest.raises(ModelUnavailable, match="belong to another model"):
+        diffusers_bundle(spec, torch.float32).modules["vae"].load()
