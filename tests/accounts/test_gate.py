@@ -70,6 +70,14 @@ def models_list(client: httpx.Client) -> int:
     return next(one["id"] for one in told["dependencies"] if one["inputs"] == [] and drawn in one["outputs"])
 
 
+def models_change(client: httpx.Client) -> int:
+    """The number of the handler behind the Models tab's buttons."""
+    told = client.get("/config").json()
+    drawn = next(part["id"] for part in told["components"] if part["props"].get("elem_id") == "models-list")
+    wired = [one for one in told["dependencies"] if drawn in one["outputs"]]
+    return next(one["id"] for one in wired if one["targets"][0][1] == "change")
+
+
 def ask(client: httpx.Client, session: Any, **more: Any) -> httpx.Response:
     body = {"data": [], "fn_index": models_list(client), "session_hash": session, **more}
     return client.post("/gradio_api/queue/join", json=body)
@@ -89,6 +97,20 @@ def test_a_session_is_its_first_users(ada: httpx.Client, bob: httpx.Client) -> N
     assert ask(bob, "adas-tab").status_code == 404
     assert bob.get("/gradio_api/heartbeat/adas-tab").status_code == 404
     assert "process_completed" in heard(ada, "adas-tab")
+
+
+@pytest.mark.parametrize("do", ["download", "stop", "unload", "pin", "unpin", "rescan"])
+def test_only_the_administrator_changes_what_belongs_to_all(
+    ada: httpx.Client, bob: httpx.Client, do: str
+) -> None:
+    told = {}
+    for client, name in ((ada, "adas-models"), (bob, "bobs-models")):
+        pressed = {"model": "starter/nothing", "do": do}
+        ask(client, name, fn_index=models_change(client), event_data=pressed, trigger_id=None)
+        with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": name}) as stream:
+            told[name] = "".join(stream.iter_lines())
+    assert "Only ada may" in told["bobs-models"]
+    assert "Only ada may" not in told["adas-models"]
 
 
 def test_a_session_nobody_began_is_not_there(ada: httpx.Client) -> None:
