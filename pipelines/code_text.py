@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
-import threading
-import warnings
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +18,15 @@ _FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _LOOKS_LIKE_PYTHON = re.compile(r"\s*(#|@\w|(def|class|import|from|async def)\b)")
-_hearing = threading.Lock()  # recording warnings is process-wide
+COMPILER_SECONDS = 20.0
+_ASK_COMPILER = """
+import json, sys, warnings
+code = sys.stdin.buffer.read().decode()
+with warnings.catch_warnings(record=True) as heard:
+    warnings.simplefilter("always")
+    compile(code, "<code>", "exec", dont_inherit=True)
+print(json.dumps([[warning.lineno, str(warning.message)] for warning in heard]))
+"""
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ def _bare(answer: str, language: Language) -> tuple[str, Language] | None:
 def syntax_error(code: str) -> Finding | None:
     """Where Python stops understanding the code, or None."""
     try:
-        _compiled(code)
+        _tree(code)
     except SyntaxError as error:
         return Finding(error.lineno or 1, f"{type(error).__name__}: {error.msg}")
     except (ValueError, RecursionError, MemoryError) as error:
@@ -83,20 +92,29 @@ def python_findings(code: str) -> list[Finding]:
     of a bug, by line."""
     if broken := syntax_error(code):
         return [broken]
-    tree, found = _compiled(code)
-    for node in ast.walk(tree):
+    found = _warnings_of(code)
+    for node in ast.walk(_tree(code)):
         found += _signs(node)
     return sorted(set(found), key=lambda finding: (finding.line, finding.message))
 
 
-def _compiled(code: str) -> tuple[ast.Module, list[Finding]]:
-    """The syntax tree and what the compiler warns of; raises what `compile` raises. Nothing is run."""
-    with _hearing, warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always")
-        tree = ast.parse(code, "<code>")
-        compile(code, "<code>", "exec", dont_inherit=True)
-    own = [warning for warning in heard if warning.filename == "<code>"]  # other threads may warn meanwhile
-    return tree, [Finding(warning.lineno, _sentence(str(warning.message))) for warning in own]
+def _tree(code: str) -> ast.Module:
+    """The syntax tree; raises what `compile` raises. Nothing is run."""
+    tree = ast.parse(code, "<code>")
+    compile(code, "<code>", "exec", dont_inherit=True)
+    return tree
+
+
+def _warnings_of(code: str) -> list[Finding]:
+    """What the compiler warns of, asked in a process of its own: recording warnings changes them for every thread of a process."""
+    command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _ASK_COMPILER]
+    try:
+        answer = subprocess.run(
+            command, input=code.encode(), capture_output=True, timeout=COMPILER_SECONDS, check=True
+        )
+        return [Finding(line, _sentence(text)) for line, text in json.loads(answer.stdout)]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []  # nothing is known of the code then, and nothing is claimed
 
 
 def _sentence(text: str) -> str:
