@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from pipelines.errors import OutOfDisk
 from studio import private
 from studio.inspection import (
     MIGRATIONS,
+    DatabaseUnusable,
     check_writable,
     explained,
     inspect_database,
@@ -44,9 +46,10 @@ def open_database(file: Path | str, wait_seconds: float = 30) -> Engine:
         migrate(engine)
     except (DBAPIError, OSError) as error:
         engine.dispose()
-        if not was_there:
-            _remove_empty(file)
-        raise explained(file, getattr(error, "orig", None) or error) from error
+        told = explained(file, getattr(error, "orig", None) or error)
+        if isinstance(told, OutOfDisk) and not was_there:
+            _remove_begun(file)
+        raise told from error
     private.shut_database(file)
     return engine
 
@@ -93,12 +96,12 @@ def latest_revision() -> str:
     return known_revisions()[-1]
 
 
-def _remove_empty(file: Path) -> None:
-    """Remove what a first opening left that found no room."""
-    for path in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm", "-journal"))):
-        with contextlib.suppress(OSError):
-            if path != file or path.stat().st_size == 0:
-                path.unlink()
+def _remove_begun(file: Path) -> None:
+    """Remove what a first opening left that found no room; it holds no table yet."""
+    with contextlib.suppress(OSError, DatabaseUnusable):
+        if inspect_database(file) is None:
+            for path in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm", "-journal"))):
+                path.unlink(missing_ok=True)
 
 
 def _revision(connection: Connection) -> str | None:

@@ -326,7 +326,10 @@ class Feeder:
         self.state, self.ready, self.snapshot, self._hinted = "starting", None, {}, ()
         # no worker is alive and all it made is filed: what lies here was left by one that was killed
         shutil.rmtree(self.spool, ignore_errors=True)
-        self.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(
+            OSError
+        ):  # a full disk: the worker tries again, and says so when a job needs it
+            self.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._nearness.tell({})
         self._started += 1
         worker = self._start_worker(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from pipelines.errors import OutOfDisk, StudioError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SIGNATURE = b"SQLite format 3\0"
+LEAST_FREE = 1 << 20
+"""Bytes; a disk with less is called full."""
 UNTOUCHED = "Nothing was changed."
 OTHER_FOLDER = "Choose another folder with --data-dir or STUDIO_DATA."
 
@@ -77,7 +80,9 @@ def explained(file: Path, error: BaseException, what: str = "write") -> StudioEr
     told = str(error)
     said = told.lower()
     is_full = "full" in said or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-    if is_full:
+    if is_full or (
+        "disk i/o error" in said and _free(file) < LEAST_FREE
+    ):  # SQLite's word where its index finds no room
         return OutOfDisk(
             f"The disk is full, so the database {file} cannot be opened.",
             detail=f"{told}. {UNTOUCHED}",
@@ -113,6 +118,13 @@ def explained(file: Path, error: BaseException, what: str = "write") -> StudioEr
         detail=f"{type(error).__name__}: {told}. {UNTOUCHED}",
         hint=f"Check the disk it lies on. {OTHER_FOLDER}",
     )
+
+
+def _free(file: Path) -> int:
+    try:
+        return shutil.disk_usage(file.parent).free
+    except OSError:
+        return LEAST_FREE
 
 
 def _size(file: Path) -> int | None:

@@ -5,6 +5,7 @@ Temporary files of ours and of every library go there, so a crash leaves them in
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -12,6 +13,8 @@ import tempfile
 from pathlib import Path
 
 from studio.lock import FolderLock
+
+log = logging.getLogger(__name__)
 
 
 class Scratch:
@@ -25,8 +28,12 @@ class Scratch:
 
     def enter(self) -> None:
         """Have this process and those it starts use the folder from now on."""
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock.acquire()
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock.acquire()
+        except OSError as error:  # a full disk; the system's own place may have room
+            log.warning("no temporary folder in %s: %s", self.root, error)
+            return
         tempfile.tempdir = os.environ["TMPDIR"] = str(self.folder)
 
     def leave(self) -> None:

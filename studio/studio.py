@@ -126,9 +126,9 @@ class Studio:
                 return False
         except OSError as error:
             raise StudioError(
-                f"The data folder {self.settings.data_dir} may not be written.",
+                f"The data folder {self.settings.data_dir} cannot be written.",
                 detail=str(error),
-                hint="Give this user the right to write there, or choose another with --data-dir.",
+                hint="Check its free space and who may write there, or choose another with --data-dir.",
             ) from None
         self.feeder.start()
         self.housekeeping.start()

@@ -245,6 +245,38 @@ def test_a_full_disk_is_said_so_and_leaves_no_half_made_database(
     assert everything(data) == {}
 
 
+FULL = """
+import subprocess, sys
+from pathlib import Path
+from pipelines.errors import StudioError
+from studio.database import open_database
+disk = Path(sys.argv[1])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], check=True)
+if sys.argv[2] == "there":
+    open_database(disk / "data" / "studio.db").dispose()
+with open(disk / "fill", "wb", buffering=0) as fill:
+    try:
+        while fill.write(bytes(1024)):
+            pass
+    except OSError:
+        pass
+try:
+    open_database(disk / "data" / "studio.db")
+except StudioError as error:
+    print(error.kind, error.message)
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs a disk of its own, which Linux gives")
+@pytest.mark.parametrize("database_is", ["there", "not there"])
+def test_a_disk_that_is_really_full_is_said_so(tmp_path: Path, database_is: str) -> None:
+    command = ["unshare", "-m", sys.executable, "-c", FULL, str(tmp_path), database_is]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    if "Operation not permitted" in done.stderr or "mount" in done.stderr:
+        pytest.skip("this user may not have a disk of its own")
+    assert done.stdout.startswith("out_of_disk The disk is full"), done.stdout + done.stderr
+
+
 def test_a_database_someone_holds_is_waited_for_and_then_said_so(data: Path) -> None:
     """One that must be brought to today's schema; one that is at it opens all the same."""
     old = data / "studio.db"
