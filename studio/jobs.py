@@ -203,13 +203,13 @@ class JobStore:
         with self.engine.connect() as connection:
             return tuple(tuple(row) for row in connection.execute(query))
 
-    def interrupted(self, owner: str | None = None, limit: int = 50) -> list[Job]:
+    def interrupted(self, owner: str | None = None, limit: int = 50) -> list[JobSummary]:
         """Jobs that a crash or a stop ended and nobody put back yet, newest first."""
-        query = sa.select(jobs).where(jobs.c.interrupted).order_by(jobs.c.number.desc()).limit(limit)
+        query = sa.select(*_SHORT).where(jobs.c.interrupted).order_by(jobs.c.number.desc()).limit(limit)
         if owner is not None:
             query = query.where(jobs.c.owner == owner)
         with self.engine.connect() as connection:
-            return [_job(row) for row in connection.execute(query)]
+            return [_summary(row) for row in connection.execute(query)]
 
     def cancel_asked(self) -> list[str]:
         """Running jobs someone asked to stop, perhaps from another process."""

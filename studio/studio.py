@@ -222,7 +222,7 @@ class Studio:
             self.standings.changed()
             self.feeder.wake()
 
-    def interrupted(self, owner: str | None = None) -> list[Job]:
+    def interrupted(self, owner: str | None = None) -> list[JobSummary]:
         """Jobs ended by a crash or a stop that can be put back, newest first."""
         return [] if self.settings.interrupted == "never" else self.store.interrupted(owner)
 

@@ -40,6 +40,9 @@ STATUS = {
 }
 
 
+LONGEST_MESSAGE = 2_000
+
+
 class UnknownModel(ModelUnavailable):
     """No model of that name is on offer."""
 
@@ -110,6 +113,8 @@ def error_body(
     kind = "rate_limit_error" if status == 429 else "invalid_request_error"
     if status >= 500 or status == 499:
         kind = "server_error"
+    if len(message) > LONGEST_MESSAGE:  # what was sent may be quoted in it
+        message = message[: LONGEST_MESSAGE - 1] + "…"
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from studio.api.errors import ErrorRoute
 from studio.auth import owner_of
-from studio.jobs import WORDS, Job
+from studio.jobs import JobSummary
 from studio.standing import Standing
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def standing_body(standing: Standing, owner: str) -> dict[str, Any]:
     }
 
 
-def interrupted_body(job: Job) -> dict[str, Any]:
+def interrupted_body(job: JobSummary) -> dict[str, Any]:
     """A job that can be put back, without its bulk."""
     return {
         "id": job.id,
-        "modality": job.request.modality,
-        "model": job.request.model,
-        "words": job.request.prompt[:WORDS],
+        "modality": job.modality,
+        "model": job.model,
+        "words": job.words,
         "created_at": job.created_at,
         "finished_at": job.finished_at,
         "assets": list(job.asset_ids),

@@ -65,6 +65,12 @@ def test_openapi_describes_this_api_and_every_reference_is_in_it(client: httpx.C
         assert all("422" not in operation["responses"] for operation in path.values())
 
 
+def test_an_error_does_not_send_back_all_that_was_sent(client: httpx.Client) -> None:
+    response = client.post("/v1/images/generations", json={"prompt": "x", "size": "y" * 1_000_000})
+    message = response.json()["error"]["message"]
+    assert (response.status_code, len(message), message[-1]) == (400, 2_000, "…")
+
+
 def _references(node: Any) -> list[str]:
     if isinstance(node, dict):
         own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
