@@ -41,7 +41,11 @@ def convert(path: Path) -> list[Path]:
                 detail=str(error).splitlines()[0][:300],
                 hint="Ask its maker for a safetensors file.",
             ) from None
-        state = state.get("state_dict", state)
+        state = state.get("state_dict", state) if isinstance(state, dict) else {}
+        if not any(isinstance(tensor, torch.Tensor) for tensor in getattr(state, "values", list)()):
+            raise ModelUnavailable(
+                f"{pickle.name} holds no weights by name.", hint="Give the file or folder of a whole model."
+            )
         seen: set[tuple[int, int, tuple[int, ...]]] = set()
         tensors = {}
         for name, tensor in state.items():

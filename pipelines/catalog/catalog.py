@@ -41,13 +41,14 @@ class Catalog:
         self._specs: dict[str, ModelSpec] | None = None
         self._notes: tuple[str, ...] = ()
         self._stamp: tuple[int, ...] = ()
-        self._lock = threading.Lock()
+        self._scanning = threading.Lock()
 
     # ---- asking ----
 
     def refresh(self) -> None:
-        with self._lock:
-            self._specs = None
+        """Look at all folders again, here and now; others are told what was known before until that is done."""
+        with self._scanning:
+            self._look()
 
     def all(self, modality: Modality | None = None) -> list[ModelSpec]:
         return [spec for spec in self._load().values() if modality is None or modality in spec.modalities]
@@ -192,12 +193,19 @@ class Catalog:
     # ---- loading ----
 
     def _load(self) -> dict[str, ModelSpec]:
-        with self._lock:
-            stamp = self.registry.stamp()
-            if self._specs is None or stamp != self._stamp:
-                self._specs = self._listed()
-                self._stamp = self.registry.stamp()
+        """What is known; looks first where nothing is, or the registry has changed and nobody is looking yet."""
+        specs = self._specs
+        if specs is not None and (self._stamp == self.registry.stamp() or self._scanning.locked()):
+            return specs
+        with self._scanning:
+            if self._specs is None or self._stamp != self.registry.stamp():
+                self._look()
+            assert self._specs is not None
             return self._specs
+
+    def _look(self) -> None:
+        self._specs = self._listed()
+        self._stamp = self.registry.stamp()
 
     def _listed(self) -> dict[str, ModelSpec]:
         folders = self.registry.folders()

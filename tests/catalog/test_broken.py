@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from safetensors.torch import save_file
 from pipelines.catalog import Catalog
 from pipelines.catalog.headers import BadFile, read_header
 from pipelines.catalog.scan import identify, scan
+from pipelines.convert import convert
 from pipelines.errors import ModelUnavailable
 from pipelines.loading import diffusers_bundle
 from pipelines.messages import ImageRequest, TextRequest
@@ -373,3 +375,37 @@ def test_a_shape_only_seen_while_opening_is_told_in_plain_words(tmp_path: Path) 
     assert spec.state == "ready"
     with pytest.raises(ModelUnavailable, match="belong to another model"):
         diffusers_bundle(spec, torch.float32).modules["vae"].load()
+
+
+def test_what_is_known_is_told_while_folders_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page asks on threads that must not wait for a slow disk."""
+    catalog = Catalog((tmp_path,), hub=False)
+    before = [spec.id for spec in catalog.all()]
+    looking, go_on = threading.Event(), threading.Event()
+    listed = catalog._listed
+
+    def slowly() -> Any:
+        looking.set()
+        assert go_on.wait(60)
+        return listed()
+
+    monkeypatch.setattr(catalog, "_listed", slowly)
+    copied(tiny_chat(), tmp_path / "writer")
+    thread = threading.Thread(target=catalog.refresh)
+    thread.start()
+    assert looking.wait(60)
+    assert [spec.id for spec in catalog.all()] == before
+    go_on.set()
+    thread.join(60)
+    assert "local/writer" in [spec.id for spec in catalog.all()]
+
+
+def test_a_pickle_of_no_weights_is_not_converted(tmp_path: Path) -> None:
+    for number, what in enumerate(([1, 2], {"a": 1}, torch.zeros(2))):
+        file = tmp_path / f"{number}.pt"
+        torch.save(what, file)
+        with pytest.raises(ModelUnavailable, match="holds no weights by name"):
+            convert(file)
+    assert not list(tmp_path.glob("*.safetensors"))
