@@ -186,7 +186,7 @@ class DiffusionRequest(BaseRequest):
     )
     scheduler: str = knob(
         "",
-        "How noise becomes a picture, by its diffusers class; empty for the model's own.",
+        "How noise becomes a picture; empty for the model's own. Programs send the name of the diffusers class.",
         label="Sampler",
         max_length=80,
     )

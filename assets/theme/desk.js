@@ -53,6 +53,11 @@
     if (name && id) keep(name, { ...shelf(name), [id.slice(name.length + 1).replaceAll("-", "_")]: event.target.value });
   }, true);
 
+  /* ---- a list is searched by typing: what stands there is selected, so that the first letter takes its place ---- */
+  document.addEventListener("focusin", (event) => {
+    if (event.target.matches?.(".pick input")) setTimeout(() => event.target.select(), 0);
+  });
+
   /* ---- refusals ---- */
   const heard = new Map();
   const answers = (name, element) => {

@@ -19,7 +19,8 @@ from studio.tabs import pieces
 def refused(form: Form, error: FieldErrors | StudioError) -> str:
     """What is wrong, for the place near the button, and field by field for those who are to blame."""
     if isinstance(error, FieldErrors):
-        fields = error.messages
+        ordered = [name for name in form.names if name in error.messages]
+        fields = {name: error.messages[name] for name in ordered} or error.messages
         lines = [f"{form.title_of(name)}: {text}" for name, text in fields.items()]
         words = "".join(f'<p class="what">{escape(line)}</p>' for line in lines)
         return _answer(f'<div class="problem">{words}</div>', form.modality, fields)

@@ -259,3 +259,13 @@ def test_what_was_pasted_survives_a_reload_at_once(page: Page) -> None:
     page.reload()
     expect(page.locator("#chat .user-row")).to_be_visible()
     expect(prompt_of(page, "text")).to_have_value("")
+
+
+def test_a_voice_is_found_by_typing_its_language(page: Page) -> None:
+    open_tab(page, "audio")
+    voice = page.locator("#audio-voice input")
+    assert ((voice.bounding_box() or {})["width"]) > 250
+    voice.click()
+    page.keyboard.type("german")
+    page.get_by_role("option", name="German", exact=True).click()
+    expect(voice).to_have_value("German")
