@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -138,3 +140,21 @@ def test_what_somebody_brought_never_acts_in_our_name(
     assert file.headers["x-content-type-options"] == "nosniff"
     assert "attachment" in file.headers.get("content-disposition", "") or kind.startswith("text/plain")
     assert asked("GET", brought.json()["url"], auth=BOB).status_code == 404
+
+
+def test_the_commands_of_the_document_run(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "accounts.md").read_text(encoding="utf-8")
+    script = "\n".join(re.findall(r"```bash\n(.*?)```", text, re.DOTALL)).replace(
+        "python3 launch.py", "$LAUNCH"
+    )
+    launch = f"{sys.executable} launch.py --skip-install"
+    environment = {**os.environ, "STUDIO_DATA": str(tmp_path), "LAUNCH": launch}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    made, listed, revoked = done.stdout.splitlines()
+    assert made.startswith("sk-")
+    assert f"sk-…{made[-4:]}" in listed
+    assert revoked == "The key laptop of atelier opens nothing any more."
