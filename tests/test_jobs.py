@@ -143,7 +143,7 @@ def test_a_job_is_closed_once(store: JobStore) -> None:
     assert (closed.status, closed.text, closed.asset_ids) == ("completed", "hello", ("asset-1", "asset-2"))
     assert closed.problem is None
     assert closed.is_over
-    assert store.pace("espeak") == {"generate": 0.5}
+    assert store.paces("espeak") == [{"generate": 0.5}]
 
 
 def test_after_a_restart_running_jobs_failed_and_waiting_ones_wait(store: JobStore, engine: Engine) -> None:
