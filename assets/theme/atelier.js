@@ -94,6 +94,13 @@
     if (element) send(paneOf(element), element.dataset.act, { ...asked(element), value: element.value });
   });
 
+  /* ---- what is pasted, dropped, deleted or composed ----
+     Gradio's text boxes tell of a change at a key press only (6.31): drafts, forecasts and hints would miss the rest. */
+  document.addEventListener("input", (event) => {
+    if (event.inputType !== "insertText" && event.target.matches?.("[data-testid=textbox]"))
+      event.target.dispatchEvent(new KeyboardEvent("keypress", { key: "Unidentified", bubbles: true }));
+  });
+
   /* ---- keys ---- */
   const visible = (element) => element && element.offsetParent !== null;
   document.addEventListener("keydown", (event) => {

@@ -205,7 +205,14 @@ def _from_plain(data: bytes, filename: str) -> Reading:
 def _clean(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe as it may be kept: no half characters, no numbers that are none, nothing deep, endless or not of JSON."""
     cleaned = _bounded(recipe, 0)
-    return cleaned if isinstance(cleaned, dict) else {}
+    if not isinstance(cleaned, dict):
+        return {}
+    # what tabs and searches look things up by is a word or not there
+    return {
+        key: value
+        for key, value in cleaned.items()
+        if key not in ("modality", "model") or isinstance(value, str)
+    }
 
 
 def _bounded(value: Any, depth: int) -> Any:

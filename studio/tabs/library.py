@@ -304,12 +304,12 @@ def day(moment: float) -> str:
     return time.strftime("%d %b %Y, %H:%M", time.localtime(moment))
 
 
-def restored(studio: Any, data: bytes | IO[bytes], filename: str) -> Mapping[str, Any] | None:
-    """{"modality", "recipe"} of a dropped file, ready for that tab's form; None when there is no recipe in it."""
-    recipe = studio.library.read_recipe(data, filename)
-    if not recipe:
-        return None
-    modality = recipe.get("modality")
+def restored(studio: Any, data: bytes | IO[bytes], filename: str) -> tuple[Mapping[str, Any] | None, str]:
+    """({"modality", "recipe"} of a dropped file, ready for that tab's form, or None; why there is none)."""
+    found = studio.library.reader.recipe(data, filename)
+    if not found.recipe:
+        return None, found.reason
+    modality = found.recipe.get("modality")
     if modality not in REQUESTS:
         modality = "image"  # other programs' metadata name no modality; all that we read of them is pictures'
-    return {"modality": modality, "recipe": frame.recipe_fill(recipe)}
+    return {"modality": modality, "recipe": frame.recipe_fill(found.recipe)}, ""

@@ -32,11 +32,12 @@ def router(studio: Any) -> APIRouter:
 
     @routes.post("/recipe")
     def recipe(file: UploadFile) -> Any:
-        found = restored(studio, file.file, file.filename or "")
+        found, why = restored(studio, file.file, file.filename or "")
         if found is None:
             told = {
                 "message": f"No settings were found in {file.filename}.",
-                "hint": "Drop a file a studio has made.",
+                "detail": why,
+                "hint": "Drop a picture, clip or sound as a studio made it; what messengers send on has lost its settings.",
             }
             return Json({"error": told}, status_code=404)
         return found

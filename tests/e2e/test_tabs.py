@@ -239,6 +239,17 @@ def test_settings_return_from_a_file_made_here(page: Page, studio: Any) -> None:
     expect(page.locator("#image-seed input")).to_have_value("7")
 
 
+def test_pasted_words_are_kept_over_a_reload(page: Page) -> None:
+    """Gradio's text boxes tell of key presses only: what came in one go was forgotten."""
+    open_tab(page, "image")
+    held = "localStorage.getItem('atelier-draft-image')"
+    before = page.evaluate(held)
+    prompt_of(page, "image").fill("words in one go")  # one input event and no key press, as a paste is
+    page.wait_for_function(f"before => {held} !== before", arg=before)
+    page.reload()
+    expect(prompt_of(page, "image")).to_have_value("words in one go")
+
+
 def test_settings_of_another_program_replace_the_form_and_what_is_lost_is_listed(page: Page) -> None:
     """What stood there before — a negative prompt, a count — went into the picture that was to be made again."""
     open_tab(page, "image")

@@ -356,6 +356,13 @@ def test_half_characters_and_numbers_that_are_none_do_not_come_through() -> None
     json.dumps(recipe, allow_nan=False).encode()
 
 
+@pytest.mark.parametrize("modality", [[], {}, 5, None])
+def test_a_modality_that_is_no_word_is_not_kept(modality: Any) -> None:
+    """The library's page looked it up, and one such upload would have emptied it."""
+    recipe = read(png_with(atelier=json.dumps({"modality": modality, "model": [1], "prompt": "x"}))).recipe
+    assert recipe == {"modality": "image", "prompt": "x"}
+
+
 def test_what_is_nested_for_ever_is_cut() -> None:
     deep: Any = "x"
     for _ in range(200):
