@@ -86,6 +86,29 @@ def test_the_library_imports_nothing_else_of_ours(path: Path) -> None:
     assert not ours - {"studio.database"} - reaches(ours, "studio.database")
 
 
+def test_only_the_reader_process_looks_into_files() -> None:
+    """The server hands over what people bring and never decodes it."""
+    reading = {
+        "pictures.py",
+        "thumbnails.py",
+        "containers.py",
+        "media.py",
+        "metadata.py",
+        "reader_process.py",
+    }
+    decoders = ("PIL", "pi_heif", "wave", "zipfile", "tarfile")
+    helpers = tuple(
+        f"studio.library.{name}" for name in ("pictures", "thumbnails", "containers", "reader_process")
+    )
+    for path in modules("studio"):
+        if path.parent.name == "library" and path.name in reading:
+            continue
+        names = imports(path)
+        assert not {name for name in names if name.split(".")[0] in decoders}, path
+        assert not {name for name in names for helper in helpers if name.startswith(helper)}, path
+        assert "run_ffmpeg" not in path.read_text(), path
+
+
 @pytest.mark.parametrize("path", modules("pipelines/memory"), ids=ids(modules("pipelines/memory")))
 def test_the_memory_manager_knows_no_model_library(path: Path) -> None:
     names = {name.split(".")[0] for name in imports(path)}

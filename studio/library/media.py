@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from studio.library.errors import LibraryError, UnreadableFile, readable
+from studio.library.sandbox import die_with_parent
 
 READABLE = (
     "Pictures: PNG, JPEG, WebP, AVIF, HEIC, GIF, BMP, TIFF. Sound: WAV, MP3, FLAC, Ogg, Opus, M4A. "
@@ -191,10 +192,8 @@ def _told(said: str) -> dict[str, Any]:
 
 def run_ffmpeg(file: IO[bytes], found: Sniffed, output: list[str]) -> subprocess.CompletedProcess[bytes]:
     """ffmpeg on that open file, as the format its first bytes name; raises LibraryError when there is no ffmpeg or it takes too long."""
-    command, handles = ffmpeg_command(file, found, output)
-    done = subprocess.run(
-        command, capture_output=True, pass_fds=handles, stdin=subprocess.DEVNULL, check=False
-    )
+    command, more = ffmpeg_command(file, found, output)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, **more)
     if done.returncode == -24:  # SIGXCPU, which Windows has no name for
         raise UnreadableFile(
             "The file took too long to read.", detail="ffmpeg used up the time it was given."
@@ -202,17 +201,20 @@ def run_ffmpeg(file: IO[bytes], found: Sniffed, output: list[str]) -> subprocess
     return done
 
 
-def ffmpeg_command(file: IO[bytes], found: Sniffed, output: list[str]) -> tuple[list[str], tuple[int, ...]]:
-    """The command line, and the open files to hand over with it."""
+def ffmpeg_command(file: IO[bytes], found: Sniffed, output: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """The command line, and what else to start it with: the open file, and that it ends with this process."""
     command = [ffmpeg(), "-hide_banner", "-nostdin", "-threads", "1", "-max_pixels", str(MAX_FRAME)]
     command += ["-f", DEMUXERS[found.suffix]]
     if os.name == "nt":  # no open file can be handed over
-        return [*command, "-protocol_whitelist", "file", "-i", f"file:{file.name}", *output], ()
+        return [*command, "-protocol_whitelist", "file", "-i", f"file:{file.name}", *output], {}
     os.lseek(
         file.fileno(), 0, os.SEEK_SET
     )  # the place is shared, and `seek` of a buffered file may not move it
     handle = file.fileno()
-    return [*command, "-protocol_whitelist", "fd", "-fd", str(handle), "-i", "fd:", *output], (handle,)
+    return [*command, "-protocol_whitelist", "fd", "-fd", str(handle), "-i", "fd:", *output], {
+        "pass_fds": (handle,),
+        "preexec_fn": die_with_parent,
+    }
 
 
 def ffmpeg() -> str:

@@ -16,6 +16,7 @@ from studio.library.media import READABLE, Sniffed, sniff
 
 MAX_PIXELS = 150_000_000  # 12 000 × 12 000; about 450 MB once decoded
 MAX_AREA = 4096 * 4096  # pixels of what leaves here: more than any model takes, and a bound on what crosses
+MANY_PIXELS = 40_000_000  # from there on speed matters more than the last bit of smoothness
 VIEW_SIDE = 2048  # of what is shown in place of a picture that browsers cannot show
 DECODERS = {
     "png": "PNG", "jpg": "JPEG", "gif": "GIF", "tif": "TIFF", "bmp": "BMP", "webp": "WEBP", "avif": "AVIF",
@@ -128,13 +129,13 @@ def _reduced(picture: Any, size: tuple[int, int]) -> Any:
     info = picture.info
     if picture.mode.startswith("I;16"):  # Pillow mixes no 16-bit numbers
         picture = picture.resize(size, Image.Resampling.NEAREST)
-    if picture.mode in (
-        "P",
-        "PA",
-        "1",
-    ):  # colours cannot be mixed by their numbers; four times as many are enough of them
+    has_indices = picture.mode in ("P", "PA", "1")  # colours cannot be mixed by their numbers
+    if has_indices or (picture.width * picture.height > MANY_PIXELS and picture.mode in ("RGBA", "LA")):
+        # four times as many as wanted are enough of them, and mixing transparent ones copies all of them first
         near = (min(picture.width, 2 * size[0]), min(picture.height, 2 * size[1]))
-        picture = _plain(picture.resize(near, Image.Resampling.NEAREST))
+        picture = picture.resize(near, Image.Resampling.NEAREST)
+        picture.info = info
+        picture = _plain(picture)
     if picture.size != size:
         picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
     picture.info = info

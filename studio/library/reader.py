@@ -223,8 +223,8 @@ class _Link:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        if process is None:
-            return
+        if process is None or process.poll() is not None:
+            return  # what a dead one had started ended with it, and its number may be someone else's by now
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.name == "posix":
                 os.killpg(process.pid, signal.SIGKILL)

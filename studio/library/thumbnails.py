@@ -69,10 +69,10 @@ def _peaks(file: IO[bytes]) -> list[float]:
     import numpy as np
 
     output = ["-vn", "-ac", "1", "-ar", str(RATE), "-t", str(HEARD_SECONDS), "-f", "s16le", "pipe:1"]
-    command, handles = ffmpeg_command(file, _found(file), output)
+    command, more = ffmpeg_command(file, _found(file), output)
     loudest: list[float] = []
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=handles
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **more
     ) as process:
         assert process.stdout is not None
         while block := process.stdout.read(RATE // 50 * 2):  # 20 ms

@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,6 +200,27 @@ def test_the_process_ends_with_its_server() -> None:
     server.wait()
     server.stdout.close()
     process.wait(60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_a_program_of_a_reading_ends_with_it() -> None:
+    """A reader that is killed in the middle of a film leaves no ffmpeg behind."""
+    script = (
+        "import io, sys\nfrom studio.library import media\n"
+        "media.ffmpeg_command = lambda *told: (['sleep', '1000'], {'preexec_fn': media.die_with_parent})\n"
+        "print(flush=True)\nmedia.run_ffmpeg(None, None, [])"
+    )
+    reading = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert reading.stdout is not None
+    reading.stdout.readline()
+    parent = psutil.Process(reading.pid)
+    while not (children := parent.children()):
+        time.sleep(0.02)
+    reading.kill()
+    reading.wait()
+    reading.stdout.close()
+    psutil.wait_procs(children, timeout=60)
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
 
 
 def test_a_cover_that_is_a_bomb_costs_nothing_and_the_song_is_kept(reader: Reader) -> None:

@@ -170,6 +170,16 @@ def test_a_huge_picture_is_reduced_on_its_way(reader: Reader) -> None:
     assert got.width == pytest.approx(got.height * 3, rel=0.001)
 
 
+def test_a_huge_picture_keeps_its_transparency_when_it_is_reduced(reader: Reader) -> None:
+    palette = Image.new("P", (4200, 4200))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    with Image.open(io.BytesIO(reader.thumbnail(saved(palette, "PNG", transparency=0), "image"))) as small:
+        assert (small.mode, small.size, small.getpixel((9, 9))[3]) == ("RGBA", (384, 384), 0)  # type: ignore[index]
+    clear = Image.new("RGBA", (6400, 6400), (*RED, 0))
+    with Image.open(io.BytesIO(reader.thumbnail(saved(clear, "PNG"), "image"))) as small:
+        assert (small.mode, small.getpixel((9, 9))[3]) == ("RGBA", 0)  # type: ignore[index]
+
+
 @pytest.mark.parametrize("format", ["TIFF", "HEIC"])
 def test_what_browsers_cannot_show_has_a_view(library: Library, format: str) -> None:
     """A TIFF was a broken picture on the page; the file itself stays as it is."""
