@@ -87,7 +87,7 @@ def bind(settings: Settings) -> socket.socket:
 
 def announce(settings: Settings, server: uvicorn.Server) -> None:
     """Print where the page is once it answers, open it when asked, and make the public link."""
-    from studio import auth
+    from studio import accounts
 
     while not server.started:
         if server.should_exit:
@@ -97,7 +97,7 @@ def announce(settings: Settings, server: uvicorn.Server) -> None:
     scheme = "https" if settings.tls_certfile else "http"
     address = f"{scheme}://{'127.0.0.1' if settings.bind_host == '0.0.0.0' else settings.bind_host}:{port}{settings.root_path}"
     print(f"\nAtelier is at {address}", flush=True)
-    for line in auth.announcement(settings):
+    for line in accounts.announcement(settings):
         print(line, flush=True)
     if settings.share:
         print(share_link(port), flush=True)

@@ -16,8 +16,8 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.errors import InvalidRequest
+from studio.accounts import owner_of
 from studio.api.errors import ErrorRoute, respond
-from studio.auth import owner_of
 from studio.library import Asset, AssetNotFound
 from studio.library.search import Filters
 

@@ -12,10 +12,10 @@ from starlette.concurrency import run_in_threadpool
 
 from pipelines.errors import InvalidRequest
 from pipelines.messages import MODALITIES, parse_request
+from studio.accounts import owner_of
 from studio.api.errors import ErrorRoute
 from studio.api.openapi import REQUEST_BODY
 from studio.api.running import check_model, event, event_stream, json_object, submit
-from studio.auth import owner_of
 from studio.jobs import Job, JobSummary, UnknownJob
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 
+from studio.accounts import owner_of
 from studio.api.errors import ErrorRoute
-from studio.auth import owner_of
 from studio.jobs import JobSummary
 from studio.standing import Standing
 

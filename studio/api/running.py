@@ -13,9 +13,9 @@ from starlette.concurrency import run_in_threadpool
 
 from pipelines.errors import InvalidRequest, Problem
 from pipelines.messages import REQUESTS, BaseRequest, Modality
+from studio.accounts import owner_of
 from studio.api.answers import as_json
 from studio.api.errors import JobFailed, UnknownModel
-from studio.auth import owner_of
 from studio.jobs import Job
 from studio.library import Asset
 

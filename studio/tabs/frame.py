@@ -16,7 +16,7 @@ import gradio as gr
 
 from pipelines.errors import StudioError, WorkerLost
 from pipelines.messages import parse_request
-from studio.auth import LOCAL_OWNER
+from studio.accounts import LOCAL_OWNER
 from studio.forms import FieldErrors, Form
 from studio.pace import SIZES
 from studio.tabs import pieces, refusals

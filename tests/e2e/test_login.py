@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from studio import auth
+from studio import accounts
 from studio.settings import Settings
 from studio.studio import Studio
 from tests.api.conftest import served
@@ -51,7 +51,7 @@ def sign_in(page: Page, name: str, password: str) -> None:
 
 def test_the_printed_login_opens_the_page(browser: Any, tmp_path: Path) -> None:
     with opened(browser, tmp_path, listen=True) as (page, settings):
-        (name, password), *_ = auth.logins(settings).items()
+        (name, password), *_ = accounts.logins(settings).items()
         sign_in(page, name, password)
         expect(page.locator("#generate-image")).to_be_visible()
 
