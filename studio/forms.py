@@ -67,7 +67,7 @@ def describe(request_type: type[BaseRequest]) -> list[Control]:
 class Form:
     """The controls of one modality.
 
-    choices: field → (label, value) pairs to offer for free-text fields; they may still be typed over.
+    choices: field → (label, value) pairs to offer, for free-text fields too, where they may still be typed over.
     """
 
     def __init__(
@@ -293,7 +293,8 @@ class Form:
         elif control.widget == "model":
             options |= {"choices": self.models(), "value": options["value"] or None}
         elif control.widget == "choice":
-            options |= {"choices": [(choice.replace("_", " "), choice) for choice in control.choices]}
+            named = [(choice.replace("_", " "), choice) for choice in control.choices]
+            options |= {"choices": list(self.choices.get(control.name, named))}
         elif control.name in self.choices or control.name == "voice":
             options |= {"choices": self._offered(control, spec)}
         return options

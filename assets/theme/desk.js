@@ -11,6 +11,16 @@
   /* ---- said to who cannot see it ---- */
   const say = (text) => { const live = find("live"); if (live && live.textContent !== text) live.textContent = text; };
 
+  /* a job's phases are few and worth a word each; its steps are not */
+  const bar = (element) => {
+    let last = "";
+    new MutationObserver(() => {
+      const told = (element.querySelector(".phase, .bar.over") || element).textContent.trim();
+      if (told !== last && element.offsetParent) say(told);
+      last = told;
+    }).observe(element, { childList: true, subtree: true, characterData: true });
+  };
+
   /* ---- one click, one job: a double click is one click, a key held down one press ---- */
   const asks = (element) => element?.closest?.(".generate, [data-act='again'], [data-act='retry']");
   document.addEventListener("click", (event) => {
@@ -169,5 +179,5 @@
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
   else begin();
 
-  Object.assign(window.atelier, { answers, changed, captured, typed, say });
+  Object.assign(window.atelier, { answers, bar, changed, captured, typed, say });
 })();

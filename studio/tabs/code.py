@@ -42,7 +42,15 @@ EMPTY = pieces.empty(
 
 def build(studio: Any) -> None:
     names = [(language.title, language.fence) for language in LANGUAGES]
-    form = Form(studio.catalog, "code", choices={"language": names, "target_language": names})
+    form = Form(
+        studio.catalog,
+        "code",
+        choices={
+            "language": names,
+            "target_language": names,
+            "task": [(verb, task) for task, verb in VERBS.items()],
+        },
+    )
     with frame.pane("code", "Code"):
         desk = frame.Desk(studio, form, prepare=only_what_is_used)
         with frame.columns():
@@ -163,6 +171,8 @@ def actions(update: Any, code: str, language: str) -> str:
             pieces.button("Work on this code", "send", to="code", fill=work),
             pieces.button("Download", "save", file=f"{update.job.request.task}.{ending}", text=code),
         ]
+    else:
+        buttons.append(pieces.button("Download", "save", file=f"{update.job.request.task}.md", text=code))
     if update.assets:
         buttons.append(pieces.button("Open in Library", "open", asset=update.assets[0]))
     return f'<div class="actions">{"".join(buttons)}</div>'

@@ -195,7 +195,12 @@ class Desk:
         """The right side: what the tab builds inside, and the job bar."""
         with gr.Column(elem_classes=["result"]):
             yield
-            self.bar = html(pieces.job_bar(None), elem_id=f"bar-{self.modality}", elem_classes=["job-bar"])
+            self.bar = html(
+                pieces.job_bar(None),
+                elem_id=f"bar-{self.modality}",
+                elem_classes=["job-bar"],
+                js_on_load="window.atelier.bar(element);",
+            )
             self.refused_again = answer_line(self.modality)
 
     def wire(self, view: View) -> None:
