@@ -96,8 +96,14 @@
 
   /* ---- what is pasted, dropped, deleted or composed ----
      Gradio's text boxes tell of a change at a key press only (6.31): drafts, forecasts and hints would miss the rest. */
+  let pressed = false;
+  document.addEventListener("keypress", (event) => {
+    if (!event.isTrusted) return;
+    pressed = true;
+    setTimeout(() => { pressed = false; });
+  }, true);
   document.addEventListener("input", (event) => {
-    if (event.inputType !== "insertText" && event.target.matches?.("[data-testid=textbox]"))
+    if (!pressed && event.target.matches?.("[data-testid=textbox]"))
       event.target.dispatchEvent(new KeyboardEvent("keypress", { key: "Unidentified", bubbles: true }));
   });
 
