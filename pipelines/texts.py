@@ -39,6 +39,9 @@ def check_total(value: Any) -> None:
         )
 
 
+TORN = "it holds half of a character (a lone surrogate), which cannot be written anywhere"
+
+
 def is_torn(text: str) -> bool:
     """Whether it holds half of a UTF-16 pair (a lone surrogate), which no file and no socket can carry."""
     try:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from pipelines.errors import InvalidRequest, Problem, as_problem
 from pipelines.messages import BaseRequest
+from pipelines.texts import TORN
 from studio.library import Asset, Library, LibraryError
 
 KIND_WORDS = {"image": "a picture", "video": "a film", "audio": "a sound", "text": "a text", "code": "code"}
@@ -70,7 +71,8 @@ def first_fault(error: ValidationError | Any) -> tuple[str, str]:
     place = [str(part) for part in faults[0]["loc"] if part not in ("body", "query", "path")]
     if place and place[0] in ("text", "code", "image", "audio", "video") and len(place) > 1:
         place = place[1:]  # which kind of request it was, which the client knows
-    reason = str(faults[0]["msg"]).removeprefix("Value error, ")
+    reason = TORN if faults[0]["type"] == "string_unicode" else str(faults[0]["msg"])
+    reason = reason.removeprefix("Value error, ")
     message = f"{'.'.join(place)}: {reason}" if place else reason
     return message + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""), ".".join(place)
 

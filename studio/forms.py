@@ -20,6 +20,7 @@ from pipelines.catalog.voices import readable_voice
 from pipelines.errors import InvalidRequest, StudioError
 from pipelines.messages import REQUESTS, BaseRequest, Modality
 from pipelines.samplers import SAMPLERS, sampler_of
+from pipelines.texts import TORN
 from studio.asset_field import asset_field
 from studio.restoring import find_model, take_over
 
@@ -483,6 +484,8 @@ def _message(entry: Any, bounds: tuple[float, float]) -> str:
             return f"{len(given):,} characters are too many: at most {bound['max_length']:,}."
         case "too_long":
             return f"{len(given)} entries are too many: at most {bound['max_length']}."
+        case "string_unicode":
+            return f"{TORN[0].upper()}{TORN[1:]}."
         case "value_error":
             return f"{bound['error']}."[:300]
         case _:

@@ -21,7 +21,8 @@ from pipelines.messages import (
     parse_request,
     request_adapter,
 )
-from pipelines.texts import MESSAGE_CHARS, PROMPT_CHARS, REQUEST_CHARS, is_torn, parts, whole
+from pipelines.texts import MESSAGE_CHARS, PROMPT_CHARS, REQUEST_CHARS, TORN, is_torn, parts, whole
+from studio.checks import first_fault
 from studio.database import open_database
 from studio.jobs import Job, JobStore, jobs
 from studio.settings import Settings
@@ -181,3 +182,9 @@ def test_a_conversation_that_grew_too_long_is_told_so_when_it_goes_on(tmp_path: 
         assert caught.value.hint == "Begin a new conversation."
     finally:
         studio.close()
+
+
+def test_half_a_character_is_told_in_plain_words() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TextRequest(prompt="a\ud800")
+    assert first_fault(caught.value) == (f"prompt: {TORN}", "prompt")
