@@ -22,7 +22,7 @@ from studio.accounts.users import LOCAL_OWNER
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
 OPEN = (
     ("GET", r"/"),
@@ -68,9 +68,9 @@ class Owned:
 
 
 class Gate:
-    """The application around Gradio's. Knows the owner from the guard."""
+    """The application around Gradio's `App`. Knows the owner from the guard."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: Any) -> None:
         self.app = app
         self.sessions, self.events = Owned(), Owned()
 
@@ -109,12 +109,16 @@ class Gate:
             return True
         told = await asyncio.to_thread(_told_by, body) if len(body) > LARGE else _told_by(body)
         if path.endswith("/queue/join"):
-            return self._claims(told.get("session_hash"), owner)
+            return self._has(told.get("fn_index")) and self._claims(told.get("session_hash"), owner)
         if "/cancel" in path:
             return self.sessions.is_of(str(told.get("session_hash")), owner) and self.events.is_of(
                 str(told.get("event_id")), owner
             )
         return True
+
+    def _has(self, number: Any) -> bool:
+        """Whether the page has a handler of that number; Gradio answers 500 where it has none."""
+        return type(number) is int and number in self.app.get_blocks().fns
 
     def _claims(self, session: Any, owner: str) -> bool:
         return (

@@ -30,6 +30,8 @@ WRONG = "That name and password do not match. Try again."
 async def answer(path: str, request: Request, accounts: Accounts, visitor: Visitor | None) -> Response | None:
     """What these pages say to a request, or None when it is not theirs. visitor: None when nobody is logged in."""
     is_post = request.method == "POST"
+    if request.method not in ("GET", "HEAD", "POST"):
+        return Response(status_code=405, headers={"Allow": "GET, HEAD, POST"})
     if path == "/account" and visitor is not None:
         return (
             await change(request, accounts, visitor) if is_post else await account(request, accounts, visitor)

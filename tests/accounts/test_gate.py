@@ -156,6 +156,11 @@ class Filled(dict[str, str]):
         return "x"
 
 
+@pytest.mark.parametrize("number", [None, -1, 10**6, 10**300, 1.5, True, "0", [0]])
+def test_a_handler_that_is_not_there_is_no_fault_of_ours(ada: httpx.Client, number: Any) -> None:
+    assert ask(ada, "adas-odd-tab", fn_index=number).status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/?deep_link=abc", "/config?deep_link=abc"])
 def test_a_deep_link_leads_nowhere(ada: httpx.Client, path: str) -> None:
     assert ada.get(path).status_code == 404

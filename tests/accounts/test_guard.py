@@ -333,3 +333,11 @@ def test_the_loop_goes_on_while_passwords_are_looked_at(tmp_path: Path) -> None:
         "So many are logging in at once. Try again in 2 seconds."
     ] * 3
     engine.dispose()
+
+
+@pytest.mark.parametrize("path", ["/login", "/logout", "/account"])
+def test_other_methods_open_no_page(visit: Callable[..., TestClient], path: str) -> None:
+    client = visit(listen=True, auth="ada:one")
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
