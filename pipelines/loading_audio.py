@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,11 +22,10 @@ from pipelines.catalog import ModelSpec
 from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
 from pipelines.context import Context
+from pipelines.kept import kept
 from pipelines.memory import Component
 from pipelines.messages import MAX_SEED
 from pipelines.opening import explained, libraries, open_part, unusable
-
-_own = threading.local()
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,15 @@ class SoundModel:
     @property
     def tokenizer(self) -> Any:
         """Opened once per thread: the fast ones must not be used by two at once."""
-        kept: dict[str, Any] = _own.__dict__.setdefault("tokenizers", {})
         small = sorted(file for file in self.folder.iterdir() if file.suffix != ".safetensors")
         key = f"{self.folder}@{fingerprint(small)}"  # not the component's: others with the same weights may spell otherwise
-        if key not in kept:
-            with explained(self.spec, "tokenizer"):
-                kept[key] = transformers.AutoTokenizer.from_pretrained(
-                    self.folder, local_files_only=True, trust_remote_code=False
-                )
-        return kept[key]
+        return kept("sound tokenizer", key, self._open_tokenizer)
+
+    def _open_tokenizer(self) -> Any:
+        with explained(self.spec, "tokenizer"):
+            return transformers.AutoTokenizer.from_pretrained(
+                self.folder, local_files_only=True, trust_remote_code=False
+            )
 
 
 def sound_model(spec: ModelSpec, model_class: Any, dtype: torch.dtype, codec: str = "") -> SoundModel:

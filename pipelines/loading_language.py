@@ -6,7 +6,6 @@ said. Tokenizers weigh nothing and are kept one per thread, because the fast one
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from pipelines.catalog.classes import causal_language_models, picture_reading_mo
 from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
 from pipelines.errors import ModelUnavailable
+from pipelines.kept import kept
 from pipelines.memory import Component
 from pipelines.opening import explained, open_part, unusable
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 USUAL_TOKENS = 256
 """Each token of an answer runs through the whole model."""
-_own = threading.local()
 
 
 @dataclass(frozen=True)
@@ -150,18 +149,19 @@ def _cheap_parts(spec: ModelSpec, folder: Path) -> tuple[Any, Any, frozenset[int
         str(folder),
         fingerprint(sorted(file for file in folder.iterdir() if file.suffix != ".safetensors")),
     )
-    parts: dict[Any, tuple[Any, Any, frozenset[int]]] = _own.__dict__.setdefault("parts", {})
-    if key not in parts:
-        from transformers import AutoConfig, AutoTokenizer
+    return kept("language parts", key, lambda: _open_cheap_parts(spec, folder))
 
-        with explained(spec, "configuration"):
-            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        with explained(spec, "tokenizer"):
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        if not tokenizer.chat_template:
-            tokenizer.chat_template = _processors_template(folder)
-        parts[key] = tokenizer, config, _end_ids(folder, config, tokenizer)
-    return parts[key]
+
+def _open_cheap_parts(spec: ModelSpec, folder: Path) -> tuple[Any, Any, frozenset[int]]:
+    from transformers import AutoConfig, AutoTokenizer
+
+    with explained(spec, "configuration"):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    with explained(spec, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = _processors_template(folder)
+    return tokenizer, config, _end_ids(folder, config, tokenizer)
 
 
 def _processors_template(folder: Path) -> str | None:
