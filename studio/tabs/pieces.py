@@ -193,7 +193,8 @@ def restored(left_out: Sequence[str], has_seed: bool) -> str:
     remix = (
         button("Remix", "fill", "chip", "Keep everything but the seed", fill={"seed": -1}) if has_seed else ""
     )
-    same = f"<p><span>Seed and all: this makes the same thing again.</span>{remix}</p>" if has_seed else ""
+    words = "The seed is the file's too." if left_out else "Seed and all: this makes the same thing again."
+    same = f"<p><span>{words}</span>{remix}</p>" if has_seed else ""
     lost = "".join(f"<li>{escape(phrase)}</li>" for phrase in left_out)
     listed = f'<p class="lead">Not taken over:</p><ul>{lost}</ul>' if lost else ""
     return f'<div class="restored-note" role="status">{same}{listed}</div>' if same or listed else ""
