@@ -198,9 +198,11 @@ def test_a_watcher_that_leaves_disturbs_nobody(studio: Studio) -> None:
 def test_progress_says_how_far_and_how_long(studio: Studio) -> None:
     over(studio, studio.submit(speak(LONG[:1500])).id)  # teaches how long one takes
     job = studio.submit(speak(LONG[:1500]))
-    update = until(studio, job.id, lambda update: update.eta_seconds is not None)
-    assert update.progress is not None
-    assert update.progress.total > 1
+    update = until(
+        studio,
+        job.id,
+        lambda update: bool(update.progress and update.progress.total > 1 and update.eta_seconds is not None),
+    )
     assert 0 <= (update.eta_seconds or 0) < 60
     over(studio, job.id)
 
