@@ -21,6 +21,8 @@ SMALLEST = {
     "interpolation": ["--clips", "pan,limbs", "--size", "128x96"],
     "hostile": ["--cases", "40", "--patience", "60"],
     "faults": ["--kills", "4"],
+    "reader": ["--runs", "1", "--side", "600"],
+    "service": ["--waiting", "20", "--watchers", "3", "--changes", "4"],
     "starter": ["--small"],
 }
 """Arguments with which each is over soon; the suite runs them all, so that none rots."""

@@ -351,7 +351,7 @@ def doors() -> Asks:
         "a way around by slashes": stranger("//api/jobs", {}),
         "a way around by dots": stranger("/login/../api/jobs", {}),
         "a way around by semicolon": stranger("/login;/api/jobs", {}),
-        "method override": stranger("/login?_method=GET", {"X-HTTP-Method-Override": "DELETE"}, "PUT"),
+        "method override": stranger("/api/jobs?_method=GET", {"X-HTTP-Method-Override": "GET"}, "PUT"),
         "foreign origin and site": foreign({"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}),
         "foreign site alone": foreign({"Sec-Fetch-Site": "cross-site"}),
         "same site, other port": foreign({"Origin": "http://127.0.0.1:9999", "Sec-Fetch-Site": "same-site"}),
