@@ -22,7 +22,7 @@ STEADY = ("encode", "save")
 NEAR, FAR = 4.0, 16.0
 """Jobs up to so many times larger or smaller are asked first; beyond the second, none is believed."""
 SPREAD = 4.0
-"""Where the middle half of what they say is further apart, nothing is said."""
+"""Where the middle of what they say is further apart, nothing is said."""
 
 Earlier = Sequence[Mapping[str, float]]
 """`seconds_by_stage` of the last completed jobs of one model, newest first."""
@@ -50,7 +50,8 @@ def seconds_by_stage_for(amount: float, earlier: Earlier) -> dict[str, float]:
     """What each stage of that much work would take; empty when no earlier job is near enough or they disagree."""
     times = [_scaled(one, amount) for one in _near(amount, earlier)]
     totals = sorted(sum(one.values()) for one in times)
-    if not totals or totals[-1 - len(totals) // 4] > SPREAD * totals[len(totals) // 4]:
+    odd = len(totals) // 3  # so many on either side may be anything: a first job that warmed up the machine
+    if not totals or totals[-1 - odd] > SPREAD * totals[odd]:
         return {}
     stages = dict.fromkeys(stage for one in times for stage in one)
     return {stage: median(one[stage] for one in times if stage in one) for stage in stages}

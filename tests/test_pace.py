@@ -63,6 +63,11 @@ def test_one_odd_job_does_not_spoil_the_forecast() -> None:
     assert seconds_for(100.0, [took(100.0, denoise=200.0, save=0.5), *usual]) == pytest.approx(10.5)
 
 
+def test_two_jobs_outvote_the_first_one() -> None:
+    warm = took(100.0, denoise=1.0)
+    assert seconds_for(100.0, [warm, warm, took(100.0, denoise=30.0)]) == pytest.approx(1)
+
+
 def test_jobs_that_disagree_tell_nothing() -> None:
     assert seconds_for(100.0, [took(100.0, denoise=200.0), took(100.0, denoise=10.0)]) is None
 
