@@ -20,7 +20,7 @@ UNTOLD = ("queued", "load")
 STEADY = ("encode", "save")
 """Stages that take as long for a large picture as for a small one."""
 NEAR, FAR = 4.0, 16.0
-"""Jobs up to so many times larger or smaller are asked first; beyond the second, none is believed."""
+"""Jobs up to so many times larger or smaller are asked first; of work beyond the second, none is believed to tell anything."""
 SPREAD = 4.0
 """Where the middle of what they say is further apart, nothing is said."""
 
@@ -62,7 +62,7 @@ def _near(amount: float, earlier: Earlier) -> Earlier:
     told = [one for one in earlier if len(one) > 1]
     apart = [max(amount / one["work"], one["work"] / amount) if one.get("work") else 1.0 for one in told]
     close = [one for one, times in zip(told, apart, strict=True) if times <= NEAR]
-    return close or [one for one, times in zip(told, apart, strict=True) if times <= FAR]
+    return close or [one for one in told if amount <= FAR * one.get("work", amount)]
 
 
 def _scaled(one: Mapping[str, float], amount: float) -> dict[str, float]:

@@ -76,6 +76,9 @@ def test_a_job_of_quite_another_size_tells_nothing() -> None:
     """What a tiny picture takes says nothing of a large clip."""
     assert seconds_for(6400.0, [took(100.0, denoise=1.0)]) is None
     assert seconds_for(1600.0, [took(100.0, denoise=1.0)]) == pytest.approx(16)
+    assert seconds_for(1.0, [took(100.0, denoise=1.0, save=1.0)]) == pytest.approx(
+        1.01
+    )  # less work is never longer
 
 
 def test_a_job_of_nearly_that_size_tells_more_than_others() -> None:
