@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import event
 
-from studio import api, auth
+from studio import accounts, api
 from studio.settings import Settings
 from studio.studio import Studio
 from tests.checkpoints_language import tiny_base, tiny_chat
@@ -108,7 +108,7 @@ def base_model(studio: Studio) -> str:
 def application(studio: Studio, settings: Settings | None = None) -> FastAPI:
     app = FastAPI()
     api.install(app, studio)
-    auth.install(app, settings or studio.settings)
+    accounts.install(app, settings or studio.settings)
     api.enclose(app)
     return app
 

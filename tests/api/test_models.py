@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from pipelines.errors import ModelUnavailable
-from studio import api, auth, running
+from studio import accounts, api, running
 from studio import models as command
 from studio.settings import Settings
 from studio.studio import Studio
@@ -26,7 +26,7 @@ def serve(settings: Settings) -> Any:
     """A studio without a worker: nothing here makes anything."""
     studio = Studio(settings, warm_up=False)
     app = FastAPI()
-    auth.install(app, settings)
+    accounts.install(app, settings)
     api.install(app, studio)
     return studio, served(app)
 
