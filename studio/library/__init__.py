@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from studio.library.asset import KINDS, Asset
 from studio.library.errors import AssetNotFound, DiskFull, LibraryError, NotAllowed, UnreadableFile
-from studio.library.metadata import read_recipe
 
 if TYPE_CHECKING:
     from studio.library.library import Library
@@ -21,7 +20,6 @@ __all__ = [
     "LibraryError",
     "NotAllowed",
     "UnreadableFile",
-    "read_recipe",
 ]
 
 

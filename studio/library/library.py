@@ -26,7 +26,7 @@ from studio.library.adoption import as_asset, strays, sweep
 from studio.library.asset import KINDS, Asset
 from studio.library.errors import AssetNotFound, LibraryError, NotAllowed, UnreadableFile, readable
 from studio.library.files import Numbers, Placed, place, safe_word, write_beside
-from studio.library.reader import Reader, Source, shared_reader
+from studio.library.reader import Reader, shared_reader
 from studio.library.search import (
     TAGS_MARK,
     Filters,
@@ -311,10 +311,6 @@ class Library:
         if not target.exists():
             write_beside(target, self.reader.view(self.path(asset)))
         return target, "image/webp"
-
-    def read_recipe(self, data: Source, filename: str = "") -> dict[str, Any] | None:
-        """The recipe inside a file, whichever program wrote it; None when there is none."""
-        return self.reader.recipe(data, filename).recipe
 
     def picture(self, asset: Asset) -> bytes:
         """A picture as every worker can take it: a PNG of 8-bit RGB or RGBA, right way up. Raises UnreadableFile."""

@@ -35,11 +35,6 @@ class Reading:
     reason: str = ""
 
 
-def read_recipe(data: bytes, filename: str = "") -> dict[str, Any] | None:
-    """The recipe inside the file, or None when there is none; `read` tells why."""
-    return read(data, filename).recipe
-
-
 def read(data: bytes, filename: str = "", file: IO[bytes] | None = None) -> Reading:
     """The recipe inside a picture, sound or film, in a sidecar (`.json`), or in a text of settings.
 
