@@ -19,20 +19,7 @@ from studio.backup import back_up, restore
 from studio.library import LibraryError
 from studio.settings import Settings
 from studio.studio import Studio
-
-
-class Idle:
-    """A worker link that does nothing."""
-
-    def __init__(self, config: Any, **link: Any) -> None:
-        self.exit = link["on_exit"]
-
-    def send(self, command: Any) -> None: ...
-
-    def kill(self) -> None: ...
-
-    def close(self) -> None:
-        self.exit(0)
+from tests.links import Idle
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,20 +19,7 @@ from studio.library.tables import assets
 from studio.scratch import Scratch
 from studio.settings import ROOT, Settings
 from studio.studio import Studio
-
-
-class Idle:
-    """A worker link that does nothing."""
-
-    def __init__(self, config: Any, **link: Any) -> None:
-        self.exit = link["on_exit"]
-
-    def send(self, command: Any) -> None: ...
-
-    def kill(self) -> None: ...
-
-    def close(self) -> None:
-        self.exit(0)
+from tests.links import Idle
 
 
 @pytest.fixture

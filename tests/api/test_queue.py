@@ -6,7 +6,6 @@ import base64
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -15,18 +14,7 @@ from pipelines.messages import AudioRequest
 from studio.settings import Settings
 from studio.studio import Studio
 from tests.api.conftest import application
-
-
-class Idle:
-    """A worker link that takes jobs and does nothing with them."""
-
-    def __init__(self, config: Any, **link: Any) -> None: ...
-
-    def send(self, command: Any) -> None: ...
-
-    def kill(self) -> None: ...
-
-    def close(self) -> None: ...
+from tests.links import Idle
 
 
 @pytest.fixture
