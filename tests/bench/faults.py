@@ -55,7 +55,11 @@ def main(argv: list[str]) -> int:
     told = arguments.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         house = House(Path(folder))
-        work = kill_while_working(house, told.kills, told.seed)
+        try:
+            work = kill_while_working(house, told.kills, told.seed)
+        except BaseException:
+            house.give_up()
+            raise
         found = count(house, work)
     text, held = report(work, found)
     print(text)
@@ -125,6 +129,13 @@ class House:
                 ):
                     found.append(f"{pid} {' '.join(process.cmdline())[:100]}")
         return found
+
+    def give_up(self) -> None:
+        """End all of it and show what the server said last."""
+        for process in reversed(self.processes()):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        print((self.folder / "server.log").read_text(errors="replace")[-4000:], file=sys.stderr)
 
     def stop(self) -> bool:
         """Ask the server to end; whether it did."""
