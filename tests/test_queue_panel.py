@@ -79,6 +79,21 @@ def test_ones_own_jobs_can_be_stopped_and_those_behind_another_moved_up() -> Non
     assert "job3" not in shown
 
 
+def test_a_job_that_a_stop_ended_is_offered_in_the_panel(tmp_path: Path) -> None:
+    """As the next start finds it: the state of the page told nothing but an error while one was there."""
+    first = Studio(Settings(data_dir=tmp_path, device="cpu"), warm_up=False)
+    job = first.submit(AudioRequest(prompt="Half said.", model="espeak"), "ada")
+    assert first.store.claim("audio") is not None
+    first.engine.dispose()  # and the process is gone
+    again = Studio(Settings(data_dir=tmp_path, device="cpu"), warm_up=False)
+    again.start()
+    shown = queue.state(again, "ada")
+    again.close()
+    assert "Half said." in shown["html"]
+    assert f'data-job="{job.id}"' in shown["html"]
+    assert 'data-do="put-back"' in shown["html"]
+
+
 def test_words_of_people_are_escaped_in_the_panel() -> None:
     shown = queue.panel([standing(1, words='<img src=x onerror="alert(1)">')], [], "ada", NAMES, silent)
     assert "<img" not in shown

@@ -10,12 +10,15 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studio.api.running import event
 from studio.standing import Standing
 from studio.tabs import pieces
 from studio.watchers import EVERYTHING
+
+if TYPE_CHECKING:
+    from studio.jobs import JobSummary
 
 PACE_SECONDS = 0.5  # at most so often, however fast steps come
 ALIVE_SECONDS = 15.0  # a line that is silent for longer may be cut by what stands between
@@ -66,7 +69,7 @@ def summary(engine: str, line: Sequence[Standing], interrupted: int = 0) -> str:
 
 def panel(
     line: Sequence[Standing],
-    interrupted: Sequence[Any],
+    interrupted: Sequence[JobSummary],
     owner: str,
     names: Mapping[str, str],
     progress: Any,
@@ -115,12 +118,11 @@ def _doings(standing: Standing, can_move: bool) -> str:
     return up + pieces.icon_button("stop", stop, "job", do="cancel", **asked)
 
 
-def _interrupted(job: Any, names: Mapping[str, str]) -> str:
-    request = job.request
-    words = request.prompt[:80] or names.get(request.model, request.model)
-    asked = {"job": job.id, "to": request.modality}
+def _interrupted(job: JobSummary, names: Mapping[str, str]) -> str:
+    words = job.words[:80] or names.get(job.model, job.model)
+    asked = {"job": job.id, "to": job.modality}
     return (
-        f'<li><span class="words">{escape(words)}</span><span class="told">{request.modality.capitalize()}</span>'
+        f'<li><span class="words">{escape(words)}</span><span class="told">{job.modality.capitalize()}</span>'
         f'<span class="actions">{pieces.button("Put back", "job", do="put-back", **asked)}'
         f"{pieces.button('Let it be', 'job', do='let-be', **asked)}</span></li>"
     )
