@@ -2,7 +2,7 @@
 
 The page is one set of calls: `queue/join` asks, `queue/data` streams the answers of a session whose name the browser makes up.
 That name belongs to the first who uses it. Uploads, files, deep links, monitoring and the rest are not for us: what people bring
-and make goes through our own routes and the library. Gradio's CORS, which trusts every page on this machine, gets no origin to
+and make goes through our own routes and the library; a call that names a file is refused. Gradio's CORS, which trusts every page on this machine, gets no origin to
 trust.
 """
 
@@ -109,7 +109,8 @@ class Gate:
             return True
         told = await asyncio.to_thread(_told_by, body) if len(body) > LARGE else _told_by(body)
         if path.endswith("/queue/join"):
-            return self._has(told.get("fn_index")) and self._claims(told.get("session_hash"), owner)
+            is_ours = self._has(told.get("fn_index")) and not _names_a_file(told)
+            return is_ours and self._claims(told.get("session_hash"), owner)
         if "/cancel" in path:
             return self.sessions.is_of(str(told.get("session_hash")), owner) and self.events.is_of(
                 str(told.get("event_id")), owner
@@ -179,6 +180,16 @@ def _told_by(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
+
+
+def _names_a_file(told: Any) -> bool:
+    """Whether a file is told of anywhere inside, as Gradio writes one: it would copy whatever path or address stands there.
+
+    Our page brings none: its files go through our own routes.
+    """
+    if isinstance(told, dict):
+        return told.keys() >= {"path", "meta"} or any(map(_names_a_file, told.values()))
+    return isinstance(told, list) and any(map(_names_a_file, told))
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:

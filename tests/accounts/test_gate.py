@@ -161,6 +161,22 @@ def test_a_handler_that_is_not_there_is_no_fault_of_ours(ada: httpx.Client, numb
     assert ask(ada, "adas-odd-tab", fn_index=number).status_code == 404
 
 
+@pytest.mark.parametrize("place", ["secret.txt", "http://127.0.0.1:9/secret"])
+def test_no_call_makes_the_server_fetch_a_file(ada: httpx.Client, tmp_path: Path, place: str) -> None:
+    """Gradio copies every file that an input names: of this machine, or of the whole net."""
+    (tmp_path / "secret.txt").write_text("of the machine")
+    path = place if place.startswith("http") else str(tmp_path / place)
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    number = next(
+        one["id"] for one in ada.get("/config").json()["dependencies"] if one["api_name"] == "filter"
+    )
+    for data in (
+        [None, None, file, "", None, None, None],
+        [None, None, [{"a": [file]}], "", None, None, None],
+    ):
+        assert ask(ada, "adas-files", fn_index=number, data=data).status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/?deep_link=abc", "/config?deep_link=abc"])
 def test_a_deep_link_leads_nowhere(ada: httpx.Client, path: str) -> None:
     assert ada.get(path).status_code == 404
