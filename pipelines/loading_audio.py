@@ -1,6 +1,6 @@
 """ModelSpec → a sound model to borrow: Bark, VITS and MusicGen through transformers, weights as one component.
 
-What they draw at random comes from a generator of the job's own (`Dice`), though the libraries know only torch's global one.
+What they draw at random comes from a generator of the job's own (`dice.py`), though the libraries know only torch's global one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 import transformers
-from torch.overrides import TorchFunctionMode
 
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.digest import component_key, fingerprint
@@ -24,7 +23,6 @@ from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
 from pipelines.context import Context
 from pipelines.kept import kept
 from pipelines.memory import Component
-from pipelines.messages import MAX_SEED
 from pipelines.opening import explained, libraries, open_part, unusable
 
 
@@ -80,29 +78,6 @@ def _open(
     if codec:
         getattr(model, codec).float()
     return model
-
-
-class Dice(TorchFunctionMode):
-    """Within, what this thread draws comes from a generator of its own; the numbers are those after `torch.manual_seed(seed)`.
-
-    The libraries draw from torch's global generators, which all threads share: any job beside would change the result.
-    Such a mode looks at every operation of its thread, which costs a third in tiny models, so `borrowed` leaves it out of the
-    forward passes of models that draw only between them.
-    """
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        super().__init__()
-        self._generator = torch.Generator(device).manual_seed(seed % (MAX_SEED + 1))
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if (
-            func is torch.randn_like
-        ):  # takes no generator; like it, keep the order in memory, which is the order of the draws
-            return torch.empty_like(*args, **kwargs).normal_(generator=self._generator)
-        if func in (torch.multinomial, torch.randn, torch.rand) and kwargs.get("generator") is None:
-            kwargs = {**kwargs, "generator": self._generator}
-        return func(*args, **kwargs)
 
 
 def borrowed(module: Any, ctx: Context) -> Any:

@@ -12,8 +12,9 @@ from transformers import MusicgenForConditionalGeneration, StoppingCriteriaList
 
 from pipelines.catalog import ModelSpec
 from pipelines.context import Context
+from pipelines.dice import Dice
 from pipelines.ladder import Ladder, Way
-from pipelines.loading_audio import Dice, Listener, SoundModel, borrowed, sound_model
+from pipelines.loading_audio import Listener, SoundModel, borrowed, sound_model
 from pipelines.media import change_tempo
 from pipelines.memory import Component, Lease
 from pipelines.memory.learned import work_label

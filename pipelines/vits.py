@@ -13,10 +13,11 @@ from transformers import VitsModel
 
 from pipelines.catalog import ModelSpec
 from pipelines.context import Context
+from pipelines.dice import Dice
 from pipelines.errors import InvalidRequest
 from pipelines.espeak import phonemes
 from pipelines.ladder import Ladder, Way, way_up_to
-from pipelines.loading_audio import Dice, SoundModel, borrowed, sound_model
+from pipelines.loading_audio import SoundModel, borrowed, sound_model
 from pipelines.media import change_tempo
 from pipelines.memory import Component, Lease
 from pipelines.messages import AudioRequest
