@@ -13,12 +13,14 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.params import Form
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from pipelines.errors import InvalidRequest, ModelUnavailable, Problem, StudioError
 from studio.api.answers import Json
+from studio.api.limits import FORM
 from studio.checks import explained, first_fault
 from studio.jobs import UnknownJob
 from studio.library import LibraryError
@@ -56,13 +58,16 @@ class JobFailed(StudioError):
 
 
 class ErrorRoute(APIRoute):
-    """A route whose errors become OpenAI's error bodies, whatever application it is part of."""
+    """A route whose errors become OpenAI's error bodies, whatever application it is part of; a form it takes is bounded."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        takes_form = isinstance(getattr(self.body_field, "field_info", None), Form)
 
         async def answer(request: Request) -> Response:
             try:
+                if takes_form:  # read here, it is there when the framework asks for it with no such bounds
+                    await request.form(**FORM)
                 return await handle(request)
             except HTTPException as error:
                 return http_error(error)

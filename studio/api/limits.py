@@ -19,6 +19,9 @@ DROP_BYTES = 200 * MB  # a file dropped for its settings
 JSON_BYTES = 4 * MB
 assert JSON_BYTES > 6 * REQUEST_CHARS
 
+# a part of a form up to a megabyte is kept in memory, and the framework would take a thousand files and as many fields
+FORM: dict[str, int] = {"max_files": 1, "max_fields": 10, "max_part_size": 64 << 10}
+
 JSON_DEPTH = 32
 JSON_VALUES = 50_000
 
@@ -66,6 +69,8 @@ def json_fault(body: bytes) -> str:
         body.decode()
     except UnicodeDecodeError as error:
         return f"The body is not UTF-8 (byte {error.start:,}). Send JSON as UTF-8."
+    if b"\0" in body:  # a parser would take it for UTF-16 or -32, and nothing below would be what it reads
+        return "The body holds a zero byte. Send JSON as UTF-8."
     body = body.replace(rb"\\", b"__")
     if is_torn_json(body):
         return "The body holds half of a character (a lone surrogate such as \\ud800). Send whole characters."
@@ -73,7 +78,7 @@ def json_fault(body: bytes) -> str:
     if body.count(b'"') > 4 * JSON_VALUES:
         return _too_many()
     outside = b"".join(body.split(b'"')[::2])
-    if sum(outside.count(mark) for mark in (b",", b"[", b"{")) > JSON_VALUES:
+    if any(sum(map(outside.count, marks)) > JSON_VALUES for marks in ((b",", b"[", b"{"), (b"]", b"}"))):
         return _too_many()
     depth = deepest = 0
     for mark in re.finditer(rb"[\[{]|[\]}]", outside):

@@ -264,6 +264,9 @@ BAD = [
     (b'{"a": "\xed\xa0\x80"}', "not UTF-8"),
     (b"\xff\xfe{\0}\0", "not UTF-8"),
     ("{}".encode("utf-16"), "not UTF-8"),
+    ('{"\\"": [[[]]]}'.encode("utf-16-le"), "zero byte"),  # its quote looks like no escaped one
+    ('{"a": "\\ud800"}'.encode("utf-32-be"), "zero byte"),
+    (b"]" * (JSON_VALUES + 1), "too many values"),
 ]
 
 

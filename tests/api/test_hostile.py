@@ -242,11 +242,30 @@ SEEN = [
     ("PUT", "/api/assets/x/tags", {"content": b'{"tags": ["\\ud800"]}'}),
     ("POST", "/v1/completions", {"content": b'{"prompt": ["a", "b"], "logit_bias": {"a": 1e999}}'}),
     ("POST", "/v1/audio/speech", {"content": '{"input": "x", "voice": {"id": "é"}}'.encode()}),
+    ("POST", "/api/jobs", {"content": ('{"a": "\\"", "b": ' + "[" * 100_000).encode("utf-16-le")}),
     ("POST", "/gradio_api/queue/join", {"content": b"[" * 100_000}),
     ("POST", "/gradio_api/run/x", {"content": b'{"data": ["\\ud800"]}'}),
     ("POST", "/gradio_api/upload", {"content": b"odd"}),
     ("POST", "/login", {"content": b"\xff" * 100}),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", UPLOADS)
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [("file", ("a.txt", b"x")), ("more", ("b.txt", b"x"))],
+        [("file", ("a.txt", b"x")), *[(f"field{n}", (None, b"x")) for n in range(20)]],
+        [("file", ("a.txt", b"x")), ("field", (None, b"x" * 100_000))],
+    ],
+    ids=["files", "fields", "bytes"],
+)
+def test_a_form_is_one_file_and_little_else(
+    world: tuple[TestClient, Any, Any], path: str, parts: list[Any]
+) -> None:
+    """Each part up to a megabyte is kept in memory: a thousand files and a thousand fields were two gigabytes."""
+    answer = world[0].post(path, files=parts)
+    assert (answer.status_code, "aximum" in answer.json()["error"]["message"]) == (400, True)
 
 
 @pytest.mark.parametrize(("method", "path", "sent"), SEEN, ids=range(len(SEEN)))
