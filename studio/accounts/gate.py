@@ -38,6 +38,8 @@ OPEN = (
 """Methods and paths that are answered; HEAD goes with GET."""
 LONGEST_BODY = 8 << 20
 LONGEST_NAME = 100
+LONGEST_PATH = 250
+"""Gradio answers 500 where a name is longer than the file system's longest."""
 LARGE = 1 << 16
 REMEMBERED = 20_000
 
@@ -143,6 +145,8 @@ class Gate:
 
 def _open(scope: Scope) -> re.Match[str] | None:
     path = scope["path"].removeprefix(scope.get("root_path", ""))
+    if len(path.encode("utf-8", "replace")) > LONGEST_PATH:
+        return None
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     tries = (re.fullmatch(pattern, path) for wanted, pattern in OPEN if wanted == method)
     return next((found for found in tries if found), None)

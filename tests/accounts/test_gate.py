@@ -177,6 +177,11 @@ def test_no_call_makes_the_server_fetch_a_file(ada: httpx.Client, tmp_path: Path
         assert ask(ada, "adas-files", fn_index=number, data=data).status_code == 404
 
 
+@pytest.mark.parametrize("folder", ["static", "assets", "svelte", "theme"])
+def test_a_path_longer_than_any_file_is_not_there(ada: httpx.Client, folder: str) -> None:
+    assert ada.get(f"/{folder}/{'a' * 5000}").status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/?deep_link=abc", "/config?deep_link=abc"])
 def test_a_deep_link_leads_nowhere(ada: httpx.Client, path: str) -> None:
     assert ada.get(path).status_code == 404
