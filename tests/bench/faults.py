@@ -1,9 +1,9 @@
 """Worker, server and file reader killed at random moments while people work: what is lost, stuck, orphaned or left lying about?
 
 `python3 launch.py bench faults [--kills N] [--seed N] [--write]`. Clients submit speech, texts and pictures by the starter models and
-bring files; a process is ended with SIGKILL again and again, at moments drawn from the seed. Then the work runs out, the server stops,
-and everything is counted: what was acknowledged must be there, byte for byte. What must be gone an hour later is looked for with the
-clock put on. Fails when a bar is missed.
+bring files; a process is ended with SIGKILL again and again, at moments drawn from the seed. Then the work runs out, some of what kills
+ended is put back, the server stops, and everything is counted: what was acknowledged must be there, byte for byte. What must be gone
+an hour later is looked for with the clock put on. Fails when a bar is missed.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import httpx
 import psutil
 from PIL import Image
 
+from pipelines.errors import WorkerLost
 from studio.settings import Settings
 from studio.studio import Studio
 from tests.bench.report import BARS, HEADER, bar, machine, parser, row, write_between
@@ -45,6 +46,7 @@ VICTIMS = {
 HOUR = 3600.0
 AT_MOST_WAITING = 12  # jobs; who has that many waiting sends no more for now
 RUN_OUT_SECONDS = 600.0  # for all jobs to end after the last kill
+PUT_BACK = 5  # jobs that a kill ended, put back at the end
 
 
 def main(argv: list[str]) -> int:
@@ -167,6 +169,8 @@ class Work:
     ended: Counter[str] = field(default_factory=Counter)
     stuck: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)  # for another reason than a kill
+    not_back: list[str] = field(default_factory=list)  # put back and not made
     assets: set[str] = field(default_factory=set)  # of jobs that told of them
     orphans: list[str] = field(default_factory=list)
     has_stopped: bool = True
@@ -284,15 +288,26 @@ def run_out(house: House, work: Work) -> None:
             return found
 
         wait_for(lambda: not active(), RUN_OUT_SECONDS)
+        lost = [job["id"] for job in client.get("/api/queue").json()["interrupted"]][:PUT_BACK]
+        for job_id in lost:
+            client.post(f"/api/jobs/{job_id}/put-back").raise_for_status()
+        wait_for(lambda: not active(), RUN_OUT_SECONDS)
         work.stuck = [job["id"] for job in active()]
         for job_id in sorted(work.jobs):
-            answer = client.get(f"/api/jobs/{job_id}")
-            if answer.status_code != 200:
-                work.unknown.append(job_id)
-                continue
-            job = answer.json()
-            work.ended[job["status"]] += 1
-            work.assets.update(job["assets"])
+            note_end(client.get(f"/api/jobs/{job_id}"), job_id, work, is_back=job_id in lost)
+
+
+def note_end(answer: httpx.Response, job_id: str, work: Work, *, is_back: bool) -> None:
+    if answer.status_code != 200:
+        work.unknown.append(job_id)
+        return
+    job = answer.json()
+    work.ended[job["status"]] += 1
+    work.assets.update(job["assets"])
+    if is_back and job["status"] != "completed":
+        work.not_back.append(job_id)
+    elif job["problem"] and job["problem"]["kind"] != WorkerLost.kind:
+        work.failed.append(f"{job_id}: {job['problem']['message']}")
 
 
 # ---- counting ---------------------------------------------------------------------------------------------------------
@@ -316,8 +331,8 @@ def count(house: House, work: Work) -> Found:
     found = Found()
     studio = Studio(Settings(data_dir=house.data, device="cpu"), clock=lambda: time.time() + HOUR + 60)
     try:
-        studio.housekeeping.sweep() if hasattr(studio, "housekeeping") else studio.library.adopt()
-        studio.housekeeping.adopt() if hasattr(studio, "housekeeping") else None
+        studio.housekeeping.sweep()
+        studio.housekeeping.adopt()
         assets = {asset.id: asset for asset in everything(studio)}
     finally:
         studio.close()
@@ -382,12 +397,15 @@ def report(work: Work, found: Found) -> tuple[str, bool]:
     bars = [
         ("assets, files or jobs lost", "0", str(len(found.lost)), not found.lost),
         ("jobs stuck", "0", str(len(work.stuck)), not work.stuck),
+        ("jobs failed for another reason than a kill", "0", str(len(work.failed)), not work.failed),
+        ("jobs put back and not made then", "0", str(len(work.not_back)), not work.not_back),
         ("orphan processes", "0", str(len(work.orphans)), not work.orphans),
         ("left lying about an hour later", "0", str(len(found.left)), not found.left),
         ("the server stops when asked", "yes", "yes" if work.has_stopped else "no", work.has_stopped),
     ]
     lines += [bar(*each) for each in bars]
     lines += [f"\norphan: {each}" for each in work.orphans]
+    lines += [f"\nfailed: {each}" for each in work.failed]
     return "\n".join(lines), all(each[3] for each in bars)
 
 
