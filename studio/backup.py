@@ -129,12 +129,14 @@ def restore(source: Path, data: Path) -> Taken:
     with made_whole(data) as part:
         _check_room(part, nbytes)
         for name, entry in note.items():
+            _check_plain(source, name)
             if _copy(source / name, part / name) != entry:
                 raise NoBackup(
                     f"{source / name} is not what was backed up.",
                     detail="Its checksum differs. Nothing was restored.",
                     hint="Use another backup.",
                 )
+        _check_rows(part / DATABASE)
     return Taken(data, len(note), nbytes)
 
 
@@ -157,7 +159,7 @@ def read_list(source: Path) -> dict[str, dict[str, Any]]:
         raise NoBackup(
             f"{source} was made by a later version of the studio.", hint="Update this one, then restore."
         )
-    away = [name for name in files if Path(name).is_absolute() or ".." in Path(name).parts]
+    away = [name for name in files if _leads_away(name)]
     if away or DATABASE not in files:
         raise NoBackup(
             f"{source} is not a backup.",
@@ -192,6 +194,35 @@ def made_whole(target: Path) -> Iterator[Path]:
         raise full from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _leads_away(name: str) -> bool:
+    return Path(name).is_absolute() or ".." in Path(name).parts
+
+
+def _check_plain(source: Path, name: str) -> None:
+    """Raise NoBackup for what we never write into one: a link leads elsewhere, and a pipe or a device has no end."""
+    file = source / name
+    inside = [path for path in (file, *file.parents) if path.is_relative_to(source) and path != source]
+    if file.exists() and (not file.is_file() or any(path.is_symlink() for path in inside)):
+        raise NoBackup(
+            f"{file} is no plain file.",
+            detail="A backup has no links, pipes or devices. Nothing was restored.",
+            hint="Use another backup.",
+        )
+
+
+def _check_rows(database: Path) -> None:
+    """Raise NoBackup where a row names a file outside the library: it would be shown, and deleted, as an asset."""
+    with telling(database, "read"), closing(read_only(database)) as rows:
+        named = rows.execute("SELECT id, file FROM assets").fetchall()
+    away = [file for number, file in named if not str(number).isalnum() or _leads_away(str(file))]
+    if away:
+        raise NoBackup(
+            f"{database.name} is not what a studio wrote.",
+            detail=f"It names {away[:3]} as files of the library. Nothing was restored.",
+            hint="Use another backup.",
+        )
 
 
 def _copy_database(source: Path, target: Path) -> None:

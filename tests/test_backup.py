@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import pytest
 from pipelines.errors import OutOfDisk, StudioError
 from pipelines.messages import AudioRequest
 from studio import backup
-from studio.backup import back_up, restore
+from studio.backup import NoBackup, back_up, restore
 from studio.library import LibraryError
 from studio.settings import Settings
 from studio.studio import Studio
@@ -174,6 +177,48 @@ def test_what_is_no_whole_backup_is_refused_and_nothing_is_restored(
     with pytest.raises(StudioError):
         restore(source, target)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "data"]
+
+
+@pytest.mark.parametrize(
+    "fault", ["a pipe", "a link", "a linked folder", "a row of a file", "a row of an id"]
+)
+def test_a_backup_made_to_harm_is_refused_and_nothing_is_restored(
+    studio: Studio, data: Path, tmp_path: Path, fault: str
+) -> None:
+    """A pipe would keep us waiting for ever, and a row of `../../.ssh/id_rsa` would be an asset to look at and to delete."""
+    write(studio, "precious")
+    source, target = back_up(data, tmp_path / "backup").folder, tmp_path / "again"
+    (file,) = source.glob("library/text/*/*.txt")
+    match fault:
+        case "a pipe":
+            file.unlink()
+            os.mkfifo(file)
+        case "a link":
+            file.rename(tmp_path / "elsewhere")
+            file.symlink_to(tmp_path / "elsewhere")
+        case "a linked folder":
+            file.parent.rename(tmp_path / "elsewhere")
+            file.parent.symlink_to(tmp_path / "elsewhere")
+        case "a row of a file":
+            forge(source, "UPDATE assets SET file = '../../secret'")
+        case "a row of an id":
+            forge(source, "UPDATE assets SET id = '../../secret'")
+    with pytest.raises(NoBackup, match=r"plain file|not what a studio wrote"):
+        restore(source, target)
+    assert not target.exists()
+
+
+def forge(source: Path, statement: str) -> None:
+    """Change the database of a backup, and its checksum with it."""
+    with closing(sqlite3.connect(source / "studio.db")) as rows:
+        rows.execute("PRAGMA foreign_keys = OFF")
+        rows.execute(statement)
+        rows.commit()
+    listed = json.loads((source / "backup.json").read_text())
+    content = (source / "studio.db").read_bytes()
+    entry = {"nbytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    listed["files"]["studio.db"] = entry
+    (source / "backup.json").write_text(json.dumps(listed))
 
 
 def test_too_little_room_is_told_with_numbers_before_anything_is_copied(
