@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.errors import InvalidRequest
 from studio.accounts import owner_of
 from studio.api.errors import ErrorRoute, respond
+from studio.api.limits import BROUGHT_AT_ONCE, SHOWN_AT_ONCE
 from studio.library import Asset, AssetNotFound
 from studio.library.search import Filters
 
@@ -41,6 +44,7 @@ class Tags(BaseModel):
 def router(studio: Studio) -> APIRouter:
     routes = APIRouter(prefix="/api", route_class=ErrorRoute)
     library = studio.library
+    brought, shown = CapacityLimiter(BROUGHT_AT_ONCE), CapacityLimiter(SHOWN_AT_ONCE)
 
     def own(asset_id: str, http: Request) -> Asset:
         asset = library.get(asset_id)
@@ -106,21 +110,26 @@ def router(studio: Studio) -> APIRouter:
         return FileResponse(library.path(asset), media_type=kind, headers=headers)
 
     @routes.get("/assets/{asset_id}/view")
-    def view(asset_id: str, http: Request) -> Response:
+    async def view(asset_id: str, http: Request) -> Response:
         """The file as every browser shows it: itself, or a WebP of at most 2,048 pixels a side where it is a TIFF or HEIC picture."""
-        asset = own(asset_id, http)
-        if asset.missing:
-            raise AssetNotFound(asset_id)
-        path, kind = library.shown(asset)
+
+        def look() -> tuple[Path, str]:
+            asset = own(asset_id, http)
+            if asset.missing:
+                raise AssetNotFound(asset_id)
+            return library.shown(asset)
+
+        path, kind = await run_sync(look, limiter=shown)
         return FileResponse(
             path, media_type=kind, headers={**AS_DATA, "Cache-Control": "private, max-age=60"}
         )
 
     @routes.get("/assets/{asset_id}/thumbnail")
-    def thumbnail(asset_id: str, http: Request) -> Response:
+    async def thumbnail(asset_id: str, http: Request) -> Response:
         """A small WebP; a placeholder when the file is missing."""
+        path = await run_sync(lambda: library.thumbnail(own(asset_id, http)), limiter=shown)
         headers = {**AS_DATA, "Cache-Control": "private, max-age=60"}
-        return FileResponse(library.thumbnail(own(asset_id, http)), media_type="image/webp", headers=headers)
+        return FileResponse(path, media_type="image/webp", headers=headers)
 
     @routes.put("/assets/{asset_id}/star")
     def star(asset_id: str, http: Request) -> dict[str, Any]:
@@ -149,14 +158,18 @@ def router(studio: Studio) -> APIRouter:
         library.delete(own(asset_id, http).id)
 
     @routes.post("/uploads", status_code=201)
-    def upload(file: UploadFile, http: Request) -> dict[str, Any]:
+    async def upload(file: UploadFile, http: Request) -> dict[str, Any]:
         """Bring a picture, sound, video or text (multipart, field `file`); its id can be used in requests."""
-        with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
-            target = Path(folder) / "upload"
-            with target.open("wb") as spool:
-                while block := file.file.read(BLOCK):
-                    spool.write(block)
-            return asset_body(library.add_upload(target, file.filename or "upload", owner_of(http)))
+
+        def keep() -> dict[str, Any]:
+            with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
+                target = Path(folder) / "upload"
+                with target.open("wb") as spool:
+                    while block := file.file.read(BLOCK):
+                        spool.write(block)
+                return asset_body(library.add_upload(target, file.filename or "upload", owner_of(http)))
+
+        return await run_sync(keep, limiter=brought)
 
     return routes
 

@@ -25,6 +25,9 @@ FORM: dict[str, int] = {"max_files": 1, "max_fields": 10, "max_part_size": 64 <<
 JSON_DEPTH = 32
 JSON_VALUES = 50_000
 
+# threads for who waits for the file reader: apart from everybody's forty, or a heap of slow files would hold up all other routes
+BROUGHT_AT_ONCE, SHOWN_AT_ONCE = 4, 8
+
 IDLE_SECONDS = 20.0  # without one byte of a body that has begun
 HEADER_SECONDS = 20.0  # until the last line of a request's head is there
 

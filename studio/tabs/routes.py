@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response, UploadFile
 
 from studio.accounts import owner_of
 from studio.api.answers import Json
 from studio.api.errors import ErrorRoute
+from studio.api.limits import BROUGHT_AT_ONCE
 from studio.api.running import event_stream
 from studio.tabs import queue
 from studio.tabs.library import restored
@@ -19,6 +22,7 @@ def router(studio: Any) -> APIRouter:
     routes = APIRouter(
         prefix="/page", route_class=ErrorRoute, default_response_class=Json, include_in_schema=False
     )
+    dropped = CapacityLimiter(BROUGHT_AT_ONCE)
 
     @routes.get("/status")
     def status(http: Request) -> dict[str, str]:
@@ -31,8 +35,8 @@ def router(studio: Any) -> APIRouter:
         return event_stream(queue.events(studio, owner_of(http)))
 
     @routes.post("/recipe")
-    def recipe(file: UploadFile) -> Any:
-        found, why = restored(studio, file.file, file.filename or "")
+    async def recipe(file: UploadFile) -> Any:
+        found, why = await run_sync(restored, studio, file.file, file.filename or "", limiter=dropped)
         if found is None:
             told = {
                 "message": f"No settings were found in {file.filename}.",

@@ -7,7 +7,9 @@ what is valid ends at the queue.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.messages import AudioRequest
+from studio.library import Library, UnreadableFile
+from studio.library.reader import Reader
 from studio.settings import Settings
 from studio.studio import Studio
 from tests.library.conftest import png
@@ -274,6 +278,36 @@ def test_what_once_was_a_500_is_none(
 ) -> None:
     answer = world[0].request(method, path, **sent)
     assert answer.status_code < 500, answer.text[:500]
+
+
+def test_a_heap_of_slow_files_holds_up_nothing_else(
+    world: tuple[TestClient, Any, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waited for the file reader on one of the forty threads that every other route needs too."""
+    client, _, (_, asset_id) = world
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def slow(*_: Any, **__: Any) -> Any:
+        begun.release()
+        go_on.wait(60)
+        raise UnreadableFile("Too slow.")
+
+    for what in ("examine", "recipe", "view", "thumbnail"):
+        monkeypatch.setattr(Reader, what, slow)
+    monkeypatch.setattr(Library, "shown", slow)
+    asked = [
+        *[("POST", path, {"files": {"file": ("a.txt", b"%d" % n)}}) for path in UPLOADS for n in range(45)],
+        *[("GET", f"/api/assets/{asset_id}/view", {}) for _ in range(45)],
+    ]
+    with ThreadPoolExecutor(len(asked) + 1) as people:
+        for method, path, sent in asked:
+            people.submit(client.request, method, path, **sent)
+        assert all(begun.acquire(timeout=30) for _ in range(3))
+        account = people.submit(client.get, "/api/account")
+        waiting = wait([account], timeout=30).not_done
+        go_on.set()
+        assert not waiting
+        assert account.result().status_code == 200
 
 
 def test_the_description_is_of_this_api_and_not_of_the_page(world: tuple[TestClient, Any, Any]) -> None:
