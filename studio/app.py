@@ -66,7 +66,7 @@ def create_app(studio: Any) -> FastAPI:
         show_error=True,
         max_file_size=UPLOAD_BYTES,
     )
-    close_page(app)
+    close_page(app, theme.scripts())
     return app
 
 

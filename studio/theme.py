@@ -19,10 +19,11 @@ HEAD = """
 <link rel="stylesheet" href="theme/atelier.css?{version}">
 <meta name="color-scheme" content="light dark">
 <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
-<script src="theme/atelier.js?{version}"></script>
-<script src="theme/desk.js?{version}"></script>
-<script src="theme/queue.js?{version}"></script>
 """
+# the page's own scripts, in their order: what Gradio draws calls them, so they stand in the document before Gradio's
+SCRIPTS = "".join(
+    f'<script src="theme/{name}.js?{{version}}"></script>' for name in ("atelier", "desk", "queue")
+)
 
 PAPER = gr.themes.Color(
     name="paper",
@@ -55,10 +56,20 @@ VERMILION = gr.themes.Color(
 
 
 def head() -> str:
-    """What goes into the page's <head>; the version makes a browser fetch style and script anew when they change."""
+    """What Gradio adds to the page's <head> when it starts."""
+    return _versioned(HEAD)
+
+
+def scripts() -> str:
+    """The page's own scripts. They are run before anything of Gradio is, however slow a line or a machine is."""
+    return _versioned(SCRIPTS)
+
+
+def _versioned(markup: str) -> str:
+    """With a version, which makes a browser fetch style and script anew when they change."""
     files = [*FOLDER.glob("*.css"), *FOLDER.glob("*.js")]
     version = max(int(file.stat().st_mtime) for file in files)
-    return re.sub(r"\{version\}", str(version), HEAD)
+    return re.sub(r"\{version\}", str(version), markup)
 
 
 def theme() -> gr.themes.Base:

@@ -44,11 +44,14 @@ def install(app: FastAPI, settings: Settings, engine: Engine | None = None) -> A
     return accounts
 
 
-def close_page(app: FastAPI) -> None:
-    """Put the gate before the Gradio page mounted last, name its scripts, and put the headers around everything."""
+def close_page(app: FastAPI, scripts: str) -> None:
+    """Put the gate before the Gradio page mounted last, name its scripts, and put the headers around everything.
+
+    scripts: the page's own, which stand before Gradio's.
+    """
     from gradio.routes import templates
 
-    headers.name_scripts(templates)
+    headers.name_scripts(templates, scripts)
     gate.close(app)
     app.add_middleware(headers.SecurityHeaders)
 

@@ -66,8 +66,11 @@ def with_headers(send: Send, path: str, nonce: str) -> Send:
     return sent
 
 
-def name_scripts(templates: Any) -> None:
-    """Let Gradio's page carry the nonce of its request in every script it has; once, however many pages there are."""
+def name_scripts(templates: Any, ours: str) -> None:
+    """Let Gradio's page carry the nonce of its request in every script it has; once, however many pages there are.
+
+    ours: scripts to run before Gradio's first one.
+    """
     from jinja2 import ChoiceLoader, FunctionLoader
 
     given = templates.env.loader
@@ -78,6 +81,7 @@ def name_scripts(templates: Any) -> None:
         if not name.startswith("frontend/"):
             return None
         source: str = given.get_source(templates.env, name)[0]
-        return source.replace("<script", '<script nonce="{{ request.state.nonce }}"')
+        whole = source.replace("<script", f"{ours}<script", 1)
+        return whole.replace("<script", '<script nonce="{{ request.state.nonce }}"')
 
     templates.env.loader = ChoiceLoader([FunctionLoader(named), given])

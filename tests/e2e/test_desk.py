@@ -269,3 +269,34 @@ def test_a_voice_is_found_by_typing_its_language(page: Page) -> None:
     page.keyboard.type("german")
     page.get_by_role("option", name="German", exact=True).click()
     expect(voice).to_have_value("German")
+
+
+def test_the_pages_own_scripts_are_there_before_gradio_begins(page: Page) -> None:
+    """Gradio added them itself and did not wait: on a slow line or machine no answer was ever heard."""
+    source = page.request.get("/").text()
+    places = [source.index(f'src="theme/{name}.js') for name in ("atelier", "desk", "queue")]
+    assert places == sorted(places)
+    assert places[-1] < source.index("window.gradio_config")
+    tags = re.findall(r"<script[^>]*theme/[^>]*>", source)
+    assert [("async" in tag, "defer" in tag, "nonce" in tag) for tag in tags] == [(False, False, True)] * 3
+    page.goto("/")
+    expect(page.locator("#bar-image")).to_be_visible()
+    assert page.locator("script[src*='theme/']").count() == 3
+
+
+def test_an_empty_chat_is_one_sheet_like_the_other_tabs(page: Page) -> None:
+    """Gradio's own box around it once showed: a dashed frame in a grey one, narrow, or with empty space about it."""
+    for width, height in ((1366, 768), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        open_tab(page, "text")
+        expect(page.locator("#chat .empty")).to_be_visible()
+        boxes = [page.locator(place).bounding_box() for place in ("#chat", "#chat .empty")]
+        assert boxes[0] == boxes[1]
+
+
+def test_on_a_phone_the_number_beside_a_slider_is_large_enough_for_a_finger(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_tab(page, "audio")
+    box = page.locator("#audio-speed input[type=number]").bounding_box()
+    assert box is not None
+    assert box["height"] >= FINGER
