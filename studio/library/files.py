@@ -22,6 +22,7 @@ from studio.library.errors import explain_write
 
 PART = ".part"  # ends the name of a file that is not whole yet
 BLOCK = 1 << 20
+LONGEST_LABEL = 40  # characters of the word in a name; a file system takes 255 bytes for all of it
 FOLDERS = 32  # so many folders are remembered: a few days of every kind
 
 
@@ -102,7 +103,7 @@ def write_beside(target: Path, data: bytes) -> None:
         raise explain_write(error, target.parent, len(data)) from error
 
 
-def safe_word(text: str, most: int = 40) -> str:
+def safe_word(text: str, most: int = LONGEST_LABEL) -> str:
     """The text as part of a file name: letters, digits, dash and underscore of any script."""
     return re.sub(r"[^\w-]+", "-", text).strip("-_")[:most]
 

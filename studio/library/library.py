@@ -25,7 +25,7 @@ from studio.database import storable
 from studio.library.adoption import as_asset, strays, sweep
 from studio.library.asset import KINDS, Asset
 from studio.library.errors import AssetNotFound, LibraryError, NotAllowed, UnreadableFile, readable
-from studio.library.files import Numbers, Placed, place, safe_word, write_beside
+from studio.library.files import LONGEST_LABEL, Numbers, Placed, place, safe_word, write_beside
 from studio.library.reader import Reader, shared_reader
 from studio.library.search import (
     TAGS_MARK,
@@ -92,7 +92,8 @@ class Library:
         if kind not in KINDS or (data is None) == (path is None):
             raise ValueError(f"kind is one of {KINDS}, and exactly one of data and path is given")
         facts, recipe, now = storable(dict(facts or {})), storable(dict(recipe or {})), self.clock()
-        label = str(recipe["seed"]) if isinstance(recipe.get("seed"), int) else safe_word(Path(title).stem)
+        seed = recipe.get("seed")
+        label = str(seed)[:LONGEST_LABEL] if isinstance(seed, int) else safe_word(Path(title).stem)
         edges = list(dict.fromkeys(parents))
         asset = Asset(
             id=secrets.token_hex(8),

@@ -51,6 +51,12 @@ def test_files_have_names_for_people(library: Library) -> None:
     assert [first.file, second.file] == [f"image/{day}/00001-7.png", f"image/{day}/00002-8.png"]
 
 
+def test_a_seed_longer_than_a_file_name_is_cut_in_the_name(library: Library) -> None:
+    """A stranger's file may carry any number: it ended as an error of the disk."""
+    asset = library.add(b"x", kind="text", media_type="text/plain", suffix="txt", recipe={"seed": 10**400})
+    assert (asset.recipe["seed"], len(library.path(asset).name)) == (10**400, len("00001-.txt") + 40)
+
+
 def test_a_file_is_never_overwritten(library: Library) -> None:
     taken = library.path(add(library)).with_name("00002-7.png")
     taken.write_bytes(b"someone put this here")
