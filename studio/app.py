@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 THEME = Path(__file__).resolve().parents[1] / "assets" / "theme"
 
+MOST_SESSIONS = 250
+"""Browser tabs whose small state is remembered: Gradio keeps 0.4 MB for each, and would keep 10,000. The longest unused begin anew."""
+
 
 class Tab(NamedTuple):
     """One entry of the navigation. module: in `studio/tabs`, with `build(studio)`. icon: paths of a 24 × 24 line drawing."""
@@ -88,6 +91,7 @@ def build_page(studio: Any) -> Any:
         for tab in TABS:
             import_module(f"studio.tabs.{tab.module}").build(studio)
     page.queue(default_concurrency_limit=None, max_size=None)
+    page.state_session_capacity = MOST_SESSIONS
     return page
 
 

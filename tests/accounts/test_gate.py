@@ -12,7 +12,7 @@ import pytest
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
-from studio.app import create_app
+from studio.app import MOST_SESSIONS, create_app
 from studio.settings import Settings
 from studio.studio import Studio
 from tests.api.conftest import served
@@ -111,6 +111,19 @@ def test_only_the_administrator_changes_what_belongs_to_all(
             told[name] = "".join(stream.iter_lines())
     assert "Only ada may" in told["bobs-models"]
     assert "Only ada may" not in told["adas-models"]
+
+
+def test_the_sessions_that_are_remembered_are_bounded(app: Any) -> None:
+    """Each is 0.4 MB, and anybody who is logged in begins as many as they like."""
+    gate = next(route for route in reversed(app.routes) if isinstance(route, Mount)).app
+    holder = gate.app.state_holder
+    before = list(holder.session_data)
+    for number in range(MOST_SESSIONS + 20):
+        holder[f"made-up-{number}"]
+    assert len(holder.session_data) <= MOST_SESSIONS
+    for number in range(MOST_SESSIONS + 20):
+        holder.session_data.pop(f"made-up-{number}", None)
+    assert len(holder.session_data) <= len(before)
 
 
 def test_a_session_nobody_began_is_not_there(ada: httpx.Client) -> None:
