@@ -7,6 +7,7 @@ into a request or into one message per field, and fills them again from a recipe
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
@@ -132,7 +133,7 @@ class Form:
             request.check_has_something_to_do()
             return self.catalog.complete(request)
         except InvalidRequest as error:
-            raise FieldErrors({error.field or "model": _sentence(error)}) from None
+            raise FieldErrors({error.field or "model": self._in_its_words(error)}) from None
         except StudioError as error:
             raise FieldErrors({"model": _sentence(error)}) from None
 
@@ -143,6 +144,13 @@ class Form:
             return request and self.catalog.complete(request)
         except StudioError:
             return None
+
+    def _in_its_words(self, error: InvalidRequest) -> str:
+        """What is wrong, with the field called what the form calls it: a program's `max_tokens` is a person's length."""
+        told = _sentence(error)
+        if error.field not in self.controls:
+            return told
+        return re.sub(rf"\b{error.field}\b", self.title_of(error.field).lower(), told)
 
     def title_of(self, name: str) -> str:
         """What a field is called on this form."""

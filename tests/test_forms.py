@@ -138,6 +138,17 @@ def test_a_models_limit_is_told_beside_the_field(catalog: Catalog) -> None:
     }
 
 
+def test_a_limit_calls_the_field_what_the_form_calls_it(catalog: Catalog) -> None:
+    """It said `num_inference_steps`, which stands nowhere on the page."""
+    form = built(catalog, "image")
+    with pytest.raises(FieldErrors) as caught:
+        form.request(values(form, prompt="a star", width=256, height=256, num_inference_steps=30))
+    assert caught.value.messages == {
+        "num_inference_steps": "steps is 30, more than house/small can take. Its largest steps is 20. "
+        "Use 20 or less, or pick another model."
+    }
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
