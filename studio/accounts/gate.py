@@ -41,7 +41,7 @@ LONGEST_NAME = 100
 LONGEST_PATH = 250
 """Gradio answers 500 where a name is longer than the file system's longest."""
 LARGE = 1 << 16
-REMEMBERED = 20_000
+REMEMBERED = 5_000
 
 
 def close(app: FastAPI) -> None:
@@ -51,19 +51,22 @@ def close(app: FastAPI) -> None:
 
 
 class Owned:
-    """Names and whose they are: the first who uses one. The oldest are forgotten; nobody can guess one."""
+    """Names and whose they are: the first who uses one. Of each owner the oldest are forgotten; nobody can guess one."""
 
     def __init__(self) -> None:
-        self._owners: OrderedDict[str, str] = OrderedDict()
+        self._owners: dict[str, str] = {}
+        self._names: dict[str, OrderedDict[str, None]] = {}
 
     def claim(self, name: str, owner: str) -> bool:
         """Whether it is this owner's, who gets it when it is nobody's."""
-        if len(self._owners) >= REMEMBERED:
-            self._owners.popitem(last=False)
-        is_theirs = self._owners.setdefault(name, owner) == owner
-        if is_theirs:
-            self._owners.move_to_end(name)
-        return is_theirs
+        if self._owners.setdefault(name, owner) != owner:
+            return False
+        names = self._names.setdefault(owner, OrderedDict())
+        names[name] = None
+        names.move_to_end(name)
+        if len(names) > REMEMBERED:  # one's own: else whoever makes up many would end the pages of others
+            del self._owners[names.popitem(last=False)[0]]
+        return True
 
     def is_of(self, name: str, owner: str) -> bool:
         return self._owners.get(name) == owner

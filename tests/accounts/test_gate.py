@@ -12,6 +12,7 @@ import pytest
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
+from studio.accounts.gate import Owned
 from studio.app import MOST_SESSIONS, create_app
 from studio.settings import Settings
 from studio.studio import Studio
@@ -111,6 +112,15 @@ def test_only_the_administrator_changes_what_belongs_to_all(
             told[name] = "".join(stream.iter_lines())
     assert "Only ada may" in told["bobs-models"]
     assert "Only ada may" not in told["adas-models"]
+
+
+def test_whoever_makes_up_many_names_ends_nobodys_page() -> None:
+    owned = Owned()
+    assert owned.claim("adas-tab", "ada")
+    assert all(owned.claim(f"made up {number}", "bob") for number in range(30_000))
+    assert owned.is_of("adas-tab", "ada")
+    assert not owned.claim("adas-tab", "bob")
+    assert (owned.is_of("made up 0", "bob"), owned.is_of("made up 29999", "bob")) == (False, True)
 
 
 def test_the_sessions_that_are_remembered_are_bounded(app: Any) -> None:
