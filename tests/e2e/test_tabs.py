@@ -132,6 +132,7 @@ def test_code_is_written(page: Page) -> None:
 
 def test_escape_stops_the_job_and_the_recipe_can_be_tried_again(page: Page) -> None:
     open_tab(page, "video")
+    page.locator("#video-seconds input").first.fill("120")  # long enough to be stopped on any machine
     prompt_of(page, "video").fill("a city skyline at night")
     page.keyboard.press("Control+Enter")
     expect(page.locator("#bar-video [data-act=cancel]")).to_be_visible()
