@@ -48,6 +48,14 @@ def close(app: FastAPI) -> None:
     """Put the gate before the Gradio application mounted last."""
     mount = next(route for route in reversed(app.routes) if isinstance(route, Mount))
     mount.app = Gate(mount.app)
+    _keep_no_values()
+
+
+def _keep_no_values() -> None:
+    """Gradio keeps what each session last sent, whole, to make deep links of. There are none here, and it may be megabytes a session."""
+    from gradio.state_holder import SessionState
+
+    SessionState._update_value_in_config = lambda self, key, value: None
 
 
 class Owned:

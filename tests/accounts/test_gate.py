@@ -136,6 +136,17 @@ def test_the_sessions_that_are_remembered_are_bounded(app: Any) -> None:
     assert len(holder.session_data) <= len(before)
 
 
+def test_what_a_session_sends_is_not_kept(app: Any, ada: httpx.Client) -> None:
+    """It would be kept for as long as the session is remembered: megabytes for each of 250."""
+    told = ada.get("/config").json()
+    most = max(told["dependencies"], key=lambda one: len(one["inputs"]))
+    words = ["a text of ada " * 100] * len(most["inputs"])
+    assert ask(ada, "adas-words", fn_index=most["id"], data=words).status_code == 200
+    assert "process_completed" in heard(ada, "adas-words")
+    gate = next(route for route in reversed(app.routes) if isinstance(route, Mount)).app
+    assert "a text of ada" not in str(gate.app.state_holder.session_data["adas-words"].config_values)
+
+
 def test_a_session_nobody_began_is_not_there(ada: httpx.Client) -> None:
     assert heard(ada, "made-up") == ["404"]
     assert [ask(ada, name).status_code for name in (None, "", 7, ["x"], "x" * 200)] == [404] * 5
