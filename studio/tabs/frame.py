@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from typing import Any, Protocol, TypeVar
 
 import gradio as gr
@@ -107,7 +107,7 @@ def title_of(studio: Any, model_id: str) -> str:
     return next((str(spec.title) for spec in studio.catalog.all() if spec.id == model_id), model_id)
 
 
-async def paced(updates: AsyncIterator[T], seconds: float = 0.1) -> AsyncIterator[T]:
+async def paced(updates: AsyncIterator[T], seconds: float = 0.1) -> AsyncGenerator[T, None]:
     """The newest of a stream, at most once in that time; the last one always comes through."""
     newest: list[T] = []
     arrived = asyncio.Event()
@@ -317,7 +317,7 @@ class Desk:
     # ---- watching -------------------------------------------------------------------------------------------------
 
     async def follow(self, jobs: list[str], request: gr.Request) -> AsyncIterator[list[Any]]:
-        """Show this browser's jobs as they run, oldest first, then the newest result.
+        """Show this browser's jobs as they run, in the order of the line, then the newest result.
 
         A later call for the same page takes over, so that two never draw into one place.
         """
@@ -327,15 +327,28 @@ class Desk:
             line = [job.id for job in known if job.status in ("queued", "in_progress")]
             if not known:
                 yield [*self.view.render(None), pieces.job_bar(None)]
-            for place, job_id in enumerate(line or [job.id for job in known[-1:]]):
-                async for update in paced(self.studio.watch(job_id)):
-                    if self._watchers.get(str(request.session_hash)) is not ticket:
-                        return
-                    waiting = max(0, len(line) - place - 1)
-                    yield await asyncio.to_thread(self._shown, update, waiting)  # it looks into the library
+            rest = line or [job.id for job in known[-1:]]
+            while rest:
+                first = await asyncio.to_thread(self._first, rest)
+                async with aclosing(paced(self.studio.watch(first))) as updates:
+                    async for update in updates:
+                        if self._watchers.get(str(request.session_hash)) is not ticket:
+                            return
+                        waits = update.job.status == "queued"
+                        if waits and await asyncio.to_thread(self._first, rest) != first:
+                            break  # another was moved up before it
+                        # it looks into the library
+                        yield await asyncio.to_thread(self._shown, update, len(rest) - 1)
+                    else:
+                        rest.remove(first)
         finally:
             if self._watchers.get(str(request.session_hash)) is ticket:
                 del self._watchers[str(request.session_hash)]
+
+    def _first(self, jobs: Sequence[str]) -> str:
+        """The one that runs, or will before the others; one that is over comes at once."""
+        places = {standing.job_id: standing.position for standing in self.studio.line()}
+        return min(jobs, key=lambda job_id: places.get(job_id, 0))
 
     def _shown(self, update: Any, waiting: int) -> list[Any]:
         """What the right side shows of a job."""

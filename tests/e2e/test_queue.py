@@ -91,6 +91,23 @@ def test_ones_own_waiting_job_is_moved_up_and_others_are_only_places(page: Page,
     expect(page.locator("[data-queue]")).to_be_focused()
 
 
+def test_the_tab_shows_the_job_that_was_moved_up(page: Page, studio: Any) -> None:
+    open_tab(page, "video")
+    page.locator("#video-seconds input").fill("60")
+    for waiting, prompt in enumerate(("the first", "the second", "the third")):
+        page.locator("#video-prompt textarea").fill(prompt)
+        page.locator("#generate-video").click()
+        if waiting:
+            expect(page.locator("#bar-video")).to_contain_text(f"{waiting} more waiting")
+    first, third = (
+        next(one for one in studio.line() if one.words == words) for words in ("the first", "the third")
+    )
+    studio.move_up(third.job_id, third.owner)
+    studio.cancel(first.job_id)
+    expect(page.locator("#bar-video")).to_contain_text("1 more waiting")
+    expect(page.locator("#bar-video [data-act=cancel]")).to_have_attribute("data-job", third.job_id)
+
+
 def test_a_job_the_engine_was_lost_with_is_offered_again(page: Page, other: Page, studio: Any) -> None:
     open_tab(page, "video")
     page.locator("#video-prompt textarea").fill("a pine forest in autumn")
