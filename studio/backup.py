@@ -257,13 +257,19 @@ def _copy_asset(data: Path, part: Path, file: str, digest: str, sums: dict[str, 
 
 
 def _forget_deleted(live: Path, copy: Path, missing: list[str]) -> set[str]:
-    """Take the rows of files that were deleted while we copied out of the copy; those files."""
+    """Take the rows of files that were deleted while we copied out of the copy; those files.
+
+    Only what is in the trash is deleted, file first: without its file such a row is on its way out too.
+    """
     gone: set[str] = set()
     if not missing:
         return gone
     with closing(read_only(live)) as now, closing(sqlite3.connect(copy)) as rows:
         for file in missing:
-            if now.execute("SELECT 1 FROM assets WHERE file = ?", (file,)).fetchone() is None:
+            if (
+                now.execute("SELECT 1 FROM assets WHERE file = ? AND trashed_at IS NULL", (file,)).fetchone()
+                is None
+            ):
                 gone.add(file)
                 rows.execute(
                     "DELETE FROM asset_tags WHERE asset_id IN (SELECT id FROM assets WHERE file = ?)", (file,)
