@@ -385,6 +385,14 @@ def test_a_checkpoint_of_stable_diffusion_1_gets_the_shipped_configs_and_clips_o
         "cond_stage_model.transformer.text_model.final_layer_norm.weight": TensorInfo("F16", (768,), 0),
         "first_stage_model.decoder.conv_in.weight": TensorInfo("F16", (512, 4, 3, 3), 0),
     }
+    halves = (3, 6, 9)
+    widths = {1: 320, 2: 320, 4: 640, 5: 640, 7: 1280, 8: 1280, 10: 1280, 11: 1280}
+    blocks = {f"{number}.0.op.weight": 320 for number in halves}
+    blocks |= {f"{number}.0.out_layers.3.weight": width for number, width in widths.items()}
+    tensors |= {
+        f"model.diffusion_model.input_blocks.{name}": TensorInfo("F16", (width, width, 3, 3), 0)
+        for name, width in blocks.items()
+    }
     folder = find_config(tmp_path / "a.safetensors", tensors)
     assert folder == SHIPPED / "stable-diffusion-1"
     tokenizer = diffusers_bundle_of_configs(folder)._cheap_part("tokenizer")

@@ -265,9 +265,27 @@ def _unet_fits(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> 
     width, channels = tensors[f"{UNET}input_blocks.0.0.weight"].shape[:2]
     described = config["cross_attention_dim"]
     return bool(
-        config["block_out_channels"][0] == width
+        config["_class_name"] == "UNet2DConditionModel"
+        and not config.get(
+            "time_cond_proj_dim"
+        )  # a distilled one (LCM): it has a weight more than published files
+        and config["block_out_channels"][0] == width
         and config["in_channels"] == channels
         and _contexts(tensors) == set(described if isinstance(described, list) else [described])
+        and _levels_fit(config, tensors)
+    )
+
+
+def _levels_fit(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> bool:
+    """Whether as many blocks, each as wide, stand in the file. In it one counts on through all levels: the first layer, then of
+    each level its blocks and, but for the last, what halves the size."""
+    widths, layers = config["block_out_channels"], config["layers_per_block"]
+    each = layers if isinstance(layers, list) else [layers] * len(widths)
+    there = {name.split(".")[3] for name in tensors if name.startswith(f"{UNET}input_blocks.")}
+    starts = [1 + sum(each[:level]) + level for level in range(len(widths))]
+    firsts = [tensors.get(f"{UNET}input_blocks.{start}.0.out_layers.3.weight") for start in starts]
+    return len(there) == sum(each) + len(widths) and all(
+        first is not None and first.shape[0] == width for first, width in zip(firsts, widths, strict=True)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,34 @@ def no_scheduler(folder: Path) -> None:
 @pytest.mark.parametrize("harm", [no_tokenizer, damaged_part, no_scheduler])
 def test_configs_are_not_borrowed_from_a_broken_neighbour(harm: Any, file: Path) -> None:
     harm(copied(checkpoints.sd15(), file.parent / "aa-broken"))
+    assert identify(file).state == "remote"
+    whole = copied(checkpoints.sd15(), file.parent / "bb-whole")
+    assert identify(file).facts["config"] == str(whole)
+
+
+def distilled(config: dict[str, Any]) -> None:
+    config["time_cond_proj_dim"] = 32
+
+
+def deeper(config: dict[str, Any]) -> None:
+    config["layers_per_block"] += 1
+
+
+def wider(config: dict[str, Any]) -> None:
+    config["block_out_channels"][-1] *= 2
+
+
+def of_clips(config: dict[str, Any]) -> None:
+    config["_class_name"] = "UNetMotionModel"
+
+
+@pytest.mark.parametrize("change", [distilled, deeper, wider, of_clips])
+def test_configs_of_another_shape_are_not_borrowed(change: Any, file: Path) -> None:
+    """The file would be ready, and fail when it is opened: tensors missing."""
+    other = copied(checkpoints.sd15(), file.parent / "aa-other") / "unet" / "config.json"
+    config = json.loads(other.read_text())
+    change(config)
+    other.write_text(json.dumps(config))
     assert identify(file).state == "remote"
     whole = copied(checkpoints.sd15(), file.parent / "bb-whole")
     assert identify(file).facts["config"] == str(whole)
