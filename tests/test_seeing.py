@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -120,3 +122,17 @@ def test_what_goes_wrong_inside_is_told_as_it_is() -> None:
 
     with pytest.raises(KeyError), within(30.0):
         fails()
+
+
+@pytest.mark.parametrize("inside", ["while True: pass", "until(time.monotonic() + 0.1)"])
+def test_after_an_overrun_the_interpreter_is_as_it_was(inside: str) -> None:
+    """Calling the exception back left CPython looking for it for ever: a traced loop never ended, every other was slower."""
+    program = (
+        "import sys, time\nfrom pipelines.deadline import Overrun, within\n"
+        "def until(end):\n    while time.monotonic() < end: pass\n"
+        f"try:\n    with within(0.1):\n        {inside}\nexcept Overrun: pass\n"
+        "def count(): return sum(1 for _ in range(1000))\n"
+        "sys.settrace(lambda *_: None)\nprint(count())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("1000\n", "")
