@@ -95,12 +95,12 @@ def router(studio: Studio) -> APIRouter:
     async def events(job_id: str, http: Request) -> Response:
         """Server-sent events: first where the job stands, then every change, `done` last. Leaving does not cancel it."""
         await run_in_threadpool(own, job_id, http)
-        return event_stream(_events(studio, job_id))
+        return event_stream(job_events(studio, job_id))
 
     return routes
 
 
-async def _events(studio: Studio, job_id: str) -> AsyncIterator[str]:
+async def job_events(studio: Studio, job_id: str) -> AsyncIterator[str]:
     """`status`, `progress`, `text`, `asset` as they change, then `done` with the whole job."""
     status: dict[str, Any] = {}
     progress: Any = None

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from pipelines.messages import Progress
 from studio.api.running import event
 from studio.standing import Standing
 from studio.tabs import pieces
@@ -28,14 +30,15 @@ STATES = {"starting": "Starting engine…", "ready": "Ready", "lost": "Engine lo
 
 async def events(studio: Any, owner: str, pace: float = PACE_SECONDS) -> AsyncIterator[str]:
     """How things stand for that person, now and after every change, as server-sent events."""
-    last: dict[str, Any] = {}
+    last = ""
     with studio.watchers.watching(EVERYTHING) as changed:
         while not studio.is_closed:
             changed.clear()
-            told = await asyncio.to_thread(state, studio, owner)
-            yield event(told) if told != last else ": alive\n\n"
+            # as text already: a long line takes a while to put into JSON
+            told = await asyncio.to_thread(lambda: event(state(studio, owner)))
+            yield told if told != last else ": alive\n\n"
             last = told
-            wait = ALIVE_SECONDS if told["state"] == "ready" else STARTING_SECONDS
+            wait = ALIVE_SECONDS if studio.worker_state() == "ready" else STARTING_SECONDS
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), wait)
                 await asyncio.sleep(pace)
@@ -92,15 +95,11 @@ def panel(
 def _row(
     standing: Standing, own: bool, can_move: bool, names: Mapping[str, str], progress: Any = None
 ) -> str:
-    waits = standing.status == "queued"
-    left = f"about {pieces.seconds(standing.eta_seconds)} left" if standing.eta_seconds else ""
-    stage = pieces.STAGES.get(progress.stage, "") if progress else ""
-    known = bool(progress and progress.total)
-    count = f"{progress.step} of {progress.total}" if known else ""
-    place = f"number {standing.position} in line" if waits else stage or "Running"
-    told = pieces.line([standing.modality.capitalize(), place, count, left])
     if not own:
-        return f'<li class="other"><span class="words">Someone else’s</span><span class="told">{told}</span></li>'
+        return _others(standing)
+    waits = standing.status == "queued"
+    known = bool(progress and progress.total)
+    told = _told(standing, progress)
     words = standing.words or names.get(standing.model, standing.model)
     share = f' style="width:{progress.step / progress.total:.1%}"' if known else ""
     track = "" if waits else f'<span class="track{"" if known else " unknown"}"><i{share}></i></span>'
@@ -109,6 +108,22 @@ def _row(
         f' data-job="{escape(standing.job_id)}" title="Show it here">{escape(words)}</button>'
         f'<span class="told">{told}</span>{track}<span class="doings">{_doings(standing, can_move)}</span></li>'
     )
+
+
+@lru_cache(maxsize=4096)
+def _others(standing: Standing) -> str:
+    """The place someone else takes: the same for all who look, so it is written once for them."""
+    told = _told(standing)
+    return f'<li class="other"><span class="words">Someone else’s</span><span class="told">{told}</span></li>'
+
+
+def _told(standing: Standing, progress: Progress | None = None) -> str:
+    """Where it stands in a few words."""
+    left = f"about {pieces.seconds(standing.eta_seconds)} left" if standing.eta_seconds else ""
+    stage = pieces.STAGES.get(progress.stage, "") if progress else ""
+    count = f"{progress.step} of {progress.total}" if progress and progress.total else ""
+    place = f"number {standing.position} in line" if standing.status == "queued" else stage or "Running"
+    return pieces.line([standing.modality.capitalize(), place, count, left])
 
 
 def _doings(standing: Standing, can_move: bool) -> str:
