@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import torch
 
-from pipelines.errors import InvalidRequest
+from pipelines.errors import GB, InvalidRequest
 from pipelines.memory.arena import trim_host_memory
 from pipelines.memory.mapped import hold_unified
 from pipelines.memory.parts import Held
@@ -25,7 +25,6 @@ from pipelines.peak import PeakSampler
 
 log = logging.getLogger(__name__)
 
-GIB = 1 << 30
 CUDA_OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation, hipErrorOutOfMemory
 OUT_OF_MEMORY = re.compile(
     "out of memory"  # CUDA, HIP, MPS, XPU, the driver
@@ -65,7 +64,7 @@ class TorchDevice:
         self._cap = budget_bytes or None
         self._host_cap = host_budget_bytes or None
         total = self.total_bytes()
-        self._reserve = min(GIB, total // 10) if reserve_bytes is None else reserve_bytes
+        self._reserve = min(GB, total // 10) if reserve_bytes is None else reserve_bytes
         self._own_at_start = _own_host_bytes()
         self._used_at_start: int | None = None
         self._sampler = {"cpu": _host_sampler, "mps": _mps_sampler}.get(self.kind, lambda: None)()

@@ -8,6 +8,9 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
+GB = 10**9
+"""Bytes. Every size that people read or write is decimal, as disks, file managers and the hub count: one unit for file and memory."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -103,9 +106,9 @@ def as_problem(error: BaseException) -> Problem:
 
 
 def readable_bytes(nbytes: float) -> str:
-    """Memory as people read it, in the units memory is sold in (1 GB = 2³⁰ bytes): "900 kB", "3.2 GB", "61 GB"."""
-    for unit in ("B", "kB", "MB"):
-        if abs(nbytes) < 1000:
-            return f"{nbytes:.0f} {unit}"
-        nbytes /= 1024
-    return f"{nbytes:.1f} GB" if abs(nbytes) < 10 else f"{nbytes:.0f} GB"
+    """Bytes as people read them, memory and files alike: "900 B", "3.4 MB", "61 GB"."""
+    units, power = ("B", "kB", "MB", "GB", "TB"), 0
+    while abs(nbytes) >= 999.5 and power < len(units) - 1:
+        nbytes, power = nbytes / 1000, power + 1
+    digits = 1 if power and abs(nbytes) < 9.95 else 0
+    return f"{nbytes:.{digits}f} {units[power]}"

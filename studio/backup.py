@@ -22,11 +22,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import InvalidRequest, OutOfDisk, StudioError
+from pipelines.errors import InvalidRequest, OutOfDisk, StudioError, readable_bytes
 from studio import __version__
 from studio.flags import add_arguments
 from studio.inspection import inspect_database, read_only, telling
-from studio.library.errors import readable
 from studio.library.sidecar import sidecar_of
 from studio.settings import Settings
 
@@ -74,7 +73,7 @@ def main_backup(argv: list[str]) -> int:
     )
     for name in taken.missing:
         print(f"{name} was missing already and is not in the backup.", file=sys.stderr)
-    print(f"{taken.files} files, {readable(taken.nbytes)}, every one checked.", file=sys.stderr)
+    print(f"{taken.files} files, {readable_bytes(taken.nbytes)}, every one checked.", file=sys.stderr)
     print(taken.folder)
     return 0
 
@@ -88,7 +87,7 @@ def main_restore(argv: list[str]) -> int:
     add_arguments(parser, page=False)
     told = parser.parse_args(argv)
     taken = restore(told.source.expanduser().absolute(), Settings.from_args(told).data_dir)
-    print(f"{taken.files} files, {readable(taken.nbytes)}, every one checked.", file=sys.stderr)
+    print(f"{taken.files} files, {readable_bytes(taken.nbytes)}, every one checked.", file=sys.stderr)
     print(taken.folder)
     return 0
 
@@ -302,6 +301,6 @@ def _check_room(folder: Path, nbytes: int) -> None:
     if free < nbytes + SPARE:
         raise OutOfDisk(
             "There is not enough room for the copy.",
-            detail=f"It needs {readable(nbytes + SPARE)}; {readable(free)} is free in {folder.parent}.",
+            detail=f"It needs {readable_bytes(nbytes + SPARE)}; {readable_bytes(free)} is free in {folder.parent}.",
             hint="Free some space, or name a folder on another disk.",
         )

@@ -21,7 +21,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import StudioError
+from pipelines.errors import GB, StudioError, readable_bytes
 from studio import __version__
 from studio.flags import ROOT
 from studio.inspection import inspect_database
@@ -29,7 +29,6 @@ from studio.inspection import inspect_database
 if TYPE_CHECKING:
     from studio.settings import Settings
 
-GB = 1e9
 ROOM = 10 * GB  # what an installation with its caches takes
 SET_UP = "python3 launch.py installs what is missing; or: pip install -r requirements.txt"
 ASK_TORCH = """
@@ -94,8 +93,8 @@ def installed(told: argparse.Namespace) -> Iterator[Finding]:
 def before_set_up() -> Iterator[Finding]:
     """What a fresh copy of the project can tell with the standard library."""
     free = shutil.disk_usage(ROOT).free
-    mend = "" if free > ROOM else f"Free some space: an installation takes up to {ROOM / GB:.0f} GB."
-    yield Finding("Disk", f"{free / GB:.0f} GB free in {ROOT}", mend)
+    mend = "" if free > ROOM else f"Free some space: an installation takes up to {readable_bytes(ROOM)}."
+    yield Finding("Disk", f"{readable_bytes(free)} free in {ROOT}", mend)
     yield Finding("GPU", card() or "none seen; models will run on the CPU")
     for program, package in (("ffmpeg", "imageio-ffmpeg"), ("espeak-ng", "espeakng-loader")):
         where = shutil.which(program)
@@ -123,7 +122,7 @@ def machine() -> Iterator[Finding]:
         import psutil
 
         memory = psutil.virtual_memory()
-        room = f", {memory.total / GB:.0f} GB of memory, {memory.available / GB:.0f} GB free"
+        room = f", {readable_bytes(memory.total)} of memory, {readable_bytes(memory.available)} free"
     except ModuleNotFoundError:
         room = ""
     yield Finding("Machine", f"{os.cpu_count()} cores{room}")
@@ -177,7 +176,7 @@ def folders(settings: Settings) -> Iterator[Finding]:
     free = shutil.disk_usage(data).free
     if free < 2 * GB:
         mend = "Free some space, or move the data with --data-dir: a long video needs room."
-    yield Finding("Data", f"{data}, {free / GB:.0f} GB free", mend)
+    yield Finding("Data", f"{data}, {readable_bytes(free)} free", mend)
     try:
         step = inspect_database(data / "studio.db")
         yield Finding("Database", f"at step {step}" if step else "none yet; the first start makes it")
@@ -257,7 +256,7 @@ def describe_device(device: dict[str, Any]) -> Finding:
         return Finding(
             "Device", device["error"], "Choose another with --device, or install the torch build for it."
         )
-    text = f"{device['title']} ({device['name']}), {device['budget'] / GB:.1f} of {device['total'] / GB:.1f} GB for models"
+    text = f"{device['title']} ({device['name']}), {readable_bytes(device['budget'])} of {readable_bytes(device['total'])} for models"
     mend = ""
     if device["name"] == "cpu" and shutil.which("nvidia-smi"):
         mend = "There is an NVIDIA card, but this torch cannot use it: delete .venv and start again, or set TORCH_COMMAND."
@@ -273,7 +272,9 @@ def models(settings: Settings, device: dict[str, Any]) -> Iterator[Finding]:
     for spec in specs:
         if spec.state == "ready":
             fits = spec.memory_bytes <= budget or "error" in device
-            text = f"{spec.id} needs {spec.memory_bytes / GB:.1f} GB{'' if fits else ', more than there is'}"
+            text = (
+                f"{spec.id} needs {readable_bytes(spec.memory_bytes)}{'' if fits else ', more than there is'}"
+            )
             yield Finding("Model", text)
         elif spec.state == "broken":
             yield Finding(

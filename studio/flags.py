@@ -99,7 +99,7 @@ class Flags:
     )
     vram_budget: float = setting(
         0.0,
-        "GB of device memory models may use; 0 for all of it.",
+        "GB (10⁹ bytes) of device memory models may use; 0 for all of it.",
         "--vram-budget",
         env="STUDIO_VRAM_BUDGET",
         metavar="GB",
@@ -107,7 +107,7 @@ class Flags:
     )
     reserve_vram: float | None = setting(
         None,
-        "GB of device memory to leave to other programs (default: a tenth, at most 1).",
+        "GB (10⁹ bytes) of device memory to leave to other programs (default: a tenth, at most 1).",
         "--reserve-vram",
         env="STUDIO_RESERVE_VRAM",
         metavar="GB",
@@ -115,7 +115,7 @@ class Flags:
     )
     ram_budget: float = setting(
         0.0,
-        "GB of main memory for models; 0 for what the machine can spare.",
+        "GB (10⁹ bytes) of main memory for models; 0 for what the machine can spare.",
         "--ram-budget",
         env="STUDIO_RAM_BUDGET",
         metavar="GB",

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from pipelines.catalog import Catalog, ModelSpec
 from pipelines.catalog.voices import readable_voice
-from pipelines.errors import InvalidRequest, StudioError
+from pipelines.errors import InvalidRequest, StudioError, readable_bytes
 from pipelines.messages import REQUESTS, BaseRequest, Modality
 from pipelines.samplers import SAMPLERS, sampler_of
 from pipelines.texts import TORN
@@ -316,19 +316,9 @@ class Form:
 
 def model_label(spec: ModelSpec) -> str:
     """How a model is called in a picker: title · size · licence."""
+    size = readable_bytes(spec.weight_bytes) if spec.weight_bytes else ""
     licence = spec.licence.split(" (")[0]
-    return " · ".join(part for part in (spec.title, size(spec.weight_bytes), licence) if part)
-
-
-def size(nbytes: float) -> str:
-    """Bytes as people read them: "14 MB", "3.2 GB"; nothing for nothing."""
-    if not nbytes:
-        return ""
-    for unit in ("B", "kB", "MB", "GB"):
-        if nbytes < 1000 or unit == "GB":
-            break
-        nbytes /= 1000
-    return f"{nbytes:.1f} {unit}" if unit == "GB" and nbytes < 100 else f"{nbytes:.0f} {unit}"
+    return " · ".join(part for part in (spec.title, size, licence) if part)
 
 
 def samplers() -> list[tuple[str, str]]:

@@ -11,10 +11,8 @@ import time
 from pathlib import Path
 
 from pipelines.catalog import Catalog, ModelSpec, Source, download
-from pipelines.errors import ModelUnavailable
+from pipelines.errors import ModelUnavailable, readable_bytes
 from studio import running, settings
-
-GB = 1e9
 
 
 def main(argv: list[str]) -> int:
@@ -78,13 +76,10 @@ def show(specs: list[ModelSpec], *, as_json: bool = False) -> None:
         return
     width = max((len(spec.id) for spec in specs), default=0)
     for spec in specs:
-        size = (
-            f"{spec.weight_bytes / GB:6.1f} GB"
-            if spec.weight_bytes >= GB / 20
-            else f"{spec.weight_bytes / 1e6:6.0f} MB"
-        )
         made = " ".join(spec.modalities)
-        print(f"{spec.id:{width}}  {spec.state:7}{size}  {made:13}  {spec.licence}")
+        print(
+            f"{spec.id:{width}}  {spec.state:7}{readable_bytes(spec.weight_bytes):>9}  {made:13}  {spec.licence}"
+        )
         for line in filter(None, (spec.restriction, spec.problem, spec.remedy)):
             print(f"{'':{width}}  {line}")
 
@@ -102,7 +97,9 @@ def fetch(catalog: Catalog, name: str, *, ask: bool) -> None:
         print(f"{spec.id} is on this machine already.")
         return
     plan = download.measure(spec)
-    print(f"{spec.id}: {plan.missing_bytes / GB:.2f} GB to download, {plan.nbytes / GB:.2f} GB on disk.")
+    print(
+        f"{spec.id}: {readable_bytes(plan.missing_bytes)} to download, {readable_bytes(plan.nbytes)} on disk."
+    )
     print(f"Licence: {spec.licence}. {spec.restriction}".rstrip())
     if ask and not agreed("Download it?"):
         return
@@ -113,7 +110,7 @@ def fetch(catalog: Catalog, name: str, *, ask: bool) -> None:
         rate = (done - (plan.nbytes - plan.missing_bytes)) / max(0.1, time.monotonic() - started)
         rest = (total - done) / rate if rate > 0 else 0
         print(
-            f"\r{share:5.1%}  {done / GB:.2f} of {total / GB:.2f} GB  {rate / 1e6:.0f} MB/s  {rest:.0f} s left ",
+            f"\r{share:5.1%}  {readable_bytes(done)} of {readable_bytes(total)}  {readable_bytes(rate)}/s  {rest:.0f} s left ",
             end="",
             file=sys.stderr,
         )
@@ -140,9 +137,9 @@ def remove(told: settings.Settings, name: str, *, ask: bool) -> None:
         return
     spec = catalog.get(name)
     catalog.check_removable(spec)
-    if ask and not agreed(f"Delete {spec.id}, {spec.weight_bytes / 1e6:,.0f} MB, from {spec.place}?"):
+    if ask and not agreed(f"Delete {spec.id}, {readable_bytes(spec.weight_bytes)}, from {spec.place}?"):
         return
-    print(f"{catalog.remove(spec.id) / 1e6:,.0f} MB freed.")
+    print(f"{readable_bytes(catalog.remove(spec.id))} freed.")
     running.ask(told.data_dir, "POST", "api/models", {})  # a studio that runs looks again
 
 

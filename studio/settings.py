@@ -17,12 +17,11 @@ from pydantic import ConfigDict, ValidationError, field_validator, model_validat
 from pydantic.dataclasses import dataclass
 
 from pipelines.catalog import Catalog
-from pipelines.errors import InvalidRequest
+from pipelines.errors import GB, InvalidRequest
 from studio.flags import FIELDS, ROOT, TYPES, Flags, add_arguments, reach_of
 
 __all__ = ["ROOT", "InvalidSetting", "Settings", "add_arguments"]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-GIB = 1 << 30
 
 
 class InvalidSetting(InvalidRequest):
@@ -112,15 +111,15 @@ class Settings(Flags):
 
     @property
     def vram_budget_bytes(self) -> int:
-        return int(self.vram_budget * GIB)
+        return int(self.vram_budget * GB)
 
     @property
     def reserve_vram_bytes(self) -> int | None:
-        return None if self.reserve_vram is None else int(self.reserve_vram * GIB)
+        return None if self.reserve_vram is None else int(self.reserve_vram * GB)
 
     @property
     def ram_budget_bytes(self) -> int:
-        return int(self.ram_budget * GIB)
+        return int(self.ram_budget * GB)
 
     def catalog(self) -> Catalog:
         """The models this studio offers: what ships, the folders it was told of, the hub's cache and its recommended list."""

@@ -10,7 +10,7 @@ import torch
 
 from pipelines import device
 from pipelines.device import TorchDevice, generator
-from pipelines.errors import InvalidRequest, readable_bytes
+from pipelines.errors import GB, InvalidRequest, readable_bytes
 from pipelines.peak import PeakSampler
 
 
@@ -102,14 +102,10 @@ def test_running_out_of_memory_is_told_from_other_errors(error: Exception, is_me
 
 
 def test_bytes_are_written_as_people_read_them() -> None:
-    assert [readable_bytes(n) for n in (0, 900, 300_000, 5 << 20, 3 << 30, 61 << 30)] == [
-        "0 B",
-        "900 B",
-        "293 kB",
-        "5 MB",
-        "3.0 GB",
-        "61 GB",
-    ]
+    sizes = (0, 900, 9_990, 300_000, 5_000_000, 999_700_000, 10 * GB, 61 * GB, 1_500 * GB)
+    assert [readable_bytes(size) for size in sizes] == [
+        "0 B", "900 B", "10 kB", "300 kB", "5.0 MB", "1.0 GB", "10 GB", "61 GB", "1.5 TB",
+    ]  # fmt: skip
 
 
 def test_the_most_memory_the_work_took_is_told() -> None:

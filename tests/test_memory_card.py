@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from pipelines.errors import GB
 from studio.residents import parts
 from studio.tabs import memory
 
-GB = 1 << 30
 TITLES = {"org/sdxl": "SDXL", "org/sd15": "SD 1.5", "bark": "Bark"}
 
 

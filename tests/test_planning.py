@@ -6,26 +6,24 @@ from typing import Any
 
 import pytest
 
-from pipelines.errors import OutOfMemory
+from pipelines.errors import GB, OutOfMemory
 from pipelines.messages import AudioRequest, ImageRequest, Planned, TextRequest
 from studio.pace import expected_seconds
 from studio.planning import Forecast, rough_seconds
 from studio.residents import by_model, models_of, parts
 
-GIB = 1 << 30
-
 
 def planned(**more: Any) -> Planned:
-    return Planned("1", **{"fits": True, "need_bytes": 3 * GIB, "free_bytes": 8 * GIB, **more})
+    return Planned("1", **{"fits": True, "need_bytes": 3 * GB, "free_bytes": 8 * GB, **more})
 
 
 @pytest.mark.parametrize(
     ("forecast", "text"),
     [
         (Forecast(planned()), "Fits"),
-        (Forecast(planned(), budget_bytes=12 * GIB, work_seconds=14.2), "Fits · 3.0 GB of 12 GB · about 14 s"),
+        (Forecast(planned(), budget_bytes=12 * GB, work_seconds=14.2), "Fits · 3.0 GB of 12 GB · about 14 s"),
         (
-            Forecast(planned(load_seconds=4.0), leaves=("SDXL",), budget_bytes=12 * GIB),
+            Forecast(planned(load_seconds=4.0), leaves=("SDXL",), budget_bytes=12 * GB),
             "Fits after SDXL leaves · 3.0 GB of 12 GB · loads in 4 s",
         ),
         (Forecast(planned(load_seconds=4.0), leaves=("SDXL", "Bark"), work_seconds=8.0), "Fits after SDXL and Bark leave · about 12 s"),

@@ -59,8 +59,8 @@ def test_each_flag_has_the_effect_people_know_it_for(tmp_path: Path) -> None:
     )  # fmt: skip
     assert settings.models_dirs == tuple(folders)
     assert settings.device == "cpu"
-    assert settings.reserve_vram_bytes == 3 << 29
-    assert settings.vram_budget_bytes == 8 << 30
+    assert settings.reserve_vram_bytes == 1_500_000_000
+    assert settings.vram_budget_bytes == 8 * 10**9
     assert settings.logins == {"ada": "secret", "bob": "two:parts"}
     assert settings.root_path == "/studio"
     assert settings.keep_alive_seconds == 0

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipelines.catalog.spec import ModelSpec, Source
-from pipelines.errors import Cancelled, ModelUnavailable, OutOfDisk
+from pipelines.errors import GB, Cancelled, ModelUnavailable, OutOfDisk, readable_bytes
 
 UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.py", "*.msgpack", "*.h5", "*.onnx")
 CLIENT_MODULES = ("httpx", "httpcore", "huggingface_hub", "hf_xet")
-SPARE_BYTES = 1 << 30
+SPARE_BYTES = GB
 T = TypeVar("T")
 
 
@@ -91,7 +91,7 @@ def download(
     if plan.missing_bytes + SPARE_BYTES > free:
         raise OutOfDisk(
             f"There is no room for {spec.id}.",
-            detail=f"It needs {plan.missing_bytes / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB free.",
+            detail=f"It needs {readable_bytes(plan.missing_bytes)} and the disk has {readable_bytes(free)} free.",
             hint=f"Free some space, or set HF_HOME to another disk (now {constants.HF_HOME}).",
         )
     folder = _explained(

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.catalog.spec import Loader, ModelSpec, Source
+from pipelines.errors import GB
 from pipelines.messages import Modality
 
-GB = 10**9
 TEXT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.jinja", "tokenizer.model")
 FP16_FILES = (
     "model_index.json",

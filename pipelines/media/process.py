@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from pipelines.errors import OutOfDisk, StudioError
+from pipelines.errors import OutOfDisk, StudioError, readable_bytes
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def disk_full(folder: Path) -> OutOfDisk:
     free = shutil.disk_usage(folder).free
     return OutOfDisk(
         "The disk is full.",
-        detail=f"{free / 1e6:.0f} MB are free where {folder} lies.",
+        detail=f"{readable_bytes(free)} are free where {folder} lies.",
         hint="Free some space and try again; what was made before is untouched.",
     )
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pipelines.errors import readable_bytes
 from pipelines.texts import REQUEST_CHARS
 
-MB = 1 << 20
+MB = 10**6
 FORM_AROUND = 1 * MB  # what a multipart form adds to the file inside
-UPLOAD_BYTES = 1024 * MB
+UPLOAD_BYTES = 1000 * MB
 DROP_BYTES = 200 * MB  # a file dropped for its settings
 # the longest request still fits when every character is written as \uXXXX; beyond the Basic Plane a client sends UTF-8
 JSON_BYTES = 4 * MB

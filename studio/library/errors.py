@@ -9,6 +9,8 @@ import errno
 import shutil
 from pathlib import Path
 
+from pipelines.errors import readable_bytes
+
 
 class LibraryError(Exception):
     """Base of every library error. message: what happened; detail: the numbers; hint: what to do."""
@@ -64,7 +66,7 @@ def explain_write(error: OSError, folder: Path, nbytes: int) -> LibraryError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return DiskFull(
             "The disk is full, so this could not be saved.",
-            detail=f"It needs {readable(nbytes)}; {_free(folder)} is free in {folder}.",
+            detail=f"It needs {readable_bytes(nbytes)}; {_free(folder)} is free in {folder}.",
             hint="Free some space and try again. Nothing already in the library was touched.",
         )
     return LibraryError(
@@ -74,20 +76,8 @@ def explain_write(error: OSError, folder: Path, nbytes: int) -> LibraryError:
     )
 
 
-def readable(nbytes: int) -> str:
-    """Bytes in the unit a person would use: 812 bytes, 3.4 MB."""
-    if nbytes < 1000:
-        return f"{nbytes} bytes"
-    size = float(nbytes)
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
-        if size < 1000:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1000:.1f} TB"
-
-
 def _free(folder: Path) -> str:
     try:
-        return readable(shutil.disk_usage(folder).free)
+        return readable_bytes(shutil.disk_usage(folder).free)
     except OSError:
         return "an unknown amount"

@@ -21,10 +21,11 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipelines.errors import GB, readable_bytes
 from studio.database import storable
 from studio.library.adoption import as_asset, strays, sweep
 from studio.library.asset import KINDS, Asset
-from studio.library.errors import AssetNotFound, LibraryError, NotAllowed, UnreadableFile, readable
+from studio.library.errors import AssetNotFound, LibraryError, NotAllowed, UnreadableFile
 from studio.library.files import LONGEST_LABEL, Numbers, Placed, place, safe_word, write_beside
 from studio.library.reader import Reader, shared_reader
 from studio.library.search import (
@@ -41,7 +42,7 @@ from studio.library.tables import assets, lineage, tags
 
 log = logging.getLogger(__name__)
 
-MAX_UPLOAD = 2 << 30
+MAX_UPLOAD = 2 * GB
 SEARCHED_BYTES = 8000  # of a text
 SHOWN_BY_BROWSERS = {"image/png", "image/jpeg", "image/webp", "image/avif", "image/gif", "image/bmp"}
 SETTLED_SECONDS = 60  # a file that old is not being written any more
@@ -137,7 +138,7 @@ class Library:
         if nbytes > MAX_UPLOAD:
             raise UnreadableFile(
                 f"{filename} is too large.",
-                detail=f"It has {readable(nbytes)}; {readable(MAX_UPLOAD)} is the most.",
+                detail=f"It has {readable_bytes(nbytes)}; {readable_bytes(MAX_UPLOAD)} is the most.",
                 hint="Make it shorter or smaller and try again.",
             )
         self.folder.mkdir(parents=True, exist_ok=True)

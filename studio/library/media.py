@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from studio.library.errors import LibraryError, UnreadableFile, readable
+from pipelines.errors import readable_bytes
+from studio.library.errors import LibraryError, UnreadableFile
 from studio.library.sandbox import die_with_parent
 
 READABLE = (
     "Pictures: PNG, JPEG, WebP, AVIF, HEIC, GIF, BMP, TIFF. Sound: WAV, MP3, FLAC, Ogg, Opus, M4A. "
     "Video: MP4, MOV, WebM, MKV, AVI. Text and code in UTF-8."
 )
-MAX_TEXT = 64 << 20  # bytes of a text
+MAX_TEXT = 64 * 10**6  # bytes of a text
 MAX_FRAME = 8192 * 8192  # pixels of one frame of a film
 HEAD = 64  # bytes that tell what a file is
 DEMUXERS = {
@@ -135,12 +136,12 @@ def examine(file: IO[bytes], filename: str) -> Sniffed:
             ) from None
     facts = probe(file, found)
     if facts.get("width", 0) * facts.get("height", 0) > MAX_FRAME:
-        raise _unreadable(
+        raise _unreadable_bytes(
             filename,
             f"Its frames have {facts['width']} × {facts['height']} pixels; {MAX_FRAME // 1_000_000} million is the most.",
         )
     if not facts:
-        raise _unreadable(
+        raise _unreadable_bytes(
             filename, f"It starts like {found.media_type}, but no sound or picture can be read from it."
         )
     if "width" not in facts:
@@ -233,27 +234,27 @@ def _examine_text(file: IO[bytes], filename: str) -> Sniffed:
     suffix = Path(filename).suffix.lower().lstrip(".")
     nbytes = os.fstat(file.fileno()).st_size
     if nbytes > MAX_TEXT:
-        raise _unreadable(
+        raise _unreadable_bytes(
             filename,
-            f"It is no known picture, sound or video, and too long for a text: {readable(nbytes)}, "
-            f"where {readable(MAX_TEXT)} is the most.",
+            f"It is no known picture, sound or video, and too long for a text: {readable_bytes(nbytes)}, "
+            f"where {readable_bytes(MAX_TEXT)} is the most.",
         )
     file.seek(0)
     try:
         text = file.read().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _unreadable(
+        raise _unreadable_bytes(
             filename, "It is neither a known picture, sound or video nor text in UTF-8."
         ) from None
     if "\0" in text:
-        raise _unreadable(filename, "It is neither a known picture, sound or video nor text.")
+        raise _unreadable_bytes(filename, "It is neither a known picture, sound or video nor text.")
     facts: dict[str, Any] = {"lines": text.count("\n") + 1, "characters": len(text)}
     if suffix in _CODE:
         return Sniffed("code", "text/plain", suffix, {**facts, "language": _CODE[suffix]})
     return Sniffed("text", _TEXT.get(suffix, "text/plain"), suffix if suffix in _TEXT else "txt", facts)
 
 
-def _unreadable(filename: str, why: str) -> UnreadableFile:
+def _unreadable_bytes(filename: str, why: str) -> UnreadableFile:
     return UnreadableFile(f"{filename} cannot be read.", detail=why, hint=f"What can be read: {READABLE}")
 
 

@@ -23,13 +23,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from pipelines.errors import GB, readable_bytes
 from studio.library import containers, media, metadata, pictures, sandbox, thumbnails
-from studio.library.errors import LibraryError, UnreadableFile, readable
+from studio.library.errors import LibraryError, UnreadableFile
 
 REQUEST, ANSWER, PART = struct.Struct(">I"), struct.Struct(">iQ"), struct.Struct(">I")
-MEMORY = 2 << 30  # bytes a reading may have; 150 million pixels with transparency take 600 MB
+MEMORY = 2 * GB  # bytes a reading may have; 150 million pixels with transparency take 600 MB
 MAX_ANSWER = 256 << 20
-MAX_SETTINGS = 256 << 20  # bytes of a file that is read whole to look for settings in it
+MAX_SETTINGS = 256 * 10**6  # bytes of a file that is read whole to look for settings in it
 MAX_DEPTH = 64  # of lists in lists in a recipe
 BLOCK = 1 << 20
 
@@ -45,7 +46,7 @@ def examine(file: IO[bytes], asked: Mapping[str, Any]) -> Answer:
 def recipe(file: IO[bytes], asked: Mapping[str, Any]) -> Answer:
     nbytes = os.fstat(file.fileno()).st_size
     if nbytes > MAX_SETTINGS:
-        why = f"The file has {readable(nbytes)}; settings are looked for in {readable(MAX_SETTINGS)} at most."
+        why = f"The file has {readable_bytes(nbytes)}; settings are looked for in {readable_bytes(MAX_SETTINGS)} at most."
         return [None, "", why], b""
     file.seek(0)
     found = metadata.read(file.read(), asked["filename"], file)
@@ -187,7 +188,7 @@ def _carried_out(asked: Mapping[str, Any], handle: int | None) -> bytes:
     except MemoryError:
         told = UnreadableFile(
             "The file needs too much memory to read.",
-            detail=f"More than {readable(MEMORY)}.",
+            detail=f"More than {readable_bytes(MEMORY)}.",
             hint="Make it smaller.",
         )
     except Exception as error:  # a decoder may raise anything; what it was belongs in the detail

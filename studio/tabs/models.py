@@ -10,10 +10,9 @@ from typing import Any
 import gradio as gr
 
 from pipelines.catalog import ModelSpec
-from pipelines.errors import StudioError
+from pipelines.errors import StudioError, readable_bytes
 from pipelines.messages import MODALITIES
 from studio.accounts import require
-from studio.forms import size
 from studio.tabs import frame, memory, pieces
 
 TITLES = {"text": "Text", "code": "Code", "image": "Image", "audio": "Audio", "video": "Video"}
@@ -106,8 +105,8 @@ def card(spec: ModelSpec, download: Any) -> str:
         lines += [f'<span class="place">{escape(spec.place)}</span>']
     else:
         makes = ", ".join(TITLES[modality].lower() for modality in spec.modalities)
-        memory = f"{size(spec.memory_bytes)} of memory" if spec.memory_bytes else ""
-        disk = f"{size(spec.weight_bytes)} on disk" if spec.weight_bytes else ""
+        memory = f"{readable_bytes(spec.memory_bytes)} of memory" if spec.memory_bytes else ""
+        disk = f"{readable_bytes(spec.weight_bytes)} on disk" if spec.weight_bytes else ""
         figures = pieces.line([makes, disk, memory])
         lines += [paragraph(spec.description), f'<span class="figures">{figures}</span>']
         lines += [f'<span class="figures">Licence: {escape(spec.licence)}</span>']
@@ -126,7 +125,7 @@ def foot(spec: ModelSpec, download: Any) -> str:
     if download is not None and download.state == "running":
         share = download.done_bytes / download.total_bytes if download.total_bytes else 0.0
         left = f", {pieces.seconds(download.eta_seconds)} left" if download.eta_seconds else ""
-        told = f"{size(download.done_bytes) or '0 MB'} of {size(download.total_bytes) or '…'}{left}"
+        told = f"{readable_bytes(download.done_bytes)} of {readable_bytes(download.total_bytes) if download.total_bytes else '…'}{left}"
         stop = pieces.button("Stop", "change", do="stop", model=spec.id)
         return (
             f'<div class="foot"><span class="meter"><i style="width:{share:.1%}"></i></span>'
@@ -134,7 +133,7 @@ def foot(spec: ModelSpec, download: Any) -> str:
         )
     if spec.state == "remote":
         problem = pieces.problem(download.problem) if download is not None and download.problem else ""
-        whole = f"Download {size(spec.weight_bytes)}".strip()
+        whole = f"Download {readable_bytes(spec.weight_bytes)}" if spec.weight_bytes else "Download"
         # a single file is here already: what is fetched is what it lacks
         label = "Download what it needs" if spec.loader == "diffusers-single-file" else whole
         resume = "Go on" if download is not None else label

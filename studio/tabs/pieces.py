@@ -12,9 +12,8 @@ from html import escape
 from typing import Any
 
 from pipelines.catalog import ModelSpec
-from pipelines.errors import Problem
+from pipelines.errors import Problem, readable_bytes
 from pipelines.texts import PROMPT_CHARS, parts
-from studio.forms import size
 from studio.planning import Forecast
 
 STAGES = {
@@ -247,7 +246,7 @@ def model_note(spec: ModelSpec | None) -> str:
             '<p class="note">No model for this is on this machine yet. '
             f"{button('Open Models', 'go', 'textlink', tab='models')} to get one.</p>"
         )
-    memory = f"needs about {size(spec.memory_bytes)} of memory" if spec.memory_bytes else ""
+    memory = f"needs about {readable_bytes(spec.memory_bytes)} of memory" if spec.memory_bytes else ""
     told = line([escape(spec.description), memory])
     limit = f'<span class="restriction">{escape(spec.restriction)}</span>' if spec.restriction else ""
     return f'<p class="note">{told}{limit}</p>'

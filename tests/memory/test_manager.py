@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipelines.errors import Cancelled, OutOfMemory, StudioError
+from pipelines.errors import GB, Cancelled, OutOfMemory, StudioError
 from pipelines.memory import Lease, MemoryManager, WontFit
 from tests.memory.made_up import Clock, MadeUpDevice, Shelf
 
@@ -326,11 +326,11 @@ def test_when_the_device_fails_all_the_same_idle_models_leave_and_it_tries_again
 
 
 def test_what_can_never_fit_is_refused_at_once_and_nobody_leaves(clock: Clock, shelf: Shelf) -> None:
-    device = MadeUpDevice(44 << 30)
+    device = MadeUpDevice(44 * GB)
     manager = manager_of(device, clock)
-    with manager.lease([shelf.component("idle", 20 << 30)]):
+    with manager.lease([shelf.component("idle", 20 * GB)]):
         pass
-    with pytest.raises(WontFit) as refusal, manager.lease([shelf.component("video", 50 << 30)], 11 << 30):
+    with pytest.raises(WontFit) as refusal, manager.lease([shelf.component("video", 50 * GB)], 11 * GB):
         pass
     assert refusal.value.problem().message == "This needs about 61 GB and the device has 44 GB."
     assert "50 GB for the model and 11 GB to work in" in refusal.value.detail
