@@ -19,11 +19,11 @@ from pipelines.code_checks import certain_findings, unconfirmed
 from pipelines.code_text import Finding, code_in, fenced, syntax_error
 from pipelines.context import Context
 from pipelines.ladder import Ladder, Way
-from pipelines.languages import Language, language_of
 from pipelines.loading_language import LanguageModel, causal_lm
 from pipelines.memory import Component
 from pipelines.messages import Artifact, CodeRequest
 from pipelines.prompting import Prompt, chat, check_fits, fill_in
+from pipelines.words.languages import Language, language_of
 from pipelines.writing import write, writing_ways
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from pipelines.messages import DiffusionRequest, ImageRequest
-from pipelines.samplers import written
+from pipelines.words.samplers import written
 
 ImageFormat = Literal["png", "jpeg", "webp"]
 MEDIA_TYPES: dict[str, tuple[str, str]] = {

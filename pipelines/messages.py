@@ -16,7 +16,7 @@ from typing import IO, Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
 from pipelines.errors import InvalidRequest, Problem
-from pipelines.texts import CODE_CHARS, MESSAGE_CHARS, PROMPT_CHARS, check_total, has_words
+from pipelines.words.texts import CODE_CHARS, MESSAGE_CHARS, PROMPT_CHARS, check_total, has_words
 
 Modality = Literal["text", "code", "image", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = ("text", "code", "image", "audio", "video")

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pipelines.texts import has_words
+from pipelines.words.texts import has_words
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

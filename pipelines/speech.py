@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pipelines.texts import has_words
+from pipelines.words.texts import has_words
 
 CLOSERS = "\"'”’»)]}」』）"
 ENDS = ".!?…。！？｡"

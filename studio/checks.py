@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from pipelines.errors import InvalidRequest, Problem, as_problem
 from pipelines.messages import BaseRequest
-from pipelines.texts import TORN
+from pipelines.words.texts import TORN
 from studio.library import Asset, Library, LibraryError
 
 KIND_WORDS = {"image": "a picture", "video": "a film", "audio": "a sound", "text": "a text", "code": "code"}

@@ -20,8 +20,8 @@ from pipelines.catalog import Catalog, ModelSpec
 from pipelines.catalog.voices import readable_voice
 from pipelines.errors import InvalidRequest, StudioError, readable_bytes
 from pipelines.messages import REQUESTS, BaseRequest, Modality
-from pipelines.samplers import SAMPLERS, sampler_of
-from pipelines.texts import TORN
+from pipelines.words.samplers import SAMPLERS, sampler_of
+from pipelines.words.texts import TORN
 from studio.asset_field import asset_field
 from studio.restoring import find_model, take_over
 

@@ -21,7 +21,7 @@ from pipelines.messages import (
     parse_request,
     request_adapter,
 )
-from pipelines.texts import MESSAGE_CHARS, PROMPT_CHARS, REQUEST_CHARS, TORN, is_torn, parts, whole
+from pipelines.words.texts import MESSAGE_CHARS, PROMPT_CHARS, REQUEST_CHARS, TORN, is_torn, parts, whole
 from studio.checks import first_fault
 from studio.database import open_database
 from studio.jobs import Job, JobStore, jobs

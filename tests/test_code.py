@@ -15,11 +15,11 @@ from pipelines.code_text import code_in, fenced, python_findings
 from pipelines.context import Context
 from pipelines.device import TorchDevice
 from pipelines.errors import InvalidRequest
-from pipelines.languages import language_of
 from pipelines.loading_language import causal_lm
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, CodeRequest, TextDelta
 from pipelines.prompting import FIM_FAMILIES
+from pipelines.words.languages import language_of
 from tests import checkpoints_language as tiny
 
 PYTHON = language_of("python")

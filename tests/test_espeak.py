@@ -17,7 +17,7 @@ from pipelines.catalog.voices import ALIASES, CHARACTERS, espeak_variants, espea
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
 from pipelines.espeak import known_voice, phonemes, pitch_of, rate_of, speak, word_times
 from pipelines.speech import Sentence, sentences
-from pipelines.texts import has_words
+from pipelines.words.texts import has_words
 
 WELCOME = "Every picture, text and clip you make here stays on your machine."
 

@@ -13,10 +13,10 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = (
     "pipelines.messages",
     "pipelines.errors",
-    "pipelines.texts",
+    "pipelines.words.texts",
     "pipelines.catalog",
-    "pipelines.samplers",
-    "pipelines.languages",
+    "pipelines.words.samplers",
+    "pipelines.words.languages",
 )  # no torch: the server may use these
 HEAVY = {"torch", "diffusers", "transformers", "cv2", "ray", "moviepy", "accelerate", "peft"}
 
@@ -82,7 +82,7 @@ def test_the_library_imports_nothing_else_of_ours(path: Path) -> None:
     ours = reaches(names, "pipelines") | {
         name for name in reaches(names, "studio") - {"studio"} if not name.startswith("studio.library")
     }
-    ours -= {"pipelines"} | reaches(ours, "pipelines.samplers") | reaches(ours, "pipelines.errors")
+    ours -= {"pipelines"} | reaches(ours, "pipelines.words.samplers") | reaches(ours, "pipelines.errors")
     assert not ours - {"studio.database"} - reaches(ours, "studio.database")
 
 
@@ -156,7 +156,7 @@ def test_no_module_imports_a_heavy_library_before_it_is_needed() -> None:
     for path in [
         ROOT / "pipelines/messages.py",
         ROOT / "pipelines/errors.py",
-        ROOT / "pipelines/texts.py",
+        ROOT / "pipelines/words/texts.py",
         *modules("pipelines/catalog"),
     ]:
         assert not {name.split(".")[0] for name in imports(path)} & (HEAVY | {"numpy"}), path

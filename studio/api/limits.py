@@ -1,6 +1,6 @@
 """How much may come in over HTTP, declared once: bytes and seconds of a body by its route, and the shape of its JSON.
 
-`door.py` holds every request to it, Gradio's own routes among them. What a text inside may be is told in `pipelines/texts.py`.
+`door.py` holds every request to it, Gradio's own routes among them. What a text inside may be is told in `pipelines/words/texts.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from pipelines.errors import readable_bytes
-from pipelines.texts import REQUEST_CHARS
+from pipelines.words.texts import REQUEST_CHARS
 
 MB = 10**6
 FORM_AROUND = 1 * MB  # what a multipart form adds to the file inside

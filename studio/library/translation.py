@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipelines.samplers import Sampler, is_schedule, is_usual, sampler_of
+from pipelines.words.samplers import Sampler, is_schedule, is_usual, sampler_of
 from studio.library.a1111 import plain_prompt
 
 MAX_SEED = 2**32 - 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from pipelines.languages import LANGUAGES, language_of
+from pipelines.words.languages import LANGUAGES, language_of
 from studio.forms import Form
 from studio.tabs import frame, pieces
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipelines.catalog import ModelSpec
 from pipelines.errors import Problem, readable_bytes
-from pipelines.texts import PROMPT_CHARS, parts
+from pipelines.words.texts import PROMPT_CHARS, parts
 from studio.planning import Forecast
 
 STAGES = {

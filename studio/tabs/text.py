@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines.messages import ChatMessage
-from pipelines.texts import PROMPT_CHARS, parts
+from pipelines.words.texts import PROMPT_CHARS, parts
 from studio.forms import Form
 from studio.tabs import frame, pieces
 
