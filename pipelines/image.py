@@ -13,9 +13,9 @@ from pipelines.catalog import ModelSpec
 from pipelines.context import Context
 from pipelines.device import TorchDevice
 from pipelines.diffusion import Painter, Painting
-from pipelines.encode import MEDIA_TYPES, encode_image, parameters_text, recipe_of
 from pipelines.ladder import Ladder, Way
 from pipelines.loading import diffusers_bundle
+from pipelines.media.picture import MEDIA_TYPES, encode_image, parameters_text, recipe_of
 from pipelines.memory import Component
 from pipelines.messages import Artifact, ImageRequest
 from pipelines.thrift import painting_ways

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from pipelines.encode import encode_image, parameters_text, recipe_of
 from pipelines.media import VideoWriter, encode_audio, recipe_tags
+from pipelines.media.picture import encode_image, parameters_text, recipe_of
 from pipelines.messages import AudioRequest, ImageRequest, VideoRequest, parse_request
 from studio.library.metadata import Reading, from_parameters, read
 from tests.library.conftest import png
