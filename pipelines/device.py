@@ -17,10 +17,10 @@ import psutil
 import torch
 
 from pipelines.errors import GB, InvalidRequest
-from pipelines.memory.arena import trim_host_memory
-from pipelines.memory.mapped import hold_unified
 from pipelines.memory.parts import Held
-from pipelines.memory.weights import NoWeights, hold_apart
+from pipelines.memory.weights.apart import NoWeights, hold_apart
+from pipelines.memory.weights.arena import trim_host_memory
+from pipelines.memory.weights.mapped import hold_unified
 from pipelines.peak import PeakSampler
 
 log = logging.getLogger(__name__)

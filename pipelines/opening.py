@@ -22,7 +22,7 @@ from pipelines.errors import ModelUnavailable, StudioError
 if TYPE_CHECKING:
     import torch
 
-    from pipelines.memory.reader import Stored
+    from pipelines.memory.weights.file_reader import Stored
 
 SHAPES = re.compile(r"size mismatch|mismatched|shape|sizes? of tensor", re.IGNORECASE)
 """What libraries say when weights and config are of two models."""
@@ -104,7 +104,7 @@ def _ready(module: Any, files: Sequence[Path]) -> Any:
     """
     import torch
 
-    from pipelines.memory.reader import remember_stored
+    from pipelines.memory.weights.file_reader import remember_stored
 
     module.eval().requires_grad_(False)
     remember_stored(module, stored_in(files))
@@ -123,7 +123,7 @@ def stored_in(files: Sequence[Path]) -> Iterator[Stored]:
     """Where the floating numbers in these files lie; whole ones and packed ones are never converted."""
     import torch
 
-    from pipelines.memory.reader import Stored
+    from pipelines.memory.weights.file_reader import Stored
 
     dtypes = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "F16": torch.float16}
     dtypes |= {"BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}

@@ -13,8 +13,8 @@ from torch import nn
 from pipelines.device import TorchDevice
 from pipelines.errors import Cancelled, ModelUnavailable
 from pipelines.memory import Component, MemoryManager
-from pipelines.memory.mapped import Mapped, hold_unified
-from pipelines.memory.reader import Reader, Stored, remember_stored
+from pipelines.memory.weights.file_reader import Reader, Stored, remember_stored
+from pipelines.memory.weights.mapped import Mapped, hold_unified
 from tests.memory.test_weights import digest
 
 linux = pytest.mark.skipif(
@@ -157,7 +157,7 @@ def test_a_weight_changed_after_it_was_read_is_not_taken_from_the_file(
 def test_an_upload_may_be_cancelled_anywhere_and_goes_on_later(
     tmp_path: Path, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.memory.mapped.BATCH_BYTES", 1)  # a tensor at a time
+    monkeypatch.setattr("pipelines.memory.weights.mapped.BATCH_BYTES", 1)  # a tensor at a time
     net = opened(saved(tmp_path / "net.safetensors", dtype))
     before, held = digest(net), hold_unified(net, CPU)
     seen = set()
@@ -292,7 +292,7 @@ def test_a_language_model_says_the_same_after_it_was_away() -> None:
 
 def test_what_leaves_in_part_is_free_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights read together share a block of memory, so they leave together: less may stay than was allowed, never more."""
-    monkeypatch.setattr("pipelines.memory.mapped.BATCH_BYTES", 40 << 20)  # two layers
+    monkeypatch.setattr("pipelines.memory.weights.mapped.BATCH_BYTES", 40 << 20)  # two layers
     net = opened(saved(tmp_path / "net.safetensors", torch.float16, width=2000), width=2000)
     before, held = digest(net), hold_unified(net, CPU)
     held.unload()

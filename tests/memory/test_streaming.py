@@ -14,8 +14,8 @@ from torch import nn
 from pipelines.device import TorchDevice
 from pipelines.errors import StudioError
 from pipelines.memory import Component, MemoryManager
-from pipelines.memory.arena import Lane
-from pipelines.memory.weights import Weights
+from pipelines.memory.weights.apart import Weights
+from pipelines.memory.weights.arena import Lane
 from tests import checkpoints
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipelines.memory.seats import PLAIN, held_tensors
+from pipelines.memory.weights.seats import PLAIN, held_tensors
 
 
 @dataclass(eq=False)

@@ -20,10 +20,10 @@ from torch import nn
 
 from pipelines.errors import ModelUnavailable
 from pipelines.memory.parts import Held
-from pipelines.memory.reader import Reader, Stored, stored_of
-from pipelines.memory.seats import PLAIN, held_tensors
-from pipelines.memory.sources import Weight, find_sources, stamp_of, weights_of
-from pipelines.memory.weights import MovedByItself
+from pipelines.memory.weights.apart import MovedByItself
+from pipelines.memory.weights.file_reader import Reader, Stored, stored_of
+from pipelines.memory.weights.seats import PLAIN, held_tensors
+from pipelines.memory.weights.sources import Weight, find_sources, stamp_of, weights_of
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from pipelines.memory.arena import aligned
+from pipelines.memory.weights.arena import aligned
 
 PLAIN = (torch.Tensor, nn.Parameter, nn.Buffer)
 _ABSENT_BYTES = 0xFF

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipelines.memory.additions import Additions
-from pipelines.memory.arena import CHUNK_BYTES, Arena, Lane, PageLock, differ, trim_host_memory
 from pipelines.memory.parts import Held
-from pipelines.memory.seats import PLAIN, Group, Piece, Unseatable, find_groups, held_tensors
-from pipelines.memory.streaming import SLOTS, Block, Ring, find_blocks
+from pipelines.memory.weights.additions import Additions
+from pipelines.memory.weights.arena import CHUNK_BYTES, Arena, Lane, PageLock, differ, trim_host_memory
+from pipelines.memory.weights.seats import PLAIN, Group, Piece, Unseatable, find_groups, held_tensors
+from pipelines.memory.weights.streaming import SLOTS, Block, Ring, find_blocks
 
 
 def _go_on() -> None: ...

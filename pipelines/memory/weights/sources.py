@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipelines.memory.reader import Reader, Stored
+from pipelines.memory.weights.file_reader import Reader, Stored
 
 HEAD, MAX_CANDIDATES = 64, 8
 SMAPS = Path("/proc/self/smaps")

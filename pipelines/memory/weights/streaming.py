@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipelines.memory.arena import Lane
-from pipelines.memory.seats import Look, Piece
+from pipelines.memory.weights.arena import Lane
+from pipelines.memory.weights.seats import Look, Piece
 
 SLOTS = 2
 """One computes while the other is filled."""
