@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from pipelines.catalog import ModelSpec
-from pipelines.context import Context
 from pipelines.errors import InvalidRequest, ModelUnavailable
-from pipelines.ladder import Way
 from pipelines.media import AUDIO_FILES, encode_audio, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, AudioRequest
 from pipelines.reading import Reading, read_out
+from pipelines.runtime.context import Context
+from pipelines.runtime.ladder import Way
 from pipelines.sound import Piece, Track, is_silent, join, level, loudness
 
 if TYPE_CHECKING:

@@ -22,15 +22,15 @@ from transformers.models.bark.generation_configuration_bark import (
 
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.voices import BARK_PARTS, bark_voices
-from pipelines.context import Context
 from pipelines.dice import Dice
 from pipelines.errors import InvalidRequest
-from pipelines.ladder import Ladder, Way, way_up_to
 from pipelines.loading_audio import Listener, SoundModel, borrowed, sound_model
 from pipelines.media import change_tempo
 from pipelines.memory import Component, Lease
 from pipelines.messages import AudioRequest
 from pipelines.opening import unusable
+from pipelines.runtime.context import Context
+from pipelines.runtime.ladder import Ladder, Way, way_up_to
 from pipelines.sound import Piece
 from pipelines.speech import Sentence, sentences
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from pipelines.catalog import ModelSpec
 from pipelines.code_checks import certain_findings, unconfirmed
 from pipelines.code_text import Finding, code_in, fenced, syntax_error
-from pipelines.context import Context
-from pipelines.ladder import Ladder, Way
 from pipelines.loading_language import LanguageModel, causal_lm
 from pipelines.memory import Component
 from pipelines.messages import Artifact, CodeRequest
 from pipelines.prompting import Prompt, chat, check_fits, fill_in
+from pipelines.runtime.context import Context
+from pipelines.runtime.ladder import Ladder, Way
 from pipelines.words.languages import Language, language_of
 from pipelines.writing import write, writing_ways
 
@@ -41,7 +41,7 @@ class CodePipeline:
         self, request: CodeRequest, spec: ModelSpec, dtype: torch.dtype | None = None
     ) -> tuple[list[Component], list[Way]]:
         """What to lease for this request, and the one way to do it. dtype: what the device computes in, if known."""
-        from pipelines.device import TorchDevice
+        from pipelines.runtime.device import TorchDevice
 
         model = causal_lm(spec, dtype or TorchDevice().dtype())
         prompt = prompt_of(model, request)

@@ -20,15 +20,15 @@ from PIL import Image
 
 from pipelines.calls import Embeddings, call_of, embeddings_of, nothing, picture_model
 from pipelines.catalog import ModelSpec
-from pipelines.device import is_out_of_memory
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
 from pipelines.inpainting import BLIND, Repaint
-from pipelines.ladder import Ladder
 from pipelines.loading import Bundle, Task
 from pipelines.memory import Lease
 from pipelines.messages import DiffusionRequest
 from pipelines.opening import first_line, unusable
 from pipelines.preview import Preview
+from pipelines.runtime.device import is_out_of_memory
+from pipelines.runtime.ladder import Ladder
 from pipelines.thrift import thrifty
 
 T = TypeVar("T")

@@ -15,11 +15,11 @@ import numpy as np
 
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.voices import espeak_folder, espeak_name, espeak_voices, near_voices, voice_code
-from pipelines.context import Context
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
 from pipelines.media import Samples, change_tempo
 from pipelines.memory import Component
 from pipelines.messages import AudioRequest
+from pipelines.runtime.context import Context
 from pipelines.sound import Piece
 from pipelines.speech import Sentence, sentences
 

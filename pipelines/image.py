@@ -10,14 +10,14 @@ import torch
 
 from pipelines.calls import sized
 from pipelines.catalog import ModelSpec
-from pipelines.context import Context
-from pipelines.device import TorchDevice
 from pipelines.diffusion import Painter, Painting
-from pipelines.ladder import Ladder, Way
 from pipelines.loading import diffusers_bundle
 from pipelines.media.picture import MEDIA_TYPES, encode_image, parameters_text, recipe_of
 from pipelines.memory import Component
 from pipelines.messages import Artifact, ImageRequest
+from pipelines.runtime.context import Context
+from pipelines.runtime.device import TorchDevice
+from pipelines.runtime.ladder import Ladder, Way
 from pipelines.thrift import painting_ways
 from pipelines.uploads import check_has_start, mask_image, start_image
 

@@ -11,14 +11,14 @@ import torch
 from transformers import MusicgenForConditionalGeneration, StoppingCriteriaList
 
 from pipelines.catalog import ModelSpec
-from pipelines.context import Context
 from pipelines.dice import Dice
-from pipelines.ladder import Ladder, Way
 from pipelines.loading_audio import Listener, SoundModel, borrowed, sound_model
 from pipelines.media import change_tempo
 from pipelines.memory import Component, Lease
 from pipelines.memory.learned import work_label
 from pipelines.messages import AudioRequest
+from pipelines.runtime.context import Context
+from pipelines.runtime.ladder import Ladder, Way
 from pipelines.sound import Piece
 
 CODEBOOK_DELAY = 4  # the codebooks start one after the other, so the last one is short of so many tokens

@@ -21,13 +21,13 @@ from pipelines.calls import call_of
 from pipelines.catalog.classes import pipeline_makes
 from pipelines.catalog.defaults import rate_of
 from pipelines.catalog.headers import BadFile, read_json
-from pipelines.context import Context
 from pipelines.diffusion import explained_run, no_numbers
 from pipelines.interpolation import Frame
-from pipelines.ladder import Ladder
 from pipelines.loading import Bundle, Task
 from pipelines.memory import Lease
 from pipelines.messages import VideoRequest
+from pipelines.runtime.context import Context
+from pipelines.runtime.ladder import Ladder
 from pipelines.storyboard import Shot
 from pipelines.thrift import thrifty
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.catalog import ModelSpec
-from pipelines.context import Context
-from pipelines.ladder import Ladder, Way
 from pipelines.loading_language import causal_lm
 from pipelines.memory import Component
 from pipelines.messages import Artifact, TextRequest
 from pipelines.prompting import Turn, chat, check_fits
+from pipelines.runtime.context import Context
+from pipelines.runtime.ladder import Ladder, Way
 from pipelines.writing import write, writing_ways
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class TextPipeline:
         self, request: TextRequest, spec: ModelSpec, dtype: torch.dtype | None = None
     ) -> tuple[list[Component], list[Way]]:
         """What to lease for this request, and the one way to do it. dtype: what the device computes in, if known."""
-        from pipelines.device import TorchDevice
+        from pipelines.runtime.device import TorchDevice
 
         model = causal_lm(spec, dtype or TorchDevice().dtype())
         prompt = chat(model, turns(request), request.system)

@@ -17,10 +17,10 @@ import torch
 
 from pipelines.calls import picture_model
 from pipelines.catalog.headers import BadFile, read_json
-from pipelines.ladder import Ladder, Way
 from pipelines.loading import Bundle
 from pipelines.memory.learned import work_label
 from pipelines.messages import DiffusionRequest
+from pipelines.runtime.ladder import Ladder, Way
 
 TILES = {512: "tiled", 256: "tiled small"}
 """Edges in pixels of the tiles a picture may be decoded in, with their names. Smaller ones show: each is normalised by itself."""

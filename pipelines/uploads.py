@@ -6,9 +6,9 @@ import io
 
 from PIL import Image, ImageOps
 
-from pipelines.context import Context
 from pipelines.errors import InvalidRequest
 from pipelines.messages import ImageRequest
+from pipelines.runtime.context import Context
 
 
 def start_image(

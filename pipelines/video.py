@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 from pipelines.calls import sized
 from pipelines.camera import Camera
 from pipelines.catalog import ModelSpec
-from pipelines.context import Context
-from pipelines.device import TorchDevice
 from pipelines.diffusion import Painter
 from pipelines.errors import OutOfDisk, readable_bytes
 from pipelines.interpolation import Frame, interpolate, positions
 from pipelines.keyframes import FrameStore, Keyframes, thumbnail
-from pipelines.ladder import Ladder, Way
 from pipelines.loading import Bundle, diffusers_bundle
 from pipelines.media import VIDEO_FILES, VideoWriter, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, VideoRequest
 from pipelines.native_video import NativeVideo, is_native
+from pipelines.runtime.context import Context
+from pipelines.runtime.device import TorchDevice
+from pipelines.runtime.ladder import Ladder, Way
 from pipelines.storyboard import Shot, check_rate, storyboard
 from pipelines.thrift import painting_ways
 from pipelines.uploads import start_image

@@ -12,15 +12,15 @@ import torch
 from transformers import VitsModel
 
 from pipelines.catalog import ModelSpec
-from pipelines.context import Context
 from pipelines.dice import Dice
 from pipelines.errors import InvalidRequest
 from pipelines.espeak import phonemes
-from pipelines.ladder import Ladder, Way, way_up_to
 from pipelines.loading_audio import SoundModel, borrowed, sound_model
 from pipelines.media import change_tempo
 from pipelines.memory import Component, Lease
 from pipelines.messages import AudioRequest
+from pipelines.runtime.context import Context
+from pipelines.runtime.ladder import Ladder, Way, way_up_to
 from pipelines.sound import Piece
 from pipelines.speech import Sentence, sentences
 

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pipelines.catalog.digest import digests
-from pipelines.context import Context
 from pipelines.errors import Cancelled, OutOfMemory, Problem, as_problem
 from pipelines.messages import (
     Cancel,
@@ -43,11 +42,12 @@ from pipelines.messages import (
     read_message,
     write_message,
 )
+from pipelines.runtime.context import Context
 
 if TYPE_CHECKING:
     from pipelines.catalog import ModelSpec
-    from pipelines.ladder import Way
     from pipelines.memory import Component, MemoryManager
+    from pipelines.runtime.ladder import Way
 
 log = logging.getLogger(__name__)
 
@@ -211,9 +211,9 @@ class Worker:
     def _make_memory(self, promise: Future[MemoryManager]) -> None:
         started, config = time.monotonic(), self.config
         try:
-            from pipelines.device import TorchDevice
             from pipelines.memory import MemoryManager
             from pipelines.memory.learned import WorkingSets
+            from pipelines.runtime.device import TorchDevice
 
             if config.warm_up:
                 for name in ("transformers", "diffusers"):  # here, so that two jobs never import them at once
@@ -254,7 +254,7 @@ class Worker:
         self, request: Any, spec: ModelSpec, memory: MemoryManager
     ) -> tuple[list[Component], tuple[Way, ...]]:
         """What a job will lease, in the dtype of the device, and the ways to do the work, the preferred one first."""
-        from pipelines.ladder import ways_of
+        from pipelines.runtime.ladder import ways_of
 
         components, working = self._pipeline(request.modality, spec.loader).plan(
             request, spec, memory.device.dtype()
@@ -263,7 +263,7 @@ class Worker:
 
     def _plan(self, plan: Plan) -> None:
         try:
-            from pipelines.ladder import choose
+            from pipelines.runtime.ladder import choose
 
             memory = self.memory()
             way, answer = choose(memory, *self._needs(plan.request, plan.spec, memory))

@@ -25,14 +25,14 @@ from transformers.generation import (
     TopPLogitsWarper,
 )
 
-from pipelines.context import Context
 from pipelines.errors import ModelUnavailable
-from pipelines.ladder import Ladder, Way, way_up_to
 from pipelines.loading_language import LanguageModel
 from pipelines.loops import NoThirdTime
 from pipelines.memory import Lease
 from pipelines.messages import SamplingRequest
 from pipelines.prompting import Prompt
+from pipelines.runtime.context import Context
+from pipelines.runtime.ladder import Ladder, Way, way_up_to
 from pipelines.streaming import StopFilter, TokenDecoder
 
 PROGRESS_SECONDS = 0.1

@@ -33,7 +33,7 @@ ROOM = 10 * GB  # what an installation with its caches takes
 SET_UP = "python3 launch.py installs what is missing; or: pip install -r requirements.txt"
 ASK_TORCH = """
 import json, sys
-from pipelines.device import TorchDevice
+from pipelines.runtime.device import TorchDevice
 device = TorchDevice(*json.loads(sys.argv[1]))
 import torch
 print(json.dumps({"torch": torch.__version__, "name": device.name, "title": device.describe(),

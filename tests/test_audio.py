@@ -13,9 +13,9 @@ import pytest
 
 from pipelines.audio import AudioPipeline
 from pipelines.catalog import ModelSpec, Source
-from pipelines.context import Context
 from pipelines.errors import Cancelled, InvalidRequest
 from pipelines.messages import Artifact, AudioRequest
+from pipelines.runtime.context import Context
 from pipelines.sound import Piece, join, level, loudness
 
 ESPEAK = ModelSpec("espeak", "eSpeak NG", ("audio",), "espeak", Source())

@@ -18,12 +18,12 @@ from pipelines.bark import LONGEST_TEXT, _chunks, read_voice
 from pipelines.bark import _model as bark_model
 from pipelines.catalog import ModelSpec, Source
 from pipelines.catalog.voices import bark_voices
-from pipelines.context import Context
-from pipelines.device import TorchDevice
 from pipelines.errors import Cancelled, InvalidRequest, ModelUnavailable
-from pipelines.ladder import ways_of
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, AudioRequest
+from pipelines.runtime.context import Context
+from pipelines.runtime.device import TorchDevice
+from pipelines.runtime.ladder import ways_of
 from pipelines.speech import sentences
 from tests import checkpoints_audio as tiny
 from tests.checkpoints import copied

@@ -12,13 +12,13 @@ import torch
 from pipelines.code import CodePipeline, _artifact, prompt_of, question
 from pipelines.code_checks import certain_findings, unconfirmed
 from pipelines.code_text import code_in, fenced, python_findings
-from pipelines.context import Context
-from pipelines.device import TorchDevice
 from pipelines.errors import InvalidRequest
 from pipelines.loading_language import causal_lm
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, CodeRequest, TextDelta
 from pipelines.prompting import FIM_FAMILIES
+from pipelines.runtime.context import Context
+from pipelines.runtime.device import TorchDevice
 from pipelines.words.languages import language_of
 from tests import checkpoints_language as tiny
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipelines import device
-from pipelines.device import TorchDevice, generator
 from pipelines.errors import GB, InvalidRequest, readable_bytes
-from pipelines.peak import PeakSampler
+from pipelines.runtime import device
+from pipelines.runtime.device import TorchDevice, generator
+from pipelines.runtime.peak import PeakSampler
 
 
 def test_the_budget_is_what_was_asked_for_but_never_more_than_there_is() -> None:

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from pipelines.catalog import Catalog
-from pipelines.context import Context
-from pipelines.device import TorchDevice
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
 from pipelines.image import ImagePipeline
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, ImageRequest, VideoRequest
+from pipelines.runtime.context import Context
+from pipelines.runtime.device import TorchDevice
 from pipelines.video import VideoPipeline
 from tests import checkpoints, checkpoints_video
 

@@ -16,7 +16,6 @@ import pytest
 from PIL import Image, ImageChops
 
 from pipelines.catalog import Catalog, ModelSpec, builtin
-from pipelines.context import Context
 from pipelines.errors import Cancelled, InvalidRequest
 from pipelines.illustrator.colours import named
 from pipelines.illustrator.engine import Illustrator
@@ -31,6 +30,7 @@ from pipelines.illustrator.styles import STYLES
 from pipelines.illustrator.things import THINGS
 from pipelines.illustrator.words import words
 from pipelines.messages import Finished, ImageRequest, Produced, Progress, Run, VideoRequest, WorkerConfig
+from pipelines.runtime.context import Context
 from pipelines.training.world import caption, random_scene
 from pipelines.worker import Worker
 

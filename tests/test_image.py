@@ -16,8 +16,6 @@ import torch
 from PIL import Image
 
 from pipelines.catalog import ModelSpec, Source
-from pipelines.context import Context
-from pipelines.device import TorchDevice
 from pipelines.diffusion import Painter, blend, slerp
 from pipelines.errors import Cancelled, InvalidRequest, ModelUnavailable
 from pipelines.image import ImagePipeline
@@ -25,6 +23,8 @@ from pipelines.loading import diffusers_bundle
 from pipelines.memory import MemoryManager
 from pipelines.messages import MAX_SEED, Artifact, ImageRequest, Progress
 from pipelines.preview import Preview, latents_to_picture
+from pipelines.runtime.context import Context
+from pipelines.runtime.device import TorchDevice
 from pipelines.thrift import working_bytes
 from tests import checkpoints
 from tests.checkpoints import copied

@@ -22,16 +22,16 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from pipelines.audio import AudioPipeline
 from pipelines.catalog import ModelSpec, Source
-from pipelines.context import Context
-from pipelines.device import TorchDevice
 from pipelines.diffusion import Painter
 from pipelines.errors import Cancelled, OutOfMemory
 from pipelines.image import ImagePipeline
-from pipelines.ladder import AGAIN, ALONE, STREAMED, Ladder, Way, choose
 from pipelines.loading import diffusers_bundle
 from pipelines.memory import Component, MemoryManager
 from pipelines.memory.learned import WorkingSets
 from pipelines.messages import Artifact, AudioRequest, ImageRequest, TextDelta, TextRequest, VideoRequest
+from pipelines.runtime.context import Context
+from pipelines.runtime.device import TorchDevice
+from pipelines.runtime.ladder import AGAIN, ALONE, STREAMED, Ladder, Way, choose
 from pipelines.text import TextPipeline
 from pipelines.thrift import TILED, PaintingWay, painting_ways
 from pipelines.video import VideoPipeline

@@ -14,10 +14,10 @@ from pipelines.catalog import ModelSpec, Source
 from pipelines.catalog.headers import TensorInfo, read_json
 from pipelines.catalog.scan import identify
 from pipelines.catalog.single_file import SHIPPED, find_config
-from pipelines.device import TorchDevice
 from pipelines.errors import InvalidRequest, ModelUnavailable
 from pipelines.loading import Bundle, diffusers_bundle
 from pipelines.memory import MemoryManager
+from pipelines.runtime.device import TorchDevice
 from tests import checkpoints
 from tests.checkpoints import copied
 

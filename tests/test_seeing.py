@@ -15,14 +15,14 @@ import torch
 
 from pipelines import prompting
 from pipelines.catalog.scan import identify
-from pipelines.context import Context
 from pipelines.deadline import Overrun, within
-from pipelines.device import TorchDevice
 from pipelines.errors import InvalidRequest, ModelUnavailable
 from pipelines.loading_language import causal_lm
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, TextRequest
 from pipelines.prompting import chat
+from pipelines.runtime.context import Context
+from pipelines.runtime.device import TorchDevice
 from pipelines.text import TextPipeline
 from tests import checkpoints_language as tiny
 from tests.checkpoints import copied

@@ -11,14 +11,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LogitsProcessorList
 
-from pipelines.context import Context
-from pipelines.device import TorchDevice
 from pipelines.errors import Cancelled, InvalidRequest, ModelUnavailable
 from pipelines.loading_language import causal_lm
 from pipelines.loops import NoThirdTime, third_time
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, ChatMessage, Progress, TextDelta, TextRequest
 from pipelines.prompting import chat, check_fits
+from pipelines.runtime.context import Context
+from pipelines.runtime.device import TorchDevice
 from pipelines.streaming import StopFilter, TokenDecoder
 from pipelines.text import TextPipeline
 from tests import checkpoints_language as tiny

@@ -10,13 +10,13 @@ import numpy as np
 from PIL import Image
 
 from pipelines.catalog import ModelSpec
-from pipelines.context import Context
 from pipelines.errors import InvalidRequest
 from pipelines.illustrator.painter import paint
 from pipelines.illustrator.reader import Reading, read
 from pipelines.media.picture import MEDIA_TYPES, encode_image, parameters_text, recipe_of
 from pipelines.memory import Component
 from pipelines.messages import Artifact, DiffusionRequest, ImageRequest
+from pipelines.runtime.context import Context
 
 MOST_TOLD = 8
 KNOWS = "landscapes, logos, products and patterns; see “It understands” on the Image tab"

@@ -15,13 +15,13 @@ from PIL import Image
 
 from pipelines.camera import Camera
 from pipelines.catalog import ModelSpec
-from pipelines.context import Context
 from pipelines.illustrator.engine import notices, preview, refuse_pictures
 from pipelines.illustrator.painter import paint
 from pipelines.illustrator.reader import Reading, read
 from pipelines.media import VIDEO_FILES, VideoWriter, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, VideoRequest
+from pipelines.runtime.context import Context
 from pipelines.storyboard import Shot, check_rate, storyboard
 
 CROSSING = 0.4  # of the way between two lines; before and after it one picture stands alone

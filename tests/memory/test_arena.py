@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipelines.device import CudaPageLock
-from pipelines.device import _own_host_bytes as own_bytes
 from pipelines.memory.weights.arena import ALIGN, Arena, Lane, Place, differ, trim_host_memory
+from pipelines.runtime.device import CudaPageLock
+from pipelines.runtime.device import _own_host_bytes as own_bytes
 
 
 def test_pieces_lie_aligned_one_behind_the_other_and_never_across_two_chunks() -> None:

@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from pipelines.device import TorchDevice
 from pipelines.errors import Cancelled, ModelUnavailable
 from pipelines.memory import Component, MemoryManager
 from pipelines.memory.weights.file_reader import Reader, Stored, remember_stored
 from pipelines.memory.weights.mapped import Mapped, hold_unified
+from pipelines.runtime.device import TorchDevice
 from tests.memory.test_weights import digest
 
 linux = pytest.mark.skipif(
@@ -69,7 +69,7 @@ def mapped_files() -> str:
 
 def anonymous_bytes() -> int:
     """Memory of this process that is no file's, what the C library keeps given back."""
-    from pipelines.device import _own_host_bytes
+    from pipelines.runtime.device import _own_host_bytes
 
     TorchDevice("cpu").empty_cache()
     return _own_host_bytes()

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from pipelines.device import TorchDevice
 from pipelines.errors import StudioError
 from pipelines.memory import Component, MemoryManager
 from pipelines.memory.weights.apart import Weights
 from pipelines.memory.weights.arena import Lane
+from pipelines.runtime.device import TorchDevice
 from tests import checkpoints
 
 CPU = torch.device("cpu")

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from pipelines.device import TorchDevice
-from pipelines.device import _own_host_bytes as own_bytes
 from pipelines.memory import Component, MemoryManager
 from pipelines.memory.weights.apart import MovedByItself, Weights
 from pipelines.memory.weights.arena import Lane, trim_host_memory
 from pipelines.memory.weights.seats import Piece
+from pipelines.runtime.device import TorchDevice
+from pipelines.runtime.device import _own_host_bytes as own_bytes
 from tests import checkpoints
 
 

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipelines.device import TorchDevice
 from pipelines.errors import OutOfMemory
 from pipelines.memory import Component, MemoryManager
+from pipelines.runtime.device import TorchDevice
 
 GIB, MIB = 1 << 30, 1 << 20
 CARDS = (6, 8, 12, 16, 24)
@@ -292,9 +292,9 @@ def _theirs(folder: Path, prepare: Callable[[Any], Any]) -> Callable[[], Any]:
 def _ours(folder: Path) -> Callable[[], Any]:
     """Everything leaves the device after each picture, as with the others."""
     from pipelines.catalog import ModelSpec, Source
-    from pipelines.context import Context
     from pipelines.image import ImagePipeline
     from pipelines.messages import ImageRequest
+    from pipelines.runtime.context import Context
 
     spec = ModelSpec("bench/image", "Image", ("image",), "diffusers", Source(path=str(folder)))
     manager = MemoryManager(TorchDevice("cuda"), prefetch=False)

@@ -16,8 +16,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from pipelines.device import TorchDevice
 from pipelines.memory import Component, MemoryManager
+from pipelines.runtime.device import TorchDevice
 from tests.memory.made_up import MadeUpDevice, Shelf
 
 LEASES, THREADS, ROUNDS = 20_000, 4, 9

@@ -13,8 +13,8 @@ import psutil
 import torch
 from torch import nn
 
-from pipelines.device import TorchDevice
 from pipelines.memory import Component, MemoryManager
+from pipelines.runtime.device import TorchDevice
 
 SWAPS, MIB = 1_000, 1 << 20
 SMALL = {"swaps": 160}

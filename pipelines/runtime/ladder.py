@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeVar
 
-from pipelines.context import Context
 from pipelines.errors import OutOfMemory, readable_bytes
 from pipelines.memory import Component, Lease, MemoryManager, Plan
 from pipelines.memory.learned import work_label
 from pipelines.opening import first_line
+from pipelines.runtime.context import Context
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from pipelines.memory.parts import Held
 from pipelines.memory.weights.apart import NoWeights, hold_apart
 from pipelines.memory.weights.arena import trim_host_memory
 from pipelines.memory.weights.mapped import hold_unified
-from pipelines.peak import PeakSampler
+from pipelines.runtime.peak import PeakSampler
 
 log = logging.getLogger(__name__)
 
