@@ -24,11 +24,11 @@ from pipelines.catalog import ModelSpec
 from pipelines.catalog.voices import BARK_PARTS, bark_voices
 from pipelines.dice import Dice
 from pipelines.errors import InvalidRequest
-from pipelines.loading_audio import Listener, SoundModel, borrowed, sound_model
+from pipelines.loading.audio import Listener, SoundModel, borrowed, sound_model
+from pipelines.loading.opening import unusable
 from pipelines.media import change_tempo
 from pipelines.memory import Component, Lease
 from pipelines.messages import AudioRequest
-from pipelines.opening import unusable
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Ladder, Way, way_up_to
 from pipelines.sound import Piece

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from pipelines.errors import InvalidRequest
-from pipelines.loading import Bundle
+from pipelines.loading.diffusion import Bundle
 from pipelines.messages import DiffusionRequest
 from pipelines.prompt_length import length_notes
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.catalog import ModelSpec
 from pipelines.code_checks import certain_findings, unconfirmed
 from pipelines.code_text import Finding, code_in, fenced, syntax_error
-from pipelines.loading_language import LanguageModel, causal_lm
+from pipelines.loading.language import LanguageModel, causal_lm
 from pipelines.memory import Component
 from pipelines.messages import Artifact, CodeRequest
 from pipelines.prompting import Prompt, chat, check_fits, fill_in

@@ -22,10 +22,10 @@ from pipelines.calls import Embeddings, call_of, embeddings_of, nothing, picture
 from pipelines.catalog import ModelSpec
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
 from pipelines.inpainting import BLIND, Repaint
-from pipelines.loading import Bundle, Task
+from pipelines.loading.diffusion import Bundle, Task
+from pipelines.loading.opening import first_line, unusable
 from pipelines.memory import Lease
 from pipelines.messages import DiffusionRequest
-from pipelines.opening import first_line, unusable
 from pipelines.preview import Preview
 from pipelines.runtime.device import is_out_of_memory
 from pipelines.runtime.ladder import Ladder

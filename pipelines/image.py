@@ -11,7 +11,7 @@ import torch
 from pipelines.calls import sized
 from pipelines.catalog import ModelSpec
 from pipelines.diffusion import Painter, Painting
-from pipelines.loading import diffusers_bundle
+from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.media.picture import MEDIA_TYPES, encode_image, parameters_text, recipe_of
 from pipelines.memory import Component
 from pipelines.messages import Artifact, ImageRequest

@@ -12,7 +12,7 @@ from transformers import MusicgenForConditionalGeneration, StoppingCriteriaList
 
 from pipelines.catalog import ModelSpec
 from pipelines.dice import Dice
-from pipelines.loading_audio import Listener, SoundModel, borrowed, sound_model
+from pipelines.loading.audio import Listener, SoundModel, borrowed, sound_model
 from pipelines.media import change_tempo
 from pipelines.memory import Component, Lease
 from pipelines.memory.learned import work_label

@@ -23,7 +23,7 @@ from pipelines.catalog.defaults import rate_of
 from pipelines.catalog.headers import BadFile, read_json
 from pipelines.diffusion import explained_run, no_numbers
 from pipelines.interpolation import Frame
-from pipelines.loading import Bundle, Task
+from pipelines.loading.diffusion import Bundle, Task
 from pipelines.memory import Lease
 from pipelines.messages import VideoRequest
 from pipelines.runtime.context import Context

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipelines.deadline import Overrun, within
 from pipelines.errors import InvalidRequest, ModelUnavailable
-from pipelines.loading_language import LanguageModel
+from pipelines.loading.language import LanguageModel
 
 TEMPLATE_SECONDS = 10.0
 

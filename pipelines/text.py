@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.catalog import ModelSpec
-from pipelines.loading_language import causal_lm
+from pipelines.loading.language import causal_lm
 from pipelines.memory import Component
 from pipelines.messages import Artifact, TextRequest
 from pipelines.prompting import Turn, chat, check_fits

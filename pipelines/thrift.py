@@ -17,7 +17,7 @@ import torch
 
 from pipelines.calls import picture_model
 from pipelines.catalog.headers import BadFile, read_json
-from pipelines.loading import Bundle
+from pipelines.loading.diffusion import Bundle
 from pipelines.memory.learned import work_label
 from pipelines.messages import DiffusionRequest
 from pipelines.runtime.ladder import Ladder, Way

@@ -21,7 +21,7 @@ from pipelines.diffusion import Painter
 from pipelines.errors import OutOfDisk, readable_bytes
 from pipelines.interpolation import Frame, interpolate, positions
 from pipelines.keyframes import FrameStore, Keyframes, thumbnail
-from pipelines.loading import Bundle, diffusers_bundle
+from pipelines.loading.diffusion import Bundle, diffusers_bundle
 from pipelines.media import VIDEO_FILES, VideoWriter, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, VideoRequest

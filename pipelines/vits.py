@@ -15,7 +15,7 @@ from pipelines.catalog import ModelSpec
 from pipelines.dice import Dice
 from pipelines.errors import InvalidRequest
 from pipelines.espeak import phonemes
-from pipelines.loading_audio import SoundModel, borrowed, sound_model
+from pipelines.loading.audio import SoundModel, borrowed, sound_model
 from pipelines.media import change_tempo
 from pipelines.memory import Component, Lease
 from pipelines.messages import AudioRequest

@@ -26,7 +26,7 @@ from transformers.generation import (
 )
 
 from pipelines.errors import ModelUnavailable
-from pipelines.loading_language import LanguageModel
+from pipelines.loading.language import LanguageModel
 from pipelines.loops import NoThirdTime
 from pipelines.memory import Lease
 from pipelines.messages import SamplingRequest

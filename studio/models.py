@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     chosen = arguments.parse_args(argv)
     if chosen.action == "convert":
         return subprocess.call(
-            [sys.executable, "-m", "pipelines.convert", str(chosen.path)], cwd=settings.ROOT
+            [sys.executable, "-m", "pipelines.loading.convert", str(chosen.path)], cwd=settings.ROOT
         )
     told = settings.Settings.from_args(chosen)
     os.environ.update(told.environment())

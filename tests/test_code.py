@@ -13,7 +13,7 @@ from pipelines.code import CodePipeline, _artifact, prompt_of, question
 from pipelines.code_checks import certain_findings, unconfirmed
 from pipelines.code_text import code_in, fenced, python_findings
 from pipelines.errors import InvalidRequest
-from pipelines.loading_language import causal_lm
+from pipelines.loading.language import causal_lm
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, CodeRequest, TextDelta
 from pipelines.prompting import FIM_FAMILIES

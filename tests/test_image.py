@@ -19,7 +19,7 @@ from pipelines.catalog import ModelSpec, Source
 from pipelines.diffusion import Painter, blend, slerp
 from pipelines.errors import Cancelled, InvalidRequest, ModelUnavailable
 from pipelines.image import ImagePipeline
-from pipelines.loading import diffusers_bundle
+from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.memory import MemoryManager
 from pipelines.messages import MAX_SEED, Artifact, ImageRequest, Progress
 from pipelines.preview import Preview, latents_to_picture

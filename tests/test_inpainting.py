@@ -15,7 +15,7 @@ from PIL import Image
 from pipelines.diffusion import Painter
 from pipelines.errors import InvalidRequest
 from pipelines.inpainting import Repaint
-from pipelines.loading import diffusers_bundle
+from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.memory import MemoryManager
 from tests import checkpoints
 from tests.test_image import REQUEST, make, manager, pixels, png, spec_of

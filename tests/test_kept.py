@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from pipelines.kept import MOST, kept
+from pipelines.loading.kept import MOST, kept
 
 
 def test_a_thread_keeps_the_last_few_it_used_and_lets_the_oldest_go() -> None:

@@ -25,7 +25,7 @@ from pipelines.catalog import ModelSpec, Source
 from pipelines.diffusion import Painter
 from pipelines.errors import Cancelled, OutOfMemory
 from pipelines.image import ImagePipeline
-from pipelines.loading import diffusers_bundle
+from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.memory import Component, MemoryManager
 from pipelines.memory.learned import WorkingSets
 from pipelines.messages import Artifact, AudioRequest, ImageRequest, TextDelta, TextRequest, VideoRequest

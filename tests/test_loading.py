@@ -15,7 +15,7 @@ from pipelines.catalog.headers import TensorInfo, read_json
 from pipelines.catalog.scan import identify
 from pipelines.catalog.single_file import SHIPPED, find_config
 from pipelines.errors import InvalidRequest, ModelUnavailable
-from pipelines.loading import Bundle, diffusers_bundle
+from pipelines.loading.diffusion import Bundle, diffusers_bundle
 from pipelines.memory import MemoryManager
 from pipelines.runtime.device import TorchDevice
 from tests import checkpoints

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pipelines.diffusion import Painter
-from pipelines.loading import diffusers_bundle
+from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.memory import MemoryManager
 from pipelines.messages import ImageRequest
 from pipelines.prompt_length import length_notes

@@ -17,7 +17,7 @@ from pipelines import prompting
 from pipelines.catalog.scan import identify
 from pipelines.deadline import Overrun, within
 from pipelines.errors import InvalidRequest, ModelUnavailable
-from pipelines.loading_language import causal_lm
+from pipelines.loading.language import causal_lm
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, TextRequest
 from pipelines.prompting import chat

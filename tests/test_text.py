@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LogitsProcessorList
 
 from pipelines.errors import Cancelled, InvalidRequest, ModelUnavailable
-from pipelines.loading_language import causal_lm
+from pipelines.loading.language import causal_lm
 from pipelines.loops import NoThirdTime, third_time
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, ChatMessage, Progress, TextDelta, TextRequest

@@ -29,7 +29,7 @@ class Source:
 class ModelSpec:
     """One model on offer.
 
-    modalities: the tabs that can use it. loader: the function in `pipelines/loading.py` that opens it.
+    modalities: the tabs that can use it. loader: the function in `pipelines/loading/diffusion.py` that opens it.
     weight_bytes: size of the weights on disk; memory_bytes: what to have free to run it at its defaults.
     defaults: request fields this model likes, used where the person chose nothing.
     limits: request field → largest value it can take (e.g. {"width": 1024}). unused: fields that mean nothing to it, which forms

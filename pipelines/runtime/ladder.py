@@ -20,9 +20,9 @@ from types import TracebackType
 from typing import TypeVar
 
 from pipelines.errors import OutOfMemory, readable_bytes
+from pipelines.loading.opening import first_line
 from pipelines.memory import Component, Lease, MemoryManager, Plan
 from pipelines.memory.learned import work_label
-from pipelines.opening import first_line
 from pipelines.runtime.context import Context
 
 T = TypeVar("T")

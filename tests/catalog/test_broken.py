@@ -22,9 +22,9 @@ from safetensors.torch import save_file
 from pipelines.catalog import Catalog
 from pipelines.catalog.headers import BadFile, read_header
 from pipelines.catalog.scan import identify, scan
-from pipelines.convert import convert
 from pipelines.errors import ModelUnavailable
-from pipelines.loading import diffusers_bundle
+from pipelines.loading.convert import convert
+from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.messages import ImageRequest, TextRequest
 from studio import doctor
 from studio import models as command

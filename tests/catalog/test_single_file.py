@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from pipelines.catalog import Catalog
 from pipelines.catalog.scan import identify, scan
-from pipelines.loading import diffusers_bundle
+from pipelines.loading.diffusion import diffusers_bundle
 from tests import checkpoints
 from tests.checkpoints import copied
 

@@ -20,9 +20,9 @@ import transformers
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
-from pipelines.kept import kept
+from pipelines.loading.kept import kept
+from pipelines.loading.opening import explained, libraries, open_part, unusable
 from pipelines.memory import Component
-from pipelines.opening import explained, libraries, open_part, unusable
 from pipelines.runtime.context import Context
 
 

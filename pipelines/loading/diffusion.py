@@ -22,8 +22,7 @@ from pipelines.catalog.headers import BadFile, TensorInfo, find_weights, read_he
 from pipelines.catalog.identify import spared_parts
 from pipelines.catalog.single_file import find_config, tensors_of
 from pipelines.errors import InvalidRequest
-from pipelines.memory import Component, Lease
-from pipelines.opening import (
+from pipelines.loading.opening import (
     explained,
     first_line,
     libraries,
@@ -32,6 +31,7 @@ from pipelines.opening import (
     open_part,
     unusable,
 )
+from pipelines.memory import Component, Lease
 
 if TYPE_CHECKING:
     import torch

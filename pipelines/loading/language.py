@@ -16,9 +16,9 @@ from pipelines.catalog.classes import causal_language_models, picture_reading_mo
 from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
 from pipelines.errors import ModelUnavailable
-from pipelines.kept import kept
+from pipelines.loading.kept import kept
+from pipelines.loading.opening import explained, open_part, unusable
 from pipelines.memory import Component
-from pipelines.opening import explained, open_part, unusable
 
 if TYPE_CHECKING:
     import torch
