@@ -21,11 +21,11 @@ from PIL import Image
 
 from pipelines.calls import Embeddings
 from pipelines.diffusion import Painter, blend, slerp
-from pipelines.interpolation import Frame
 from pipelines.media import disk_error
 from pipelines.messages import VideoRequest
 from pipelines.runtime.context import Context
-from pipelines.storyboard import Shot
+from pipelines.timeline.interpolation import Frame
+from pipelines.timeline.storyboard import Shot
 
 DRIFT = 0.12  # of the quarter circle from one noise to the next, a second; at 0.3 neighbouring keys of small models part ways
 

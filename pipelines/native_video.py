@@ -22,14 +22,14 @@ from pipelines.catalog.classes import pipeline_makes
 from pipelines.catalog.defaults import rate_of
 from pipelines.catalog.headers import BadFile, read_json
 from pipelines.diffusion import explained_run, no_numbers
-from pipelines.interpolation import Frame
 from pipelines.loading.diffusion import Bundle, Task
 from pipelines.memory import Lease
 from pipelines.messages import VideoRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Ladder
-from pipelines.storyboard import Shot
 from pipelines.thrift import thrifty
+from pipelines.timeline.interpolation import Frame
+from pipelines.timeline.storyboard import Shot
 
 FRAMES_DECODED = 8
 """So many frames at once go through a decoder that takes them in portions."""

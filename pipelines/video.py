@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.calls import sized
-from pipelines.camera import Camera
 from pipelines.catalog import ModelSpec
 from pipelines.diffusion import Painter
 from pipelines.errors import OutOfDisk, readable_bytes
-from pipelines.interpolation import Frame, interpolate, positions
 from pipelines.keyframes import FrameStore, Keyframes, thumbnail
 from pipelines.loading.diffusion import Bundle, diffusers_bundle
 from pipelines.media import VIDEO_FILES, VideoWriter, recipe_tags
@@ -29,8 +27,10 @@ from pipelines.native_video import NativeVideo, is_native
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.runtime.ladder import Ladder, Way
-from pipelines.storyboard import Shot, check_rate, storyboard
 from pipelines.thrift import painting_ways
+from pipelines.timeline.camera import Camera
+from pipelines.timeline.interpolation import Frame, interpolate, positions
+from pipelines.timeline.storyboard import Shot, check_rate, storyboard
 from pipelines.uploads import start_image
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.interpolation import CUT, Frame, cut_score, frame_count, interpolate, positions
+from pipelines.timeline.interpolation import CUT, Frame, cut_score, frame_count, interpolate, positions
 from tests.bench.clips import texture
 from tests.bench.interpolation import cross_fade, minterpolate, ours, psnr
 

@@ -17,7 +17,6 @@ import pytest
 from PIL import Image
 
 from pipelines import media, video
-from pipelines.camera import Camera
 from pipelines.catalog import ModelSpec, Source
 from pipelines.errors import Cancelled, InvalidRequest, OutOfDisk, StudioError
 from pipelines.image import ImagePipeline
@@ -27,7 +26,8 @@ from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, ImageRequest, Progress, VideoRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
-from pipelines.storyboard import Line, read_lines, storyboard
+from pipelines.timeline.camera import Camera
+from pipelines.timeline.storyboard import Line, read_lines, storyboard
 from pipelines.video import VideoPipeline
 from tests import checkpoints, checkpoints_video
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipelines.camera import Camera
 from pipelines.catalog import ModelSpec
 from pipelines.illustrator.engine import notices, preview, refuse_pictures
 from pipelines.illustrator.painter import paint
@@ -22,7 +21,8 @@ from pipelines.media import VIDEO_FILES, VideoWriter, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, VideoRequest
 from pipelines.runtime.context import Context
-from pipelines.storyboard import Shot, check_rate, storyboard
+from pipelines.timeline.camera import Camera
+from pipelines.timeline.storyboard import Shot, check_rate, storyboard
 
 CROSSING = 0.4  # of the way between two lines; before and after it one picture stands alone
 PREVIEW_EVERY = 24  # frames

@@ -19,8 +19,8 @@ from itertools import combinations
 import cv2
 import numpy as np
 
-from pipelines.interpolation import CUT, Frame, cut_score, interpolate, positions
 from pipelines.media import ffmpeg
+from pipelines.timeline.interpolation import CUT, Frame, cut_score, interpolate, positions
 from tests.bench.clips import CLIPS, render
 from tests.bench.report import machine
 

@@ -13,9 +13,9 @@ from fractions import Fraction
 from itertools import pairwise
 
 from pipelines.errors import InvalidRequest
-from pipelines.interpolation import frame_count
 from pipelines.media import GIF_MAX_FPS
 from pipelines.messages import VideoRequest
+from pipelines.timeline.interpolation import frame_count
 
 TIME = re.compile(r"^\s*\[?(?:(\d+):)?(\d{1,3}):(\d{2}(?:\.\d+)?)\]?\s*[-–—:]?\s+(?=\S)")
 
