@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PIPELINES: dict[Modality, str] = {
-    "text": "pipelines.text:TextPipeline",
-    "code": "pipelines.code:CodePipeline",
+    "text": "pipelines.language.text:TextPipeline",
+    "code": "pipelines.language.code:CodePipeline",
     "image": "pipelines.image:ImagePipeline",
     "audio": "pipelines.audio:AudioPipeline",
     "video": "pipelines.video:VideoPipeline",

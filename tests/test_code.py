@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from pipelines.code import CodePipeline, _artifact, prompt_of, question
-from pipelines.code_checks import certain_findings, unconfirmed
-from pipelines.code_text import code_in, fenced, python_findings
 from pipelines.errors import InvalidRequest
+from pipelines.language.code import CodePipeline, _artifact, prompt_of, question
+from pipelines.language.code_checks import certain_findings, unconfirmed
+from pipelines.language.code_text import code_in, fenced, python_findings
+from pipelines.language.prompting import FIM_FAMILIES
 from pipelines.loading.language import causal_lm
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, CodeRequest, TextDelta
-from pipelines.prompting import FIM_FAMILIES
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.words.languages import language_of

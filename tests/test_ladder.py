@@ -25,6 +25,7 @@ from pipelines.catalog import ModelSpec, Source
 from pipelines.diffusion import Painter
 from pipelines.errors import Cancelled, OutOfMemory
 from pipelines.image import ImagePipeline
+from pipelines.language.text import TextPipeline
 from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.memory import Component, MemoryManager
 from pipelines.memory.learned import WorkingSets
@@ -32,7 +33,6 @@ from pipelines.messages import Artifact, AudioRequest, ImageRequest, TextDelta, 
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.runtime.ladder import AGAIN, ALONE, STREAMED, Ladder, Way, choose
-from pipelines.text import TextPipeline
 from pipelines.thrift import TILED, PaintingWay, painting_ways
 from pipelines.video import VideoPipeline
 from tests import checkpoints, checkpoints_audio, checkpoints_language, checkpoints_video

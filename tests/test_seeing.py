@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 import torch
 
-from pipelines import prompting
 from pipelines.catalog.scan import identify
-from pipelines.deadline import Overrun, within
 from pipelines.errors import InvalidRequest, ModelUnavailable
+from pipelines.language import prompting
+from pipelines.language.deadline import Overrun, within
+from pipelines.language.prompting import chat
+from pipelines.language.text import TextPipeline
 from pipelines.loading.language import causal_lm
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, TextRequest
-from pipelines.prompting import chat
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
-from pipelines.text import TextPipeline
 from tests import checkpoints_language as tiny
 from tests.checkpoints import copied
 
@@ -128,7 +128,7 @@ def test_what_goes_wrong_inside_is_told_as_it_is() -> None:
 def test_after_an_overrun_the_interpreter_is_as_it_was(inside: str) -> None:
     """Calling the exception back left CPython looking for it for ever: a traced loop never ended, every other was slower."""
     program = (
-        "import sys, time\nfrom pipelines.deadline import Overrun, within\n"
+        "import sys, time\nfrom pipelines.language.deadline import Overrun, within\n"
         "def until(end):\n    while time.monotonic() < end: pass\n"
         f"try:\n    with within(0.1):\n        {inside}\nexcept Overrun: pass\n"
         "def count(): return sum(1 for _ in range(1000))\n"

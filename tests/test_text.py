@@ -12,15 +12,15 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LogitsProcessorList
 
 from pipelines.errors import Cancelled, InvalidRequest, ModelUnavailable
+from pipelines.language.detokenize import StopFilter, TokenDecoder
+from pipelines.language.loops import NoThirdTime, third_time
+from pipelines.language.prompting import chat, check_fits
+from pipelines.language.text import TextPipeline
 from pipelines.loading.language import causal_lm
-from pipelines.loops import NoThirdTime, third_time
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, ChatMessage, Progress, TextDelta, TextRequest
-from pipelines.prompting import chat, check_fits
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
-from pipelines.streaming import StopFilter, TokenDecoder
-from pipelines.text import TextPipeline
 from tests import checkpoints_language as tiny
 from tests.checkpoints import copied
 
@@ -447,7 +447,7 @@ def test_the_plan_knows_the_weights_and_the_room_for_keys_and_values() -> None:
 
 
 def test_markdown_is_called_markdown() -> None:
-    from pipelines.text import MARKDOWN
+    from pipelines.language.text import MARKDOWN
 
     assert [
         bool(MARKDOWN.search(text))

@@ -23,7 +23,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from pipelines.loops import NoThirdTime
+from pipelines.language.loops import NoThirdTime
 
 Message = dict[str, str]
 Piece = tuple[list[int], list[int]]  # token ids, and for each 1 where it counts as something to learn

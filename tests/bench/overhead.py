@@ -24,11 +24,11 @@ from PIL import Image
 from pipelines.audio import AudioPipeline
 from pipelines.catalog import Catalog, ModelSpec, Source
 from pipelines.image import ImagePipeline
+from pipelines.language.text import TextPipeline
 from pipelines.memory import MemoryManager
 from pipelines.messages import AudioRequest, ImageRequest, TextRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
-from pipelines.text import TextPipeline
 from tests.bench.checkpoints import language_model
 from tests.bench.report import HEADER, in_turn, machine, parser, row
 from tests.checkpoints_audio import vits as tiny_vits

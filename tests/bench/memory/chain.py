@@ -24,12 +24,12 @@ import torch
 from pipelines.audio import AudioPipeline
 from pipelines.catalog import ModelSpec, Source
 from pipelines.image import ImagePipeline
+from pipelines.language.text import TextPipeline
 from pipelines.memory import Lease, MemoryManager
 from pipelines.memory.learned import WorkingSets
 from pipelines.messages import AudioRequest, ImageRequest, TextRequest, VideoRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
-from pipelines.text import TextPipeline
 from pipelines.video import VideoPipeline
 from tests.bench.checkpoints import language_model
 from tests.checkpoints import clip_tokenizer

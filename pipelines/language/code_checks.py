@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 
-from pipelines.code_text import Finding, python_findings, syntax_error
+from pipelines.language.code_text import Finding, python_findings, syntax_error
 
 RULES = "F,PLE,B002,B005,B015,B018,B020,B023,B025,B031"
 """pyflakes, pylint's errors and those of bugbear's rules that are always a slip."""

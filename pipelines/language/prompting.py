@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.deadline import Overrun, within
 from pipelines.errors import InvalidRequest, ModelUnavailable
+from pipelines.language.deadline import Overrun, within
 from pipelines.loading.language import LanguageModel
 
 TEMPLATE_SECONDS = 10.0

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.catalog import ModelSpec
+from pipelines.language.prompting import Turn, chat, check_fits
+from pipelines.language.writing import write, writing_ways
 from pipelines.loading.language import causal_lm
 from pipelines.memory import Component
 from pipelines.messages import Artifact, TextRequest
-from pipelines.prompting import Turn, chat, check_fits
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Ladder, Way
-from pipelines.writing import write, writing_ways
 
 if TYPE_CHECKING:
     import torch

@@ -26,14 +26,14 @@ from transformers.generation import (
 )
 
 from pipelines.errors import ModelUnavailable
+from pipelines.language.detokenize import StopFilter, TokenDecoder
+from pipelines.language.loops import NoThirdTime
+from pipelines.language.prompting import Prompt
 from pipelines.loading.language import LanguageModel
-from pipelines.loops import NoThirdTime
 from pipelines.memory import Lease
 from pipelines.messages import SamplingRequest
-from pipelines.prompting import Prompt
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Ladder, Way, way_up_to
-from pipelines.streaming import StopFilter, TokenDecoder
 
 PROGRESS_SECONDS = 0.1
 

@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.catalog import ModelSpec
-from pipelines.code_checks import certain_findings, unconfirmed
-from pipelines.code_text import Finding, code_in, fenced, syntax_error
+from pipelines.language.code_checks import certain_findings, unconfirmed
+from pipelines.language.code_text import Finding, code_in, fenced, syntax_error
+from pipelines.language.prompting import Prompt, chat, check_fits, fill_in
+from pipelines.language.writing import write, writing_ways
 from pipelines.loading.language import LanguageModel, causal_lm
 from pipelines.memory import Component
 from pipelines.messages import Artifact, CodeRequest
-from pipelines.prompting import Prompt, chat, check_fits, fill_in
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Ladder, Way
 from pipelines.words.languages import Language, language_of
-from pipelines.writing import write, writing_ways
 
 if TYPE_CHECKING:
     import torch
 
-PROMPTS = Path(__file__).resolve().parents[1] / "assets" / "prompts" / "code.toml"
+PROMPTS = Path(__file__).resolve().parents[2] / "assets" / "prompts" / "code.toml"
 WORDS = ("explain", "find_bugs")
 """Tasks answered in words; the others are answered in code."""
 

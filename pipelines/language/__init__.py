@@ -1,0 +1,1 @@
+"""Words to words: chat, writing and code with a causal language model."""
