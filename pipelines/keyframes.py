@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipelines.calls import Embeddings
-from pipelines.diffusion import Painter, blend, slerp
+from pipelines.diffusion.calls import Embeddings
+from pipelines.diffusion.painter import Painter, blend, slerp
 from pipelines.media import disk_error
 from pipelines.messages import VideoRequest
 from pipelines.runtime.context import Context

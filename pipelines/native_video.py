@@ -17,17 +17,17 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipelines.calls import call_of
 from pipelines.catalog.classes import pipeline_makes
 from pipelines.catalog.defaults import rate_of
 from pipelines.catalog.headers import BadFile, read_json
-from pipelines.diffusion import explained_run, no_numbers
+from pipelines.diffusion.calls import call_of
+from pipelines.diffusion.painter import explained_run, no_numbers
+from pipelines.diffusion.thrift import thrifty
 from pipelines.loading.diffusion import Bundle, Task
 from pipelines.memory import Lease
 from pipelines.messages import VideoRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Ladder
-from pipelines.thrift import thrifty
 from pipelines.timeline.interpolation import Frame
 from pipelines.timeline.storyboard import Shot
 

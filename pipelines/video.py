@@ -14,9 +14,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.calls import sized
 from pipelines.catalog import ModelSpec
-from pipelines.diffusion import Painter
+from pipelines.diffusion.calls import sized
+from pipelines.diffusion.painter import Painter
+from pipelines.diffusion.thrift import painting_ways
+from pipelines.diffusion.uploads import start_image
 from pipelines.errors import OutOfDisk, readable_bytes
 from pipelines.keyframes import FrameStore, Keyframes, thumbnail
 from pipelines.loading.diffusion import Bundle, diffusers_bundle
@@ -27,11 +29,9 @@ from pipelines.native_video import NativeVideo, is_native
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.runtime.ladder import Ladder, Way
-from pipelines.thrift import painting_ways
 from pipelines.timeline.camera import Camera
 from pipelines.timeline.interpolation import Frame, interpolate, positions
 from pipelines.timeline.storyboard import Shot, check_rate, storyboard
-from pipelines.uploads import start_image
 
 if TYPE_CHECKING:
     import torch

@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 PIPELINES: dict[Modality, str] = {
     "text": "pipelines.language.text:TextPipeline",
     "code": "pipelines.language.code:CodePipeline",
-    "image": "pipelines.image:ImagePipeline",
+    "image": "pipelines.diffusion.image:ImagePipeline",
     "audio": "pipelines.audio:AudioPipeline",
     "video": "pipelines.video:VideoPipeline",
 }

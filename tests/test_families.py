@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from pipelines.catalog import Catalog
+from pipelines.diffusion.image import ImagePipeline
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
-from pipelines.image import ImagePipeline
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, ImageRequest, VideoRequest
 from pipelines.runtime.context import Context

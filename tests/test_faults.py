@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipelines.catalog import ModelSpec, Source
+from pipelines.diffusion.thrift import TILED
 from pipelines.messages import (
     Cancel,
     Finished,
@@ -30,7 +31,6 @@ from pipelines.messages import (
     TextRequest,
     WorkerConfig,
 )
-from pipelines.thrift import TILED
 from pipelines.worker import Worker
 from studio.settings import ROOT
 from tests import checkpoints, checkpoints_language

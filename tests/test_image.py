@@ -16,16 +16,16 @@ import torch
 from PIL import Image
 
 from pipelines.catalog import ModelSpec, Source
-from pipelines.diffusion import Painter, blend, slerp
+from pipelines.diffusion.image import ImagePipeline
+from pipelines.diffusion.painter import Painter, blend, slerp
+from pipelines.diffusion.preview import Preview, latents_to_picture
+from pipelines.diffusion.thrift import working_bytes
 from pipelines.errors import Cancelled, InvalidRequest, ModelUnavailable
-from pipelines.image import ImagePipeline
 from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.memory import MemoryManager
 from pipelines.messages import MAX_SEED, Artifact, ImageRequest, Progress
-from pipelines.preview import Preview, latents_to_picture
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
-from pipelines.thrift import working_bytes
 from tests import checkpoints
 from tests.checkpoints import copied
 

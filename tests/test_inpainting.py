@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from pipelines.diffusion import Painter
+from pipelines.diffusion.inpainting import Repaint
+from pipelines.diffusion.painter import Painter
 from pipelines.errors import InvalidRequest
-from pipelines.inpainting import Repaint
 from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.memory import MemoryManager
 from tests import checkpoints

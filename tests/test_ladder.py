@@ -22,9 +22,10 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from pipelines.audio import AudioPipeline
 from pipelines.catalog import ModelSpec, Source
-from pipelines.diffusion import Painter
+from pipelines.diffusion.image import ImagePipeline
+from pipelines.diffusion.painter import Painter
+from pipelines.diffusion.thrift import TILED, PaintingWay, painting_ways
 from pipelines.errors import Cancelled, OutOfMemory
-from pipelines.image import ImagePipeline
 from pipelines.language.text import TextPipeline
 from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.memory import Component, MemoryManager
@@ -33,7 +34,6 @@ from pipelines.messages import Artifact, AudioRequest, ImageRequest, TextDelta, 
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.runtime.ladder import AGAIN, ALONE, STREAMED, Ladder, Way, choose
-from pipelines.thrift import TILED, PaintingWay, painting_ways
 from pipelines.video import VideoPipeline
 from tests import checkpoints, checkpoints_audio, checkpoints_language, checkpoints_video
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from pipelines.diffusion import Painter
+from pipelines.diffusion.painter import Painter
+from pipelines.diffusion.prompt_length import length_notes
 from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.memory import MemoryManager
 from pipelines.messages import ImageRequest
-from pipelines.prompt_length import length_notes
 from tests import checkpoints, checkpoints_video
 from tests.test_image import make, manager, pixels, spec_of
 

@@ -18,8 +18,8 @@ from PIL import Image
 
 from pipelines import media, video
 from pipelines.catalog import ModelSpec, Source
+from pipelines.diffusion.image import ImagePipeline
 from pipelines.errors import Cancelled, InvalidRequest, OutOfDisk, StudioError
-from pipelines.image import ImagePipeline
 from pipelines.keyframes import FrameStore
 from pipelines.media import ffmpeg
 from pipelines.memory import MemoryManager

@@ -23,7 +23,7 @@ from PIL import Image
 
 from pipelines.audio import AudioPipeline
 from pipelines.catalog import Catalog, ModelSpec, Source
-from pipelines.image import ImagePipeline
+from pipelines.diffusion.image import ImagePipeline
 from pipelines.language.text import TextPipeline
 from pipelines.memory import MemoryManager
 from pipelines.messages import AudioRequest, ImageRequest, TextRequest

@@ -23,7 +23,7 @@ import torch
 
 from pipelines.audio import AudioPipeline
 from pipelines.catalog import ModelSpec, Source
-from pipelines.image import ImagePipeline
+from pipelines.diffusion.image import ImagePipeline
 from pipelines.language.text import TextPipeline
 from pipelines.memory import Lease, MemoryManager
 from pipelines.memory.learned import WorkingSets

@@ -292,7 +292,7 @@ def _theirs(folder: Path, prepare: Callable[[Any], Any]) -> Callable[[], Any]:
 def _ours(folder: Path) -> Callable[[], Any]:
     """Everything leaves the device after each picture, as with the others."""
     from pipelines.catalog import ModelSpec, Source
-    from pipelines.image import ImagePipeline
+    from pipelines.diffusion.image import ImagePipeline
     from pipelines.messages import ImageRequest
     from pipelines.runtime.context import Context
 

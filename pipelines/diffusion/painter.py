@@ -18,18 +18,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipelines.calls import Embeddings, call_of, embeddings_of, nothing, picture_model
 from pipelines.catalog import ModelSpec
+from pipelines.diffusion.calls import Embeddings, call_of, embeddings_of, nothing, picture_model
+from pipelines.diffusion.inpainting import BLIND, Repaint
+from pipelines.diffusion.preview import Preview
+from pipelines.diffusion.thrift import thrifty
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
-from pipelines.inpainting import BLIND, Repaint
 from pipelines.loading.diffusion import Bundle, Task
 from pipelines.loading.opening import first_line, unusable
 from pipelines.memory import Lease
 from pipelines.messages import DiffusionRequest
-from pipelines.preview import Preview
 from pipelines.runtime.device import is_out_of_memory
 from pipelines.runtime.ladder import Ladder
-from pipelines.thrift import thrifty
 
 T = TypeVar("T")
 OnStep = Callable[[int, int, bytes | None], None]

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
-from pipelines.calls import sized
 from pipelines.catalog import ModelSpec
-from pipelines.diffusion import Painter, Painting
+from pipelines.diffusion.calls import sized
+from pipelines.diffusion.painter import Painter, Painting
+from pipelines.diffusion.thrift import painting_ways
+from pipelines.diffusion.uploads import check_has_start, mask_image, start_image
 from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.media.picture import MEDIA_TYPES, encode_image, parameters_text, recipe_of
 from pipelines.memory import Component
@@ -18,8 +20,6 @@ from pipelines.messages import Artifact, ImageRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.runtime.ladder import Ladder, Way
-from pipelines.thrift import painting_ways
-from pipelines.uploads import check_has_start, mask_image, start_image
 
 
 class ImagePipeline:

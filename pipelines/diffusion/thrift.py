@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from pipelines.calls import picture_model
 from pipelines.catalog.headers import BadFile, read_json
+from pipelines.diffusion.calls import picture_model
 from pipelines.loading.diffusion import Bundle
 from pipelines.memory.learned import work_label
 from pipelines.messages import DiffusionRequest

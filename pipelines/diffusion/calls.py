@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import torch
 from PIL import Image
 
+from pipelines.diffusion.prompt_length import length_notes
 from pipelines.errors import InvalidRequest
 from pipelines.loading.diffusion import Bundle
 from pipelines.messages import DiffusionRequest
-from pipelines.prompt_length import length_notes
 
 R = TypeVar("R", bound=DiffusionRequest)
 

@@ -1,0 +1,1 @@
+"""Words to pictures with a diffusion model."""
