@@ -55,7 +55,7 @@ PIPELINES: dict[Modality, str] = {
     "text": "pipelines.language.text:TextPipeline",
     "code": "pipelines.language.code:CodePipeline",
     "image": "pipelines.diffusion.image:ImagePipeline",
-    "audio": "pipelines.audio:AudioPipeline",
+    "audio": "pipelines.audio.audio:AudioPipeline",
     "video": "pipelines.video:VideoPipeline",
 }
 OWN_PIPELINES: dict[tuple[Modality, str], str] = {

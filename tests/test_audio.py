@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.audio import AudioPipeline
+from pipelines.audio.audio import AudioPipeline
+from pipelines.audio.track import Piece, join, level, loudness
 from pipelines.catalog import ModelSpec, Source
 from pipelines.errors import Cancelled, InvalidRequest
 from pipelines.messages import Artifact, AudioRequest
 from pipelines.runtime.context import Context
-from pipelines.sound import Piece, join, level, loudness
 
 ESPEAK = ModelSpec("espeak", "eSpeak NG", ("audio",), "espeak", Source())
 TEXT = "Welcome to the studio. Dr. Smith paid $3.50! Did he?"

@@ -13,9 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipelines.audio import AudioPipeline
-from pipelines.bark import LONGEST_TEXT, _chunks, read_voice
-from pipelines.bark import _model as bark_model
+from pipelines.audio.audio import AudioPipeline
+from pipelines.audio.bark import LONGEST_TEXT, _chunks, read_voice
+from pipelines.audio.bark import _model as bark_model
+from pipelines.audio.speech import sentences
 from pipelines.catalog import ModelSpec, Source
 from pipelines.catalog.voices import bark_voices
 from pipelines.errors import Cancelled, InvalidRequest, ModelUnavailable
@@ -24,7 +25,6 @@ from pipelines.messages import Artifact, AudioRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.runtime.ladder import ways_of
-from pipelines.speech import sentences
 from tests import checkpoints_audio as tiny
 from tests.checkpoints import copied
 from tests.test_audio import samples

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from pipelines.dice import FACTORIES, LIKE, OF_TENSORS, Dice
+from pipelines.audio.dice import FACTORIES, LIKE, OF_TENSORS, Dice
 
 ONES = torch.ones(3, 4)
 COUNTS = torch.ones(3, 4, dtype=torch.int64)

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import espeak, espeak_process
+from pipelines.audio import espeak, espeak_process
+from pipelines.audio.espeak import known_voice, phonemes, pitch_of, rate_of, speak, word_times
+from pipelines.audio.speech import Sentence, sentences
 from pipelines.catalog.voices import ALIASES, CHARACTERS, espeak_variants, espeak_voices, voice_code
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
-from pipelines.espeak import known_voice, phonemes, pitch_of, rate_of, speak, word_times
-from pipelines.speech import Sentence, sentences
 from pipelines.words.texts import has_words
 
 WELCOME = "Every picture, text and clip you make here stays on your machine."
@@ -58,9 +58,7 @@ def test_eight_at_once_do_not_disturb_each_other() -> None:
 
 
 def test_the_process_loads_nothing_heavy() -> None:
-    code = (
-        "import sys, pipelines.espeak_process; print(len({'numpy', 'torch', 'pydantic'} & set(sys.modules)))"
-    )
+    code = "import sys, pipelines.audio.espeak_process; print(len({'numpy', 'torch', 'pydantic'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0"
 

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from pipelines.audio import AudioPipeline
+from pipelines.audio.audio import AudioPipeline
 from pipelines.catalog import ModelSpec, Source
 from pipelines.diffusion.image import ImagePipeline
 from pipelines.diffusion.painter import Painter

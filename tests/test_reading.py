@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.audio import AudioPipeline
+from pipelines.audio.audio import AudioPipeline
+from pipelines.audio.reading import read_out
 from pipelines.errors import InvalidRequest
 from pipelines.messages import AudioRequest
-from pipelines.reading import read_out
 from tests.test_audio import context
 
 MARKDOWN = """# The week

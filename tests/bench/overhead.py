@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipelines.audio import AudioPipeline
+from pipelines.audio.audio import AudioPipeline
 from pipelines.catalog import Catalog, ModelSpec, Source
 from pipelines.diffusion.image import ImagePipeline
 from pipelines.language.text import TextPipeline

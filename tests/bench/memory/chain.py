@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from pipelines.audio import AudioPipeline
+from pipelines.audio.audio import AudioPipeline
 from pipelines.catalog import ModelSpec, Source
 from pipelines.diffusion.image import ImagePipeline
 from pipelines.language.text import TextPipeline

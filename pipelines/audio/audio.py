@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from pipelines.audio.reading import Reading, read_out
+from pipelines.audio.track import Piece, Track, is_silent, join, level, loudness
 from pipelines.catalog import ModelSpec
 from pipelines.errors import InvalidRequest, ModelUnavailable
 from pipelines.media import AUDIO_FILES, encode_audio, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, AudioRequest
-from pipelines.reading import Reading, read_out
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Way
-from pipelines.sound import Piece, Track, is_silent, join, level, loudness
 
 if TYPE_CHECKING:
     import torch
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 SAY_ALL = "Switch on *As written* to hear every sign."
 # Loader → the module and class that performs with it; modules come in when first needed, some bring torch models with them.
 ENGINES = {
-    "espeak": ("pipelines.espeak", "Espeak"),
-    "bark": ("pipelines.bark", "Bark"),
-    "vits": ("pipelines.vits", "Vits"),
-    "musicgen": ("pipelines.musicgen", "MusicGen"),
+    "espeak": ("pipelines.audio.espeak", "Espeak"),
+    "bark": ("pipelines.audio.bark", "Bark"),
+    "vits": ("pipelines.audio.vits", "Vits"),
+    "musicgen": ("pipelines.audio.musicgen", "MusicGen"),
 }
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from transformers import MusicgenForConditionalGeneration, StoppingCriteriaList
 
+from pipelines.audio.dice import Dice
+from pipelines.audio.track import Piece
 from pipelines.catalog import ModelSpec
-from pipelines.dice import Dice
 from pipelines.loading.audio import Listener, SoundModel, borrowed, sound_model
 from pipelines.media import change_tempo
 from pipelines.memory import Component, Lease
@@ -19,7 +20,6 @@ from pipelines.memory.learned import work_label
 from pipelines.messages import AudioRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Ladder, Way
-from pipelines.sound import Piece
 
 CODEBOOK_DELAY = 4  # the codebooks start one after the other, so the last one is short of so many tokens
 

@@ -1,6 +1,6 @@
 """A process that speaks once and ends: eSpeak NG, called through ctypes.
 
-    python -m pipelines.espeak_process < request.json > sound
+    python -m pipelines.audio.espeak_process < request.json > sound
 
 A process of its own for three reasons: the library is not thread-safe, repeats itself only when fresh, and is GPL while
 this program is not. Imports the standard library alone, so that it starts in a moment.

@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from transformers import VitsModel
 
+from pipelines.audio.dice import Dice
+from pipelines.audio.espeak import phonemes
+from pipelines.audio.speech import Sentence, sentences
+from pipelines.audio.track import Piece
 from pipelines.catalog import ModelSpec
-from pipelines.dice import Dice
 from pipelines.errors import InvalidRequest
-from pipelines.espeak import phonemes
 from pipelines.loading.audio import SoundModel, borrowed, sound_model
 from pipelines.media import change_tempo
 from pipelines.memory import Component, Lease
 from pipelines.messages import AudioRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Ladder, Way, way_up_to
-from pipelines.sound import Piece
-from pipelines.speech import Sentence, sentences
 
 LONGEST_TEXT = 400  # characters; memory grows with the sentence
 PUNCTUATION = re.compile(r"""(\s*[;:,.!?¡¿—…"«»“”(){}\[\]]+\s*)""")

@@ -20,9 +20,11 @@ from transformers.models.bark.generation_configuration_bark import (
     BarkSemanticGenerationConfig,
 )
 
+from pipelines.audio.dice import Dice
+from pipelines.audio.speech import Sentence, sentences
+from pipelines.audio.track import Piece
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.voices import BARK_PARTS, bark_voices
-from pipelines.dice import Dice
 from pipelines.errors import InvalidRequest
 from pipelines.loading.audio import Listener, SoundModel, borrowed, sound_model
 from pipelines.loading.opening import unusable
@@ -31,8 +33,6 @@ from pipelines.memory import Component, Lease
 from pipelines.messages import AudioRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Ladder, Way, way_up_to
-from pipelines.sound import Piece
-from pipelines.speech import Sentence, sentences
 
 LONGEST_SECONDS = 13  # Bark loses the thread beyond
 LONGEST_TEXT = 165  # characters, read at about 13 a second

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.audio.speech import Sentence, sentences
+from pipelines.audio.track import Piece
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.voices import espeak_folder, espeak_name, espeak_voices, near_voices, voice_code
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
@@ -20,8 +22,6 @@ from pipelines.media import Samples, change_tempo
 from pipelines.memory import Component
 from pipelines.messages import AudioRequest
 from pipelines.runtime.context import Context
-from pipelines.sound import Piece
-from pipelines.speech import Sentence, sentences
 
 NORMAL_RATE, SLOWEST, FASTEST = 175, 80, 449  # words a minute; from 450 on, word times overshoot the sound
 PITCH_SCALE = ((0, -6.2), (25, -3.4), (50, 0.0), (75, 4.1), (99, 8.6))  # pitch → semitones
@@ -150,8 +150,8 @@ def _request(texts: Sequence[str], voice: str) -> dict[str, Any]:
 def _run(request: dict[str, Any], count: int) -> Iterator[tuple[dict[str, Any], bytes]]:
     """What the process answers to each text: a header and its samples. Closing the iterator ends the process."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.espeak_process"],
-        cwd=Path(__file__).parents[1],
+        [sys.executable, "-m", "pipelines.audio.espeak_process"],
+        cwd=Path(__file__).parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,0 +1,1 @@
+"""Words to speech, and a description to music."""
