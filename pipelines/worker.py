@@ -56,7 +56,7 @@ PIPELINES: dict[Modality, str] = {
     "code": "pipelines.language.code:CodePipeline",
     "image": "pipelines.diffusion.image:ImagePipeline",
     "audio": "pipelines.audio.audio:AudioPipeline",
-    "video": "pipelines.video:VideoPipeline",
+    "video": "pipelines.video.video:VideoPipeline",
 }
 OWN_PIPELINES: dict[tuple[Modality, str], str] = {
     ("image", "illustrator"): "pipelines.illustrator.engine:Illustrator",

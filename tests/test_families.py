@@ -16,7 +16,7 @@ from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, ImageRequest, VideoRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
-from pipelines.video import VideoPipeline
+from pipelines.video.video import VideoPipeline
 from tests import checkpoints, checkpoints_video
 
 

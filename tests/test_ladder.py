@@ -34,7 +34,7 @@ from pipelines.messages import Artifact, AudioRequest, ImageRequest, TextDelta, 
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.runtime.ladder import AGAIN, ALONE, STREAMED, Ladder, Way, choose
-from pipelines.video import VideoPipeline
+from pipelines.video.video import VideoPipeline
 from tests import checkpoints, checkpoints_audio, checkpoints_language, checkpoints_video
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")

@@ -16,11 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines import media, video
+from pipelines import media
 from pipelines.catalog import ModelSpec, Source
 from pipelines.diffusion.image import ImagePipeline
 from pipelines.errors import Cancelled, InvalidRequest, OutOfDisk, StudioError
-from pipelines.keyframes import FrameStore
 from pipelines.media import ffmpeg
 from pipelines.memory import MemoryManager
 from pipelines.messages import Artifact, ImageRequest, Progress, VideoRequest
@@ -28,7 +27,9 @@ from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.timeline.camera import Camera
 from pipelines.timeline.storyboard import Line, read_lines, storyboard
-from pipelines.video import VideoPipeline
+from pipelines.video import video
+from pipelines.video.keyframes import FrameStore
+from pipelines.video.video import VideoPipeline
 from tests import checkpoints, checkpoints_video
 
 SMALL: dict[str, Any] = {

@@ -30,7 +30,7 @@ from pipelines.memory.learned import WorkingSets
 from pipelines.messages import AudioRequest, ImageRequest, TextRequest, VideoRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
-from pipelines.video import VideoPipeline
+from pipelines.video.video import VideoPipeline
 from tests.bench.checkpoints import language_model
 from tests.checkpoints import clip_tokenizer
 from tests.checkpoints_audio import vits as tiny_vits

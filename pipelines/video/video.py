@@ -20,18 +20,18 @@ from pipelines.diffusion.painter import Painter
 from pipelines.diffusion.thrift import painting_ways
 from pipelines.diffusion.uploads import start_image
 from pipelines.errors import OutOfDisk, readable_bytes
-from pipelines.keyframes import FrameStore, Keyframes, thumbnail
 from pipelines.loading.diffusion import Bundle, diffusers_bundle
 from pipelines.media import VIDEO_FILES, VideoWriter, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, VideoRequest
-from pipelines.native_video import NativeVideo, is_native
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.runtime.ladder import Ladder, Way
 from pipelines.timeline.camera import Camera
 from pipelines.timeline.interpolation import Frame, interpolate, positions
 from pipelines.timeline.storyboard import Shot, check_rate, storyboard
+from pipelines.video.keyframes import FrameStore, Keyframes, thumbnail
+from pipelines.video.native import NativeVideo, is_native
 
 if TYPE_CHECKING:
     import torch

@@ -1,0 +1,1 @@
+"""Words to a clip: diffusion along a timeline."""
