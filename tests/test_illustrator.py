@@ -21,11 +21,11 @@ from pipelines.illustrator.colours import named
 from pipelines.illustrator.engine import Illustrator
 from pipelines.illustrator.film import IllustratedVideo
 from pipelines.illustrator.motif import Motif, Thing
-from pipelines.illustrator.painter import paint
+from pipelines.illustrator.paint import paint
+from pipelines.illustrator.parser import read
 from pipelines.illustrator.patterns import PATTERNS
 from pipelines.illustrator.places import PLACES
 from pipelines.illustrator.products import PRODUCTS
-from pipelines.illustrator.reader import read
 from pipelines.illustrator.styles import STYLES
 from pipelines.illustrator.things import THINGS
 from pipelines.illustrator.words import words

@@ -11,8 +11,8 @@ from PIL import Image
 
 from pipelines.catalog import ModelSpec
 from pipelines.errors import InvalidRequest
-from pipelines.illustrator.painter import paint
-from pipelines.illustrator.reader import Reading, read
+from pipelines.illustrator.paint import paint
+from pipelines.illustrator.parser import Reading, read
 from pipelines.media.picture import MEDIA_TYPES, encode_image, parameters_text, recipe_of
 from pipelines.memory import Component
 from pipelines.messages import Artifact, DiffusionRequest, ImageRequest

@@ -15,8 +15,8 @@ from PIL import Image
 
 from pipelines.catalog import ModelSpec
 from pipelines.illustrator.engine import notices, preview, refuse_pictures
-from pipelines.illustrator.painter import paint
-from pipelines.illustrator.reader import Reading, read
+from pipelines.illustrator.paint import paint
+from pipelines.illustrator.parser import Reading, read
 from pipelines.media import VIDEO_FILES, VideoWriter, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, VideoRequest
