@@ -31,7 +31,7 @@ from pipelines.messages import (
     TextRequest,
     WorkerConfig,
 )
-from pipelines.worker import Worker
+from pipelines.worker.worker import Worker
 from studio.settings import ROOT
 from tests import checkpoints, checkpoints_language
 from tests.checkpoints import copied

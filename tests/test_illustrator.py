@@ -32,7 +32,7 @@ from pipelines.illustrator.words import words
 from pipelines.messages import Finished, ImageRequest, Produced, Progress, Run, VideoRequest, WorkerConfig
 from pipelines.runtime.context import Context
 from pipelines.training.world import caption, random_scene
-from pipelines.worker import Worker
+from pipelines.worker.worker import Worker
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUEST = ImageRequest(

@@ -65,7 +65,7 @@ def test_the_server_uses_only_the_shared_part_of_pipelines(path: Path) -> None:
     forbidden = {name for name in inner if not allowed_from_server(name)}
     # the one place that starts the worker names its entry point; it runs in the other process
     if path.name == "workers.py":
-        forbidden -= reaches(forbidden, "pipelines.worker")
+        forbidden -= reaches(forbidden, "pipelines.worker.worker")
     assert not forbidden
     assert not {name for name in imports(path) if name.split(".")[0] in HEAVY}
 

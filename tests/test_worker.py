@@ -34,7 +34,7 @@ from pipelines.messages import (
     read_message,
     write_message,
 )
-from pipelines.worker import Worker, without_clocks
+from pipelines.worker.worker import Worker, without_clocks
 from studio.settings import ROOT
 from studio.workers import LocalWorker, how_it_ended
 
@@ -233,7 +233,7 @@ def test_no_worker_outlives_its_server(tmp_path: Path, state: str) -> None:
 
 
 def test_the_worker_loads_no_torch_until_a_job_needs_it() -> None:
-    code = "import sys, pipelines.worker; assert 'torch' not in sys.modules"
+    code = "import sys, pipelines.worker.worker; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 

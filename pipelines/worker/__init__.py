@@ -1,0 +1,1 @@
+"""The worker process, and the one table of who makes what."""
