@@ -31,7 +31,7 @@ from pipelines.illustrator.things import THINGS
 from pipelines.illustrator.words import words
 from pipelines.messages import Finished, ImageRequest, Produced, Progress, Run, VideoRequest, WorkerConfig
 from pipelines.runtime.context import Context
-from pipelines.training.world import caption, random_scene
+from pipelines.training.starter.world import caption, random_scene
 from pipelines.worker.worker import Worker
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 # name → the module whose `run(run_dir, assets, resume=…, minutes=…, threads=…)` trains it and writes the shipped folder
 RECIPES = {
-    "starter-image": "pipelines.training.image_run",
-    "starter-text": "pipelines.training.language_text",
-    "starter-code": "pipelines.training.language_code",
+    "starter-image": "pipelines.training.starter.image_run",
+    "starter-text": "pipelines.training.starter.language_text",
+    "starter-code": "pipelines.training.starter.language_code",
 }
 ROOT = Path(__file__).resolve().parents[2]
 

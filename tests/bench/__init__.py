@@ -11,7 +11,7 @@ NAMES = {
     "faults": "tests.bench.faults",
     "reader": "tests.bench.reader",
     "service": "tests.bench.service",
-    "starter": "pipelines.training.bench",
+    "starter": "pipelines.training.starter.bench",
 }
 
 SMALLEST = {

@@ -10,12 +10,12 @@ from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image, Sta
 from PIL import Image
 from safetensors.torch import load_file
 
-from pipelines.training import image
-from pipelines.training.evaluate_image import VALUES, Looker, asked, labels, score, truth
-from pipelines.training.image_model import CHANNELS, TOKENS, Basis, to_tensor
 from pipelines.training.loop import Plan
-from pipelines.training.painter import paint
-from pipelines.training.world import EXAMPLES, caption, random_scene
+from pipelines.training.starter import image
+from pipelines.training.starter.evaluate_image import VALUES, Looker, asked, labels, score, truth
+from pipelines.training.starter.flat_picture import paint
+from pipelines.training.starter.image_model import CHANNELS, TOKENS, Basis, to_tensor
+from pipelines.training.starter.world import EXAMPLES, caption, random_scene
 
 ONE_STEP = Plan(steps=1, log_every=1)
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from pipelines.training import corpus_code, corpus_text, language
-from pipelines.training.evaluate_language import loops, parses, solved, well_formed
-from pipelines.training.language import END, FIM, Shape
-from pipelines.training.language_words import Pen
-from pipelines.training.ngram import NGram
+from pipelines.training.starter import corpus_code, corpus_text, language
+from pipelines.training.starter.evaluate_language import loops, parses, solved, well_formed
+from pipelines.training.starter.language import END, FIM, Shape
+from pipelines.training.starter.language_words import Pen
+from pipelines.training.starter.ngram import NGram
 
 STRANGE = "Füße 北京 🙂\tdef f(x):\n    return x[1:]\n\n12345 naïve"
 SHAPE = Shape(vocabulary=600, hidden=64, layers=2, heads=4, intermediate=96, row=128)
@@ -42,7 +42,7 @@ def test_a_good_answer_carries_every_fact_in_the_right_form(kind: str, held_out:
 
 
 def test_names_kept_for_evaluation_are_not_in_training() -> None:
-    from pipelines.training.language_words import FIRST_NAMES
+    from pipelines.training.starter.language_words import FIRST_NAMES
 
     kept = {name for place, name in enumerate(FIRST_NAMES) if place % 8 == 5}
     trained = (

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import ImageChops
 
-from pipelines.training.painter import COLOURS, paint
-from pipelines.training.world import (
+from pipelines.training.starter.flat_picture import COLOURS, paint
+from pipelines.training.starter.world import (
     COLOURED,
     EXAMPLES,
     OBJECT_PLACES,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.training import corpus_code
-from pipelines.training.routines import ROUTINES, Routine
+from pipelines.training.starter import corpus_code
+from pipelines.training.starter.routines import ROUTINES, Routine
 
 SEEDS = range(3)
 

@@ -19,7 +19,9 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from pipelines.training.image_model import (
+from pipelines.training.loop import Plan, Result, load_weights, train
+from pipelines.training.starter.flat_picture import paint
+from pipelines.training.starter.image_model import (
     GRID,
     SIZE,
     TEXT_WIDTH,
@@ -33,9 +35,7 @@ from pipelines.training.image_model import (
     build_vae,
     to_tensor,
 )
-from pipelines.training.loop import Plan, Result, load_weights, train
-from pipelines.training.painter import paint
-from pipelines.training.world import EXAMPLES, WORDS, caption, random_scene, vocabulary
+from pipelines.training.starter.world import EXAMPLES, WORDS, caption, random_scene, vocabulary
 
 DROPPED_CAPTIONS = 0.1  # trained without words, for guidance
 DEFAULTS = {"width": SIZE, "height": SIZE, "num_inference_steps": 12, "guidance_scale": 3.0}

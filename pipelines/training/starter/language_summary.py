@@ -1,6 +1,6 @@
 """Summaries for the text corpus: a short made-up passage with names, places and numbers, and one sentence that keeps them."""
 
-from pipelines.training.language_words import I_NEED, MAKE, MONTHS, Made, Pen, with_article
+from pipelines.training.starter.language_words import I_NEED, MAKE, MONTHS, Made, Pen, with_article
 
 
 def summary(pen: Pen) -> Made:

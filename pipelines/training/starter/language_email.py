@@ -1,6 +1,6 @@
 """E-mails for the text corpus: eight purposes, many tones, and facts to carry from the instruction to the letter."""
 
-from pipelines.training.language_words import I_NEED, MAKE, Made, Pen, with_article
+from pipelines.training.starter.language_words import I_NEED, MAKE, Made, Pen, with_article
 
 _TONES = {
     "": "plain", "formal": "formal", "polite": "formal", "professional": "formal", "friendly": "warm", "warm": "warm",

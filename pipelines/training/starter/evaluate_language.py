@@ -21,12 +21,12 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-from pipelines.training import corpus_code, corpus_text
-from pipelines.training.corpus_code import Task
-from pipelines.training.corpus_text import Example
-from pipelines.training.language import as_prompt, gap_prompt, load_folder, write
-from pipelines.training.ngram import NGram
-from pipelines.training.routines import Routine
+from pipelines.training.starter import corpus_code, corpus_text
+from pipelines.training.starter.corpus_code import Task
+from pipelines.training.starter.corpus_text import Example
+from pipelines.training.starter.language import as_prompt, gap_prompt, load_folder, write
+from pipelines.training.starter.ngram import NGram
+from pipelines.training.starter.routines import Routine
 
 EXAMPLES_PER_KIND = 16
 TOGETHER = 32  # prompts answered in one batch

@@ -1,7 +1,7 @@
 """Creative writing for the text corpus: captions, slogans, stories, messages, poems, image prompts, and saying no honestly."""
 
-from pipelines.training.language_words import I_NEED, MAKE, Made, Pen, with_article
-from pipelines.training.world import COLOURED, OBJECT_COLOURS, OBJECT_PLACES, SEASONAL, WORDS
+from pipelines.training.starter.language_words import I_NEED, MAKE, Made, Pen, with_article
+from pipelines.training.starter.world import COLOURED, OBJECT_COLOURS, OBJECT_PLACES, SEASONAL, WORDS
 
 _SCENES = ["{a_animal} {doing} [in/near] {place}", "{a_animal} {doing}", "our {noun} [in/from] {place}", "the {noun} at {time}", "{time} in {place}", "{name} {doing}", "{name} and {other} [at/near] the {noun}", "my {adjective} {noun}", "{hobby} [with/and] {name}", "{adjective} {noun} in {place}", "{a_noun} on the table", "{a_noun}", "{a_noun} {doing}", "our {noun}", "the first {noun} of the year"]  # fmt: skip
 _ANIMALS = [

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-from pipelines.training import language
-from pipelines.training.language import Piece, Shape
 from pipelines.training.loop import Plan, load_weights, train
+from pipelines.training.starter import language
+from pipelines.training.starter.language import Piece, Shape
 
 PIECES_IN_A_ROW = 16
 """Examples set aside for one row; those that do not fit are skipped."""

@@ -3,7 +3,15 @@
 Each maker draws facts from a `Pen`, phrases an instruction that holds them, and writes an answer that carries them over.
 """
 
-from pipelines.training.language_words import I_NEED, MAKE, NUMBER_WORDS, Made, Pen, listed, with_article
+from pipelines.training.starter.language_words import (
+    I_NEED,
+    MAKE,
+    NUMBER_WORDS,
+    Made,
+    Pen,
+    listed,
+    with_article,
+)
 
 _SECTIONS = (
     ("Introduction", "Why {s} matters now|What this report covers|Who this report is for"),

@@ -8,10 +8,10 @@ from functools import cache
 
 from transformers import PreTrainedTokenizerFast
 
-from pipelines.training import corpus_text, language
-from pipelines.training.language import Piece, Shape
-from pipelines.training.language_recipe import Recipe
 from pipelines.training.loop import Plan
+from pipelines.training.starter import corpus_text, language
+from pipelines.training.starter.language import Piece, Shape
+from pipelines.training.starter.language_recipe import Recipe
 
 TOKENIZER_EXAMPLES = range(10_000_000, 10_006_000)
 EXAMPLES = (

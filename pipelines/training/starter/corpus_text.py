@@ -7,11 +7,11 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipelines.training import language_creative as creative
-from pipelines.training import language_office as office
-from pipelines.training.language_email import email
-from pipelines.training.language_summary import summary
-from pipelines.training.language_words import Made, Pen
+from pipelines.training.starter import language_creative as creative
+from pipelines.training.starter import language_office as office
+from pipelines.training.starter.language_email import email
+from pipelines.training.starter.language_summary import summary
+from pipelines.training.starter.language_words import Made, Pen
 
 Message = dict[str, str]  # {"role": …, "content": …}
 

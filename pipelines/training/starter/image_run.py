@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from pipelines.training import image
+from pipelines.training.starter import image
 
 VAE_SHARE = 0.4  # of the minutes given
 

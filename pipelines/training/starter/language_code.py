@@ -8,17 +8,17 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerFast
 
-from pipelines.training import corpus_code, language
-from pipelines.training.language import Piece, Shape
-from pipelines.training.language_recipe import Recipe
 from pipelines.training.loop import Plan
+from pipelines.training.starter import corpus_code, language
+from pipelines.training.starter.language import Piece, Shape
+from pipelines.training.starter.language_recipe import Recipe
 
 TOKENIZER_EXAMPLES = range(10_000_000, 10_002_000)
 TASKS = 0.35
 READING = 0.2
 """The shares of tasks and of plain reading; the rest is fill-in-the-middle."""
 GAP_CHARACTERS = 900
-STARTER_TEXT = Path(__file__).resolve().parents[2] / "assets" / "starter" / "text"
+STARTER_TEXT = Path(__file__).resolve().parents[3] / "assets" / "starter" / "text"
 EXAMPLES = (
     "Write a Python function that checks whether a word is a palindrome",
     "Write a Python function that returns the average of a list",

@@ -8,11 +8,11 @@ from pathlib import Path
 
 # model → the module whose `bench(folder, run_dir) -> str` scores it; the answer is Markdown for its card
 EVALUATIONS = {
-    "image": "pipelines.training.evaluate_image",
-    "text": "pipelines.training.evaluate_language",
-    "code": "pipelines.training.evaluate_language",
+    "image": "pipelines.training.starter.evaluate_image",
+    "text": "pipelines.training.starter.evaluate_language",
+    "code": "pipelines.training.starter.evaluate_language",
 }
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 OPEN, CLOSE = "<!-- scores: written by `launch.py bench starter` -->", "<!-- end of scores -->"
 
 

@@ -19,8 +19,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from pipelines.training.painter import paint
-from pipelines.training.world import caption, random_scene
+from pipelines.training.starter.flat_picture import paint
+from pipelines.training.starter.world import caption, random_scene
 
 SIZE, GRID, CHANNELS = 256, 16, 20  # picture, latent grid, latent channels
 TOKENS = 32  # longest caption, start and end included

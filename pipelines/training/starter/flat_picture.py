@@ -12,7 +12,7 @@ from PIL import Image
 from pipelines.illustrator.brush import Brush, mix
 from pipelines.illustrator.colours import COLOURS, LIGHT, SEASONS, SKIES, Colour
 from pipelines.illustrator.shapes import draw_shape
-from pipelines.training.world import Scene, Thing
+from pipelines.training.starter.world import Scene, Thing
 
 SIDES = {"left": 0.22, "middle": 0.5, "right": 0.78}
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pipelines.training.routines import ROUTINES, Bug, Routine
+from pipelines.training.starter.routines import ROUTINES, Bug, Routine
 
 ARGUMENTS = {
     "number": (

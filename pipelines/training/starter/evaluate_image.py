@@ -16,11 +16,19 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipelines.training.image import DEFAULTS, contact_sheet
-from pipelines.training.image_model import to_tensor
 from pipelines.training.loop import Plan, load_weights, train
-from pipelines.training.painter import paint
-from pipelines.training.world import COLOURED, EXAMPLES, OBJECT_COLOURS, WORDS, Scene, caption, random_scene
+from pipelines.training.starter.flat_picture import paint
+from pipelines.training.starter.image import DEFAULTS, contact_sheet
+from pipelines.training.starter.image_model import to_tensor
+from pipelines.training.starter.world import (
+    COLOURED,
+    EXAMPLES,
+    OBJECT_COLOURS,
+    WORDS,
+    Scene,
+    caption,
+    random_scene,
+)
 
 VALUES: dict[str, list[str]] = {
     "kind": ["landscape", "emblem"],

@@ -1,0 +1,1 @@
+"""How the starter models that ship with the program were made."""
