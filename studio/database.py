@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from pipelines.errors import OutOfDisk
-from studio import private
-from studio.inspection import (
+from studio.folder import private
+from studio.folder.inspection import (
     MIGRATIONS,
     DatabaseUnusable,
     check_writable,

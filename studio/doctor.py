@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import GB, StudioError, readable_bytes
 from studio import __version__
 from studio.flags import ROOT
-from studio.inspection import inspect_database
+from studio.folder.inspection import inspect_database
 
 if TYPE_CHECKING:
     from studio.settings import Settings

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from studio.folder.scratch import sweep_dead
 from studio.jobs import JobStore
 from studio.library import Library
-from studio.scratch import sweep_dead
 
 log = logging.getLogger(__name__)
 

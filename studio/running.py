@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psutil
 
 from pipelines.errors import ModelUnavailable
-from studio.lock import FolderLock
+from studio.folder.lock import FolderLock
 
 SECONDS = 60.0
 """A large folder takes a while to be looked at."""

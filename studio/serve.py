@@ -15,7 +15,7 @@ import webbrowser
 from typing import TYPE_CHECKING
 
 from pipelines.errors import StudioError
-from studio import private
+from studio.folder import private
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def main(settings: Settings) -> int:
     private.from_now_on()
     os.environ.update(settings.environment())
     listener = bind(settings)
-    from studio.scratch import Scratch
+    from studio.folder.scratch import Scratch
     from studio.studio import Studio
 
     signal.signal(signal.SIGTERM, _stop)  # uvicorn hands it on once the connections are closed

@@ -23,10 +23,10 @@ from studio.checks import as_invalid, find_inputs
 from studio.database import open_database
 from studio.downloads import Downloads
 from studio.feeder import TICK_SECONDS, Feeder, WorkerState
+from studio.folder.lock import FolderLock
 from studio.housekeeping import Housekeeping
 from studio.jobs import Job, JobStore, JobSummary, UnknownJob, summary_of
 from studio.library import Library
-from studio.lock import FolderLock
 from studio.pace import expected_seconds
 from studio.planning import Forecast
 from studio.residents import ON_DEVICE, by_model, models_of, parts

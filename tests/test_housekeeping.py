@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.messages import AudioRequest
+from studio.folder.scratch import Scratch
 from studio.housekeeping import DAY, HOUR
 from studio.library.tables import assets
-from studio.scratch import Scratch
 from studio.settings import ROOT, Settings
 from studio.studio import Studio
 from tests.links import Idle
@@ -126,7 +126,7 @@ def test_what_was_begun_and_never_ended_goes_after_an_hour(studio: Studio, now: 
 DIES = """
 import os, sys, tempfile
 from pathlib import Path
-from studio.scratch import Scratch
+from studio.folder.scratch import Scratch
 scratch = Scratch(Path(sys.argv[1]))
 scratch.enter()
 print(tempfile.mkdtemp(), flush=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from studio import private
 from studio.database import open_database
+from studio.folder import private
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes of files are a thing of POSIX systems")
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,7 +67,7 @@ def test_a_program_stays_runnable_and_a_missing_folder_is_none(tmp_path: Path) -
 
 def test_new_files_of_a_server_and_its_children_are_ours(tmp_path: Path) -> None:
     code = (
-        "import os, subprocess, sys; from studio import private; os.umask(0o022); private.from_now_on()\n"
+        "import os, subprocess, sys; from studio.folder import private; os.umask(0o022); private.from_now_on()\n"
         "open('one', 'w').close(); os.mkdir('two')\n"
         "subprocess.run([sys.executable, '-c', \"open('three', 'w').close()\"], check=True)\n"
     )

@@ -39,9 +39,9 @@ from pipelines.messages import (
     parse_request,
 )
 from studio.checks import explained, find_inputs
+from studio.folder.lock import FolderBusy
 from studio.jobs import Job, UnknownJob
 from studio.library import LibraryError
-from studio.lock import FolderBusy
 from studio.pace import work_beforehand
 from studio.settings import ROOT, Settings
 from studio.studio import Studio, Update

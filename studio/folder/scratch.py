@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from studio.lock import FolderLock
+from studio.folder.lock import FolderLock
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from typing import Any
 from pipelines.errors import InvalidRequest, OutOfDisk, StudioError, readable_bytes
 from studio import __version__
 from studio.flags import add_arguments
-from studio.inspection import inspect_database, read_only, telling
+from studio.folder.inspection import inspect_database, read_only, telling
 from studio.library.sidecar import sidecar_of
 from studio.settings import Settings
 

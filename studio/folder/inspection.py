@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from pipelines.errors import OutOfDisk, StudioError
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 SIGNATURE = b"SQLite format 3\0"
 LEAST_FREE = 1 << 20
 """Bytes; a disk with less is called full."""
