@@ -26,10 +26,10 @@ from pydantic import ValidationError
 
 from pipelines.errors import InvalidRequest, StudioError
 from pipelines.messages import MODALITIES, REQUESTS, BaseRequest, Modality
-from studio.checks import explained
 from studio.folder.scratch import Scratch
-from studio.jobs import Job
 from studio.library import Asset, Library, LibraryError
+from studio.queue.checks import explained
+from studio.queue.jobs import Job
 from studio.settings import Settings, add_arguments
 from studio.studio import Studio, Update
 

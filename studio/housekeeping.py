@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from studio.folder.scratch import sweep_dead
-from studio.jobs import JobStore
 from studio.library import Library
+from studio.queue.jobs import JobStore
 
 log = logging.getLogger(__name__)
 

@@ -19,20 +19,20 @@ from sqlalchemy.exc import DBAPIError
 from pipelines.catalog import Catalog
 from pipelines.errors import InvalidRequest, OutOfDisk, StudioError, WorkerLost
 from pipelines.messages import MAX_SEED, BaseRequest, Pin, Plan, Planned, Progress, Unload
-from studio.checks import as_invalid, find_inputs
 from studio.database import open_database
 from studio.downloads import Downloads
-from studio.feeder import TICK_SECONDS, Feeder, WorkerState
 from studio.folder.lock import FolderLock
 from studio.housekeeping import Housekeeping
-from studio.jobs import Job, JobStore, JobSummary, UnknownJob, summary_of
 from studio.library import Library
-from studio.pace import expected_seconds
 from studio.planning import Forecast
+from studio.queue.checks import as_invalid, find_inputs
+from studio.queue.feeder import TICK_SECONDS, Feeder, WorkerState
+from studio.queue.jobs import Job, JobStore, JobSummary, UnknownJob, summary_of
+from studio.queue.pace import expected_seconds
+from studio.queue.standing import Standing, as_seen_by
+from studio.queue.watchers import Watchers
 from studio.residents import ON_DEVICE, by_model, models_of, parts
 from studio.settings import Settings
-from studio.standing import Standing, as_seen_by
-from studio.watchers import Watchers
 from studio.workers import LocalWorker
 
 CANCEL_GRACE_SECONDS = 10.0

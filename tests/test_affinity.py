@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.catalog import ModelSpec, Source
-from studio.affinity import MOST_OVERTAKEN, WINDOW, Line, Nearness, Turn, Waiting, choose, free
+from studio.queue.affinity import MOST_OVERTAKEN, WINDOW, Line, Nearness, Turn, Waiting, choose, free
 
 
 def queue(*jobs: str) -> list[Waiting]:

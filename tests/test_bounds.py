@@ -22,9 +22,9 @@ from pipelines.messages import (
     request_adapter,
 )
 from pipelines.words.texts import MESSAGE_CHARS, PROMPT_CHARS, REQUEST_CHARS, TORN, is_torn, parts, whole
-from studio.checks import first_fault
 from studio.database import open_database
-from studio.jobs import Job, JobStore, jobs
+from studio.queue.checks import first_fault
+from studio.queue.jobs import Job, JobStore, jobs
 from studio.settings import Settings
 from studio.studio import Studio
 from studio.tabs import pieces

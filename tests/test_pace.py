@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipelines.messages import ImageRequest, Progress
-from studio.pace import Pace, seconds_for
+from studio.queue.pace import Pace, seconds_for
 
 
 def step(number: int, total: int = 10, stage: str = "denoise") -> Progress:

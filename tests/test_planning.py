@@ -8,8 +8,8 @@ import pytest
 
 from pipelines.errors import GB, OutOfMemory
 from pipelines.messages import AudioRequest, ImageRequest, Planned, TextRequest
-from studio.pace import expected_seconds
 from studio.planning import Forecast, rough_seconds
+from studio.queue.pace import expected_seconds
 from studio.residents import by_model, models_of, parts
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.messages import AudioRequest, Progress
+from studio.queue.standing import Standing
 from studio.settings import Settings
-from studio.standing import Standing
 from studio.studio import Studio
 from studio.tabs import queue
 

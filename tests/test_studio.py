@@ -38,11 +38,11 @@ from pipelines.messages import (
     VideoRequest,
     parse_request,
 )
-from studio.checks import explained, find_inputs
 from studio.folder.lock import FolderBusy
-from studio.jobs import Job, UnknownJob
 from studio.library import LibraryError
-from studio.pace import work_beforehand
+from studio.queue.checks import explained, find_inputs
+from studio.queue.jobs import Job, UnknownJob
+from studio.queue.pace import work_beforehand
 from studio.settings import ROOT, Settings
 from studio.studio import Studio, Update
 
@@ -523,7 +523,7 @@ def test_whatever_goes_wrong_before_a_job_begins_ends_the_job(
     def broken(*asked: Any) -> Any:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("studio.feeder.find_inputs", broken)
+    monkeypatch.setattr("studio.queue.feeder.find_inputs", broken)
     studio.start()
     failed = over(studio, job.id)
     assert (failed.status, failed.problem is not None) == ("failed", True)

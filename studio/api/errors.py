@@ -21,9 +21,9 @@ from starlette.exceptions import HTTPException
 from pipelines.errors import InvalidRequest, ModelUnavailable, Problem, StudioError
 from studio.api.answers import Json
 from studio.api.limits import FORM
-from studio.checks import explained, first_fault
-from studio.jobs import UnknownJob
 from studio.library import LibraryError
+from studio.queue.checks import explained, first_fault
+from studio.queue.jobs import UnknownJob
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from studio.accounts import owner_of
 from studio.api.errors import ErrorRoute
 from studio.api.openapi import REQUEST_BODY
 from studio.api.running import check_model, event, event_stream, json_object, submit
-from studio.jobs import Job, JobSummary, UnknownJob
+from studio.queue.jobs import Job, JobSummary, UnknownJob
 
 if TYPE_CHECKING:
     from studio.studio import Studio

@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from pipelines.errors import InvalidRequest, Problem
 from studio.api.errors import ErrorRoute, problem_body, unsupported
 from studio.api.running import assets_of, event, event_stream, finish, knobs, submit_built, text_deltas
-from studio.jobs import Job
 from studio.library import Asset
+from studio.queue.jobs import Job
 
 if TYPE_CHECKING:
     from studio.studio import Studio

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 
 from studio.accounts import owner_of
 from studio.api.errors import ErrorRoute
-from studio.jobs import JobSummary
-from studio.standing import Standing
+from studio.queue.jobs import JobSummary
+from studio.queue.standing import Standing
 
 if TYPE_CHECKING:
     from studio.studio import Studio

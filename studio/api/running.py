@@ -16,8 +16,8 @@ from pipelines.messages import REQUESTS, BaseRequest, Modality
 from studio.accounts import owner_of
 from studio.api.answers import as_json
 from studio.api.errors import JobFailed, UnknownModel
-from studio.jobs import Job
 from studio.library import Asset
+from studio.queue.jobs import Job
 
 if TYPE_CHECKING:
     from studio.studio import Studio, Update

@@ -18,7 +18,7 @@ from pipelines.errors import StudioError, WorkerLost
 from pipelines.messages import parse_request
 from studio.accounts import LOCAL_OWNER
 from studio.forms import FieldErrors, Form
-from studio.pace import SIZES
+from studio.queue.pace import SIZES
 from studio.tabs import pieces, refusals
 
 SECRET = "atelier"  # BrowserState scrambles with it; fixed, so that drafts survive a restart of the studio

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.messages import Progress
 from studio.api.running import event
-from studio.standing import Standing
+from studio.queue.standing import Standing
+from studio.queue.watchers import EVERYTHING
 from studio.tabs import pieces
-from studio.watchers import EVERYTHING
 
 if TYPE_CHECKING:
-    from studio.jobs import JobSummary
+    from studio.queue.jobs import JobSummary
 
 PACE_SECONDS = 0.5  # at most so often, however fast steps come
 ALIVE_SECONDS = 15.0  # a line that is silent for longer may be cut by what stands between

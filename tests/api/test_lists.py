@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from pipelines.errors import TooManyWaiting
 from pipelines.messages import AudioRequest, TextRequest
-from studio.jobs import JobStore, jobs
 from studio.library.tables import assets
+from studio.queue.jobs import JobStore, jobs
 from studio.settings import Settings
 from studio.studio import Studio
 from tests.api.conftest import application, served

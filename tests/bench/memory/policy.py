@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.memory import Component, MemoryManager
-from studio.affinity import MOST_OVERTAKEN, Line, Turn, Waiting, free
+from studio.queue.affinity import MOST_OVERTAKEN, Line, Turn, Waiting, free
 from tests.bench.memory.optimum import RULES, SINGLE_OWNER, optimum, rule_seconds
 from tests.bench.memory.replay import LINKS, NOTHING, OWN_JOB, Link, components, device_of, replay
 from tests.bench.memory.traces import GIB, KINDS, PARTS, SESSIONS, Job, all_traces
@@ -97,7 +97,7 @@ class Served:
 
 
 def serve(seed: int, gib: int, link: Link, near_first: bool, jobs: int = 200, batch: int = 4) -> Served:
-    """Three people at one device; near_first: by `studio.affinity`, else fair and in order of arrival."""
+    """Three people at one device; near_first: by `studio.queue.affinity`, else fair and in order of arrival."""
     clock = Clock()
     device, parts = device_of(link, gib * GIB, clock), components(link, clock)
     manager = MemoryManager(device, clock=clock, keep_alive_seconds=-1, prefetch=False)

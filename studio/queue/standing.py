@@ -15,9 +15,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from studio.affinity import Cost
-from studio.jobs import JobStore, Status
-from studio.pace import seconds_for
+from studio.queue.affinity import Cost
+from studio.queue.jobs import JobStore, Status
+from studio.queue.pace import seconds_for
 
 log = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from sqlalchemy import Connection, Engine, Row
 
 from pipelines.errors import InvalidRequest, Problem, StudioError, TooManyWaiting, WorkerLost
 from pipelines.messages import REQUESTS, BaseRequest, TextRequest, parse_request
-from studio.affinity import Cost, Line, Turn, Waiting, free
 from studio.database import storable
-from studio.pace import work_beforehand
+from studio.queue.affinity import Cost, Line, Turn, Waiting, free
+from studio.queue.pace import work_beforehand
 
 Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
 ACTIVE: tuple[Status, ...] = ("queued", "in_progress")

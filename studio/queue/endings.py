@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.errors import Problem, WorkerLost
-from studio.checks import explained
-from studio.jobs import JobStore, Status
+from studio.queue.checks import explained
+from studio.queue.jobs import JobStore, Status
 
 log = logging.getLogger(__name__)
 

@@ -38,15 +38,15 @@ from pipelines.messages import (
     TextDelta,
     WorkerConfig,
 )
-from studio.affinity import Nearness
-from studio.checks import explained, find_inputs, read_input
-from studio.endings import End, Endings
-from studio.jobs import CLOSED, Job, JobStore, Status
 from studio.library import Library, LibraryError
-from studio.pace import Pace
+from studio.queue.affinity import Nearness
+from studio.queue.checks import explained, find_inputs, read_input
+from studio.queue.endings import End, Endings
+from studio.queue.jobs import CLOSED, Job, JobStore, Status
+from studio.queue.pace import Pace
+from studio.queue.standing import Standings
+from studio.queue.watchers import Watchers
 from studio.settings import Settings
-from studio.standing import Standings
-from studio.watchers import Watchers
 from studio.workers import LocalWorker, how_it_ended
 
 log = logging.getLogger(__name__)

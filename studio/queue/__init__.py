@@ -1,0 +1,1 @@
+"""The queue: what waits, who is next, what runs, and how it ends."""
