@@ -31,9 +31,9 @@ from studio.queue.jobs import Job, JobStore, JobSummary, UnknownJob, summary_of
 from studio.queue.pace import expected_seconds
 from studio.queue.standing import Standing, as_seen_by
 from studio.queue.watchers import Watchers
-from studio.residents import ON_DEVICE, by_model, models_of, parts
 from studio.settings import Settings
-from studio.workers import LocalWorker
+from studio.workers.local import LocalWorker
+from studio.workers.residents import ON_DEVICE, by_model, models_of, parts
 
 CANCEL_GRACE_SECONDS = 10.0
 """A worker that has not obeyed a cancel by then is ended."""

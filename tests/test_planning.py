@@ -10,7 +10,7 @@ from pipelines.errors import GB, OutOfMemory
 from pipelines.messages import AudioRequest, ImageRequest, Planned, TextRequest
 from studio.planning import Forecast, rough_seconds
 from studio.queue.pace import expected_seconds
-from studio.residents import by_model, models_of, parts
+from studio.workers.residents import by_model, models_of, parts
 
 
 def planned(**more: Any) -> Planned:

@@ -36,7 +36,7 @@ from pipelines.messages import (
 )
 from pipelines.worker.worker import Worker, without_clocks
 from studio.settings import ROOT
-from studio.workers import LocalWorker, how_it_ended
+from studio.workers.local import LocalWorker, how_it_ended
 
 linux_only = pytest.mark.skipif(
     sys.platform != "linux", reason="watches a process through a pidfd, which is Linux"
@@ -205,7 +205,7 @@ SERVER = """
 import sys, threading
 from pathlib import Path
 from pipelines.messages import Ready, WorkerConfig
-from studio.workers import LocalWorker
+from studio.workers.local.local import LocalWorker
 folder, warm = Path(sys.argv[1]), sys.argv[2] == "warm"
 ready = threading.Event()
 worker = LocalWorker(WorkerConfig(spool=str(folder), device="cpu", warm_up=True), log_file=folder / "worker.log",

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 
-from studio import residents
 from studio.accounts import owner_of, require
 from studio.api.errors import ErrorRoute
+from studio.workers import residents
 
 if TYPE_CHECKING:
     from studio.studio import Studio

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.catalog import ModelSpec
-from studio import residents
+from studio.workers import residents
 
 WINDOW = 4
 MOST_OVERTAKEN = 3

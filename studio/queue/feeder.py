@@ -47,7 +47,7 @@ from studio.queue.pace import Pace
 from studio.queue.standing import Standings
 from studio.queue.watchers import Watchers
 from studio.settings import Settings
-from studio.workers import LocalWorker, how_it_ended
+from studio.workers.local import LocalWorker, how_it_ended
 
 log = logging.getLogger(__name__)
 

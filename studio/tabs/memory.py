@@ -8,8 +8,8 @@ from html import escape
 from typing import Any
 
 from pipelines.errors import readable_bytes
-from studio.residents import ON_DEVICE, Part, by_model, parts
 from studio.tabs import pieces
+from studio.workers.residents import ON_DEVICE, Part, by_model, parts
 
 DECISIONS = {
     "evict": "Made room",

@@ -1,0 +1,1 @@
+"""The links to workers, and what they hold in memory."""
