@@ -40,8 +40,8 @@ def main(settings: Settings) -> int:
         private.mend(settings.data_dir)
         import uvicorn
 
+        from studio.api.connection import TimedConnection
         from studio.app import create_app
-        from studio.connection import TimedConnection
 
         app = create_app(studio)
         config = uvicorn.Config(

@@ -20,9 +20,9 @@ import psutil
 import pytest
 from fastapi import FastAPI, Request, UploadFile
 
+from studio.api.connection import timed
 from studio.api.door import Door
 from studio.api.limits import JSON_BYTES, JSON_DEPTH, JSON_VALUES, MB, UPLOAD, json_fault, limit_of
-from studio.connection import timed
 from tests.api.conftest import served
 
 ROOT = Path(__file__).resolve().parents[2]
