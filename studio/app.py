@@ -18,7 +18,7 @@ MOST_SESSIONS = 250
 
 
 class Tab(NamedTuple):
-    """One entry of the navigation. module: in `studio/tabs`, with `build(studio)`. icon: paths of a 24 × 24 line drawing."""
+    """One entry of the navigation. module: in `studio/page`, with `build(studio)`. icon: paths of a 24 × 24 line drawing."""
 
     module: str
     title: str
@@ -42,10 +42,10 @@ def create_app(studio: Any) -> FastAPI:
     from fastapi import FastAPI
     from fastapi.staticfiles import StaticFiles
 
-    from studio import accounts, api, theme
+    from studio import accounts, api
     from studio.accounts.guard import close_page
     from studio.api.limits import UPLOAD_BYTES
-    from studio.tabs import routes
+    from studio.page import routes, theme
 
     app = FastAPI(title=theme.TITLE, docs_url=None, redoc_url=None)
     api.install(app, studio)
@@ -79,7 +79,8 @@ def build_page(studio: Any) -> Any:
 
     import gradio as gr
 
-    from studio import accounts, theme
+    from studio import accounts
+    from studio.page import theme
 
     with gr.Blocks(title=theme.TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(
@@ -89,7 +90,7 @@ def build_page(studio: Any) -> Any:
             elem_classes=["masthead"],
         )
         for tab in TABS:
-            import_module(f"studio.tabs.{tab.module}").build(studio)
+            import_module(f"studio.page.{tab.module}").build(studio)
     page.queue(default_concurrency_limit=None, max_size=None)
     page.state_session_capacity = MOST_SESSIONS
     return page

@@ -23,12 +23,12 @@ from pipelines.messages import (
 )
 from pipelines.words.texts import MESSAGE_CHARS, PROMPT_CHARS, REQUEST_CHARS, TORN, is_torn, parts, whole
 from studio.database import open_database
+from studio.page import pieces
+from studio.page.text import with_history
 from studio.queue.checks import first_fault
 from studio.queue.jobs import Job, JobStore, jobs
 from studio.settings import Settings
 from studio.studio import Studio
-from studio.tabs import pieces
-from studio.tabs.text import with_history
 
 
 def faults(data: dict[str, Any]) -> list[tuple[tuple[Any, ...], str]]:

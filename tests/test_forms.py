@@ -20,7 +20,7 @@ from pipelines.messages import (
     Modality,
     VideoRequest,
 )
-from studio.forms import Control, FieldErrors, Form, describe, model_label, voices_of
+from studio.page.forms import Control, FieldErrors, Form, describe, model_label, voices_of
 
 SMALL = ModelSpec(
     id="house/small",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.errors import GB
-from studio.tabs import memory
+from studio.page import memory
 from studio.workers.residents import parts
 
 TITLES = {"org/sdxl": "SDXL", "org/sd15": "SD 1.5", "bark": "Bark"}

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.messages import AudioRequest, Progress
+from studio.page import queue
 from studio.queue.standing import Standing
 from studio.settings import Settings
 from studio.studio import Studio
-from studio.tabs import queue
 
 NAMES = {"espeak": "eSpeak NG"}
 

@@ -14,8 +14,8 @@ import pytest
 from pipelines.catalog import Catalog
 from pipelines.errors import InvalidRequest, OutOfDisk
 from pipelines.messages import AudioRequest, CodeRequest
-from studio.forms import FieldErrors, Form
-from studio.tabs import audio, code, refusals
+from studio.page import audio, code, refusals
+from studio.page.forms import FieldErrors, Form
 
 
 @pytest.fixture(scope="module")

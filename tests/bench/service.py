@@ -22,10 +22,10 @@ from sqlalchemy import event
 
 from pipelines.messages import AudioRequest, Command, Event, Finished, Run, WorkerConfig
 from studio.api.jobs import job_events
+from studio.page.queue import events as page_events
 from studio.queue.standing import Standing
 from studio.settings import Settings
 from studio.studio import Studio
-from studio.tabs.queue import events as page_events
 from tests.bench.report import BARS, HEADER, bar, machine, parser, row
 
 MOST_HELD_MS = 20.0

@@ -28,8 +28,8 @@ from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.messages import ImageRequest, TextRequest
 from studio import doctor
 from studio import models as command
+from studio.page import models as page
 from studio.settings import Settings
-from studio.tabs import models as page
 from tests import checkpoints
 from tests.checkpoints import copied
 from tests.checkpoints_language import tiny_chat

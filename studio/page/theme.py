@@ -10,7 +10,7 @@ from pathlib import Path
 
 import gradio as gr
 
-FOLDER = Path(__file__).resolve().parents[1] / "assets" / "theme"
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "theme"
 TITLE = "Atelier"
 
 HEAD = """

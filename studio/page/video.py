@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from studio.forms import Form
-from studio.tabs import frame, image, pieces
+from studio.page import frame, image, pieces
+from studio.page.forms import Form
 
 EMPTY = pieces.empty(
     "The screen is dark",

@@ -8,8 +8,8 @@ import gradio as gr
 
 from pipelines.messages import ChatMessage
 from pipelines.words.texts import PROMPT_CHARS, parts
-from studio.forms import Form
-from studio.tabs import frame, pieces
+from studio.page import frame, pieces
+from studio.page.forms import Form
 
 EMPTY = pieces.empty(
     "A blank page",

@@ -13,8 +13,8 @@ from studio.api.answers import Json
 from studio.api.errors import ErrorRoute
 from studio.api.limits import BROUGHT_AT_ONCE
 from studio.api.running import event_stream
-from studio.tabs import queue
-from studio.tabs.library import restored
+from studio.page import queue
+from studio.page.library import restored
 
 
 def router(studio: Any) -> APIRouter:

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from html import escape
 
 from pipelines.errors import InvalidRequest, StudioError
-from studio.forms import FieldErrors, Form
-from studio.tabs import pieces
+from studio.page import pieces
+from studio.page.forms import FieldErrors, Form
 
 
 def refused(form: Form, error: FieldErrors | StudioError) -> str:

@@ -13,7 +13,7 @@ from pipelines.catalog import ModelSpec
 from pipelines.errors import StudioError, readable_bytes
 from pipelines.messages import MODALITIES
 from studio.accounts import require
-from studio.tabs import frame, memory, pieces
+from studio.page import frame, memory, pieces
 
 TITLES = {"text": "Text", "code": "Code", "image": "Image", "audio": "Audio", "video": "Video"}
 MEMORY = ("unload", "pin", "unpin")

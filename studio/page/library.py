@@ -12,7 +12,7 @@ import gradio as gr
 
 from pipelines.messages import MODALITIES, REQUESTS
 from studio.library import LibraryError
-from studio.tabs import frame, pieces
+from studio.page import frame, pieces
 
 PAGE = 48
 DAY = 86_400.0

@@ -17,9 +17,9 @@ import gradio as gr
 from pipelines.errors import StudioError, WorkerLost
 from pipelines.messages import parse_request
 from studio.accounts import LOCAL_OWNER
-from studio.forms import FieldErrors, Form
+from studio.page import pieces, refusals
+from studio.page.forms import FieldErrors, Form
 from studio.queue.pace import SIZES
-from studio.tabs import pieces, refusals
 
 SECRET = "atelier"  # BrowserState scrambles with it; fixed, so that drafts survive a restart of the studio
 SETTLE_SECONDS = 0.3  # a knob rests that long before anybody is asked what its value means

@@ -22,8 +22,8 @@ from pipelines.errors import InvalidRequest, StudioError, readable_bytes
 from pipelines.messages import REQUESTS, BaseRequest, Modality
 from pipelines.words.samplers import SAMPLERS, sampler_of
 from pipelines.words.texts import TORN
-from studio.asset_field import asset_field
-from studio.restoring import find_model, take_over
+from studio.page.asset_field import asset_field
+from studio.page.restoring import find_model, take_over
 
 NOT_ON_THE_FORM = ("modality", "history")
 WIDE = 20  # a range this many times its default is typed, not slid: a slider would have no useful middle

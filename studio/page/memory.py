@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from pipelines.errors import readable_bytes
-from studio.tabs import pieces
+from studio.page import pieces
 from studio.workers.residents import ON_DEVICE, Part, by_model, parts
 
 DECISIONS = {

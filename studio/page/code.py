@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 
 from pipelines.words.languages import LANGUAGES, language_of
-from studio.forms import Form
-from studio.tabs import frame, pieces
+from studio.page import frame, pieces
+from studio.page.forms import Form
 
 # What gr.Code calls the languages it can highlight, where that is not our word; it has no Java, Go, Rust, …: those are shown plain.
 HIGHLIGHTED = {

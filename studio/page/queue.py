@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.messages import Progress
 from studio.api.running import event
+from studio.page import pieces
 from studio.queue.standing import Standing
 from studio.queue.watchers import EVERYTHING
-from studio.tabs import pieces
 
 if TYPE_CHECKING:
     from studio.queue.jobs import JobSummary
