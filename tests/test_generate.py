@@ -16,8 +16,8 @@ import pytest
 
 from pipelines.errors import InvalidRequest
 from pipelines.messages import STAGES, AudioRequest, CodeRequest, ImageRequest, Modality, TextRequest
-from studio import generate
-from studio.generate import build_request, copy_into
+from studio.cli import generate
+from studio.cli.generate import build_request, copy_into
 from studio.library import Library
 from studio.settings import ROOT, Settings
 from studio.studio import Studio
@@ -26,7 +26,7 @@ LONG = "The quick brown fox jumps over the lazy dog, again and again. " * 300
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from studio.generate import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from studio.cli.generate import main; sys.exit(main(sys.argv[1:]))"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments, "--data-dir", str(folder), "--cpu"],
         cwd=ROOT,
@@ -120,7 +120,7 @@ def test_a_refusal_is_explained_and_exits_with_one(tmp_path: Path, how: tuple[st
 
 def test_ctrl_c_cancels_the_job_and_exits_with_130(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    code = "import sys; from studio.generate import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from studio.cli.generate import main; sys.exit(main(sys.argv[1:]))"
     command = subprocess.Popen(
         [sys.executable, "-c", code, "audio", LONG, "--data-dir", str(data)],
         cwd=ROOT,

@@ -166,7 +166,7 @@ def test_no_module_imports_a_heavy_library_before_it_is_needed() -> None:
 
 def test_the_server_runs_without_torch_in_memory() -> None:
     code = (
-        "import sys, studio.app, studio.studio, studio.api, studio.generate\n"
+        "import sys, studio.app, studio.studio, studio.api, studio.cli.generate\n"
         "print(sorted({'torch', 'diffusers', 'transformers', 'cv2'} & set(sys.modules)))"
     )
     answer = subprocess.run(

@@ -1004,7 +1004,7 @@ def test_the_server_never_imports_torch(tmp_path: Path) -> None:
         import asyncio, sys
         from pathlib import Path
         from pipelines.messages import AudioRequest
-        import studio.generate
+        import studio.cli.generate
         from studio.settings import Settings
         from studio.studio import Studio
         studio = Studio(Settings(data_dir=Path(sys.argv[1]), device="cpu"), warm_up=False)

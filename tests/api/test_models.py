@@ -12,8 +12,9 @@ import pytest
 from fastapi import FastAPI
 
 from pipelines.errors import ModelUnavailable
-from studio import accounts, api, running
-from studio import models as command
+from studio import accounts, api
+from studio.cli import models as command
+from studio.cli import running
 from studio.settings import Settings
 from studio.studio import Studio
 from tests import checkpoints

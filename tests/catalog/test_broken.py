@@ -26,8 +26,8 @@ from pipelines.errors import ModelUnavailable
 from pipelines.loading.convert import convert
 from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.messages import ImageRequest, TextRequest
-from studio import doctor
-from studio import models as command
+from studio.cli import doctor
+from studio.cli import models as command
 from studio.page import models as page
 from studio.settings import Settings
 from tests import checkpoints

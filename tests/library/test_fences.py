@@ -255,7 +255,7 @@ def test_facts_of_a_turned_film_are_what_is_seen(library: Library, tmp_path: Pat
 
 
 def test_the_doctor_tells_what_keeps_readings_in() -> None:
-    from studio.doctor import reading
+    from studio.cli.doctor import reading
 
     found = reading()
     assert (found.name, found.mend) == ("File reader", "")

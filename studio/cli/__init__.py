@@ -63,32 +63,32 @@ def serve(argv: list[str]) -> int:
     arguments = parser("serve", "Start the studio and its page.")
     add_arguments(arguments)
     told = arguments.parse_args(argv)
-    from studio.serve import main as run
+    from studio.cli.serve import main as run
     from studio.settings import Settings
 
     return run(Settings.from_args(told))
 
 
 def generate(argv: list[str]) -> int:
-    from studio.generate import main as run
+    from studio.cli.generate import main as run
 
     return run(argv)
 
 
 def models(argv: list[str]) -> int:
-    from studio.models import main as run
+    from studio.cli.models import main as run
 
     return run(argv)
 
 
 def keys(argv: list[str]) -> int:
-    from studio.accounts.command import main as run
+    from studio.cli.keys import main as run
 
     return run(argv)
 
 
 def doctor(argv: list[str]) -> int:
-    from studio.doctor import main as run
+    from studio.cli.doctor import main as run
     from studio.flags import add_arguments
 
     arguments = parser("doctor", "Tell what this machine has, what fits, what is wrong and how to mend it.")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pipelines.catalog import Catalog, ModelSpec, Source, download
 from pipelines.errors import ModelUnavailable, readable_bytes
-from studio import running, settings
+from studio import settings
+from studio.cli import running
 
 
 def main(argv: list[str]) -> int:
