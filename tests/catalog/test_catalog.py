@@ -86,7 +86,7 @@ def test_every_modality_has_a_model_that_ships_ready() -> None:
     pictures = [
         "starter/illustrator",
         "starter/image",
-    ]  # which comes first, the scores decide: tests/test_illustrator.py
+    ]  # which comes first, the scores decide: tests/illustrator/test_illustrator.py
     for modality in ("image", "video"):
         assert sorted(spec.id for spec in catalog.all(modality)) == sorted(pictures)
         assert catalog.default(modality).id in pictures

@@ -16,7 +16,7 @@ import pytest
 
 from tests.bench.startup import fetch, free_port
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def command(port: int, data: Path, *more: str) -> list[str]:

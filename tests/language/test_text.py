@@ -25,7 +25,7 @@ from tests import checkpoints_language as tiny
 from tests.checkpoints import copied
 
 Ctx = Callable[..., Context]
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

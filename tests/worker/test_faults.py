@@ -35,7 +35,7 @@ from pipelines.worker.worker import Worker
 from studio.settings import ROOT
 from tests import checkpoints, checkpoints_language
 from tests.checkpoints import copied
-from tests.test_ladder import memory_runs_out
+from tests.runtime.test_ladder import memory_runs_out
 
 SMALL = ImageRequest(
     prompt="a red cat", model="local/tiny", width=64, height=64, num_inference_steps=2, seed=3
@@ -233,7 +233,7 @@ def test_a_host_really_out_of_memory_ends_in_the_picture_or_one_clear_error() ->
 import resource, sys, tempfile
 from pathlib import Path
 from pipelines.errors import OutOfMemory
-from tests.test_ladder import REQUEST, Bench, MemoryManager, TorchDevice, notes
+from tests.runtime.test_ladder import REQUEST, Bench, MemoryManager, TorchDevice, notes
 bench = Bench(MemoryManager(TorchDevice("cpu")), Path(tempfile.mkdtemp()))
 bench.paint()
 fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)

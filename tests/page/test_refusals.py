@@ -89,7 +89,7 @@ def test_a_spoken_script_keeps_its_paragraphs_and_all_that_is_not_read_aloud() -
 
 def test_no_page_of_ours_runs_scripts_out_of_its_own_text() -> None:
     """A strict content security policy would not run them, and none is needed: buttons carry `data-act`."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     files = [*(root / "studio").rglob("*.py"), *(root / "assets" / "theme").glob("*.js")]
     inline = re.compile(r"""<[a-z][^>]*\son(click|change|input|load|error|submit)\s*=""")
     assert [file.name for file in files if inline.search(file.read_text(encoding="utf-8"))] == []

@@ -18,7 +18,7 @@ from pipelines.errors import InvalidRequest
 from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.memory import MemoryManager
 from tests import checkpoints
-from tests.test_image import REQUEST, make, manager, pixels, png, spec_of
+from tests.diffusion.test_image import REQUEST, make, manager, pixels, png, spec_of
 
 __all__ = ["manager"]  # the fixture
 

@@ -34,7 +34,7 @@ from pipelines.runtime.context import Context
 from pipelines.training.starter.world import caption, random_scene
 from pipelines.worker.worker import Worker
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 REQUEST = ImageRequest(
     prompt="a red house on green hills by day",
     width=128,

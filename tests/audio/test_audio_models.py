@@ -26,8 +26,8 @@ from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.runtime.ladder import ways_of
 from tests import checkpoints_audio as tiny
+from tests.audio.test_audio import samples
 from tests.checkpoints import copied
-from tests.test_audio import samples
 
 TEXT = "the cat sat down and sang a song about the sea."
 

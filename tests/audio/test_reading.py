@@ -12,7 +12,7 @@ from pipelines.audio.audio import AudioPipeline
 from pipelines.audio.reading import read_out
 from pipelines.errors import InvalidRequest
 from pipelines.messages import AudioRequest
-from tests.test_audio import context
+from tests.audio.test_audio import context
 
 MARKDOWN = """# The week
 

@@ -15,7 +15,7 @@ from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.memory import MemoryManager
 from pipelines.messages import ImageRequest
 from tests import checkpoints, checkpoints_video
-from tests.test_image import make, manager, pixels, spec_of
+from tests.diffusion.test_image import make, manager, pixels, spec_of
 
 __all__ = ["manager"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -14,7 +14,7 @@ from studio.database import open_database
 from studio.folder import private
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes of files are a thing of POSIX systems")
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def mode(path: Path) -> int:
