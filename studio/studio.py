@@ -1,7 +1,7 @@
 """Studio: what tabs, API and command line talk to. Submits, watches, cancels; remembers and never makes.
 
-The queue is the database (`jobs.py`), what was made is the library, the maker is another process (`workers.py`) that `feeder.py`
-feeds and starts again when it is lost.
+The queue is the database (`queue/jobs.py`), what was made is the library, the maker is another process (`workers/local.py`)
+that `queue/feeder.py` feeds and starts again when it is lost.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Host memory in a few large chunks, and the lane by which bytes go from there to a device.
 
-An arena knows sizes and places, nothing of modules or tensors: `weights.py` fills it from a loaded module, and a reader can fill
+An arena knows sizes and places, nothing of modules or tensors: `apart.py` fills it from a loaded module, and a reader can fill
 it straight from a file (`memoryview(arena.piece(i).numpy())`). Large chunks because a device takes one copy of 128 MiB many
 times faster than a thousand small ones; page-aligned and of exact size because they are page-locked where they lie.
 """
