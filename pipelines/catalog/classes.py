@@ -1,14 +1,12 @@
-"""What the installed libraries know, read from their source text: importing them would bring torch into the server."""
+"""What the installed libraries know, read from the syntax of their sources: importing them would bring torch into the server."""
 
 from __future__ import annotations
 
 import ast
 import contextlib
-import re
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 OUTPUTS = {"frames": "video", "video": "video", "videos": "video", "images": "image", "audios": "audio"}
 """Field of a diffusers pipeline's output → what it makes."""
@@ -25,9 +23,9 @@ def pipeline_makes(class_name: str) -> str:
     file = _pipeline_file(class_name)
     if file is None:
         return ""
-    text = file.read_text(encoding="utf-8", errors="ignore")
-    returned = " ".join(re.findall(r"\w+Output\(([^)]*)\)", text))
-    found = {made for field, made in OUTPUTS.items() if re.search(rf"\b{field}=", returned)}
+    calls = [node for node in ast.walk(_syntax(file)) if isinstance(node, ast.Call)]
+    outputs = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id.endswith("Output")]
+    found = {OUTPUTS.get(keyword.arg or "", "") for output in outputs for keyword in output.keywords}
     return next((made for made in ("video", "image", "audio") if made in found), "image")
 
 
@@ -43,21 +41,20 @@ def _pipeline_file(class_name: str) -> Path | None:
 
 
 @cache
-def call_defaults(class_name: str) -> dict[str, Any]:
+def call_defaults(class_name: str) -> dict[str, object]:
     """What a pipeline class takes for each keyword of a call that nobody gave; only those that are plain values."""
     file = _pipeline_file(class_name)
     if file is None:
         return {}
-    tree = ast.parse(file.read_text(encoding="utf-8", errors="ignore"))
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name]
-    calls = [node for found in classes for node in found.body if getattr(node, "name", "") == "__call__"]
+    body = _class_body(file, class_name)
+    calls = [node.args for node in body if isinstance(node, ast.FunctionDef) and node.name == "__call__"]
     found = {}
-    for call in calls:
-        taken = call.args  # type: ignore[attr-defined]
+    for taken in calls:
         pairs = zip(reversed(taken.args), reversed(taken.defaults), strict=False)
         for name, value in (*pairs, *zip(taken.kwonlyargs, taken.kw_defaults, strict=True)):
-            with contextlib.suppress(ValueError, TypeError):
-                found[name.arg] = ast.literal_eval(value)
+            if value is not None:
+                with contextlib.suppress(ValueError, TypeError):
+                    found[name.arg] = ast.literal_eval(value)
     return found
 
 
@@ -83,13 +80,16 @@ def picture_reading_models() -> frozenset[str]:
 
 @cache
 def _auto_classes(table: str) -> frozenset[str]:
-    """The class names in one of transformers' tables."""
+    """The class names in one of transformers' tables: `NAME = OrderedDict([(family, class), …])`, some rows with several classes."""
     root = _package("transformers")
     if root is None:
         return frozenset()
-    text = (root / "models" / "auto" / "modeling_auto.py").read_text(encoding="utf-8")
-    rows = text.partition(f"\n{table} = ")[2].split("\n)", 1)[0]
-    return frozenset(re.findall(r'"[\w-]+", "(\w+)"', rows))
+    for node in _syntax(root / "models" / "auto" / "modeling_auto.py").body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == table:
+            assert isinstance(node.value, ast.Call)
+            rows = ast.literal_eval(node.value.args[0])
+            return frozenset(name for _, name in rows if isinstance(name, str))
+    return frozenset()
 
 
 @cache
@@ -98,9 +98,8 @@ def schedulers() -> tuple[str, ...]:
     root = _package("diffusers")
     if root is None:
         return ()
-    text = (root / "schedulers" / "scheduling_utils.py").read_text(encoding="utf-8")
-    table = text.split("class KarrasDiffusionSchedulers", 1)[1].split("\n\n\n", 1)[0]
-    found = re.findall(r"^    (\w+Scheduler) = ", table, re.MULTILINE)
+    body = _class_body(root / "schedulers" / "scheduling_utils.py", "KarrasDiffusionSchedulers")
+    found = [ast.unparse(node.targets[0]) for node in body if isinstance(node, ast.Assign)]
     return tuple(name for name in found if is_installed(NEEDS.get(name, "diffusers")) and "EDM" not in name)
 
 
@@ -111,3 +110,13 @@ def is_installed(package: str) -> bool:
 def _package(name: str) -> Path | None:
     spec = find_spec(name)
     return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _syntax(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8", errors="ignore"))
+
+
+def _class_body(file: Path, class_name: str) -> list[ast.stmt]:
+    """What stands in that class of the file; nothing when there is none."""
+    classes = [node for node in _syntax(file).body if isinstance(node, ast.ClassDef)]
+    return [statement for found in classes if found.name == class_name for statement in found.body]

@@ -81,9 +81,9 @@ def vae_factor(vae: Mapping[str, Any]) -> int:
 def rate_of(class_name: str) -> Fraction:
     """Frames a second the class was trained at."""
     usual = call_defaults(class_name)
-    told = next((usual[name] for name in ("frame_rate", "fps") if _is_number(usual.get(name))), None)
+    told = [usual[name] for name in ("frame_rate", "fps") if _is_number(usual.get(name))]
     named = next((rate for start, rate in RATES.items() if class_name.startswith(start)), USUAL_RATE)
-    return Fraction(told or named).limit_denominator(1001)
+    return Fraction(str(told[0]) if told else named).limit_denominator(1001)
 
 
 def _config(folder: Path, index: Mapping[str, Any], part: str) -> Mapping[str, Any]:

@@ -11,7 +11,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipelines.catalog.classes import causal_language_models, is_installed, pipeline_makes, schedulers
+from pipelines.catalog.classes import (
+    causal_language_models,
+    is_installed,
+    picture_reading_models,
+    pipeline_makes,
+    schedulers,
+)
 from pipelines.catalog.scan import extra_model_paths, identify, scan
 from pipelines.errors import InvalidRequest
 from tests import checkpoints
@@ -106,6 +112,9 @@ def test_the_installed_libraries_are_asked_what_their_classes_make() -> None:
     assert pipeline_makes("NoSuchPipeline") == ""
     assert "LlamaForCausalLM" in causal_language_models()
     assert "BertForMaskedLM" not in causal_language_models()
+    assert (
+        "Kosmos2_5ForConditionalGeneration" in picture_reading_models()
+    )  # "kosmos-2.5": a family with a dot in its name
     assert "EulerDiscreteScheduler" in schedulers()
     for name, package in (("LMSDiscreteScheduler", "scipy"), ("DPMSolverSDEScheduler", "torchsde")):
         assert (name in schedulers()) == is_installed(package)
