@@ -98,13 +98,13 @@ def doctor(argv: list[str]) -> int:
 
 
 def backup(argv: list[str]) -> int:
-    from studio.folder.backup import main_backup
+    from studio.cli.backup import main_backup
 
     return main_backup(argv)
 
 
 def restore(argv: list[str]) -> int:
-    from studio.folder.backup import main_restore
+    from studio.cli.backup import main_restore
 
     return main_restore(argv)
 

@@ -1,1 +1,1 @@
-"""The data folder: whose it is, who may read it, what is in it, and a copy of it."""
+"""The data folder: whose it is, who may read it, what lies in it for a moment, and whether its database is whole."""

@@ -17,8 +17,8 @@ import pytest
 
 from pipelines.errors import OutOfDisk, StudioError
 from pipelines.messages import AudioRequest
-from studio.folder import backup
-from studio.folder.backup import NoBackup, back_up, restore
+from studio.cli import backup
+from studio.cli.backup import NoBackup, back_up, restore
 from studio.library import LibraryError
 from studio.settings import Settings
 from studio.studio import Studio
