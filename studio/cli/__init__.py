@@ -114,12 +114,7 @@ def train(argv: list[str]) -> int:
 
 
 def bench(argv: list[str]) -> int:
-    from tests import bench as benchmarks
-
-    if argv[:1] and argv[0] in benchmarks.NAMES:
-        return module(benchmarks.NAMES[argv[0]], argv[1:])
-    print("python3 launch.py bench NAME, where NAME is one of: " + ", ".join(benchmarks.NAMES))
-    return 0 if argv in ([], ["--help"], ["-h"]) else 1
+    return module("tests.bench", argv)
 
 
 def test(argv: list[str]) -> int:
