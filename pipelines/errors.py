@@ -105,6 +105,12 @@ def as_problem(error: BaseException) -> Problem:
     )
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says in its first line, short enough for a person."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]
+
+
 def readable_bytes(nbytes: float) -> str:
     """Bytes as people read them, memory and files alike: "900 B", "3.4 MB", "61 GB"."""
     units, power = ("B", "kB", "MB", "GB", "TB"), 0

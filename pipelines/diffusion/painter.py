@@ -23,9 +23,9 @@ from pipelines.diffusion.calls import Embeddings, call_of, embeddings_of, nothin
 from pipelines.diffusion.inpainting import BLIND, Repaint
 from pipelines.diffusion.preview import Preview
 from pipelines.diffusion.thrift import thrifty
-from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError
+from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError, first_line
 from pipelines.loading.diffusion import Bundle, Task
-from pipelines.loading.opening import first_line, unusable
+from pipelines.loading.opening import unusable
 from pipelines.memory import Lease
 from pipelines.messages import DiffusionRequest
 from pipelines.runtime.device import is_out_of_memory

@@ -21,10 +21,9 @@ from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, TensorInfo, find_weights, read_header, read_json
 from pipelines.catalog.identify import spared_parts
 from pipelines.catalog.single_file import find_config, tensors_of
-from pipelines.errors import InvalidRequest
+from pipelines.errors import InvalidRequest, first_line
 from pipelines.loading.opening import (
     explained,
-    first_line,
     libraries,
     open_cheap,
     open_from_file,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.headers import Weights, read_header, read_json
 from pipelines.catalog.single_file import SHIPPED
-from pipelines.errors import ModelUnavailable, StudioError
+from pipelines.errors import ModelUnavailable, StudioError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -182,9 +182,3 @@ def explained(spec: ModelSpec, part: str) -> Iterator[None]:
         raise unusable(
             spec, f"Its {part} could not be opened.", f"{type(error).__name__}: {first_line(error)}"
         ) from error
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says in its first line, short enough for a person."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeVar
 
-from pipelines.errors import OutOfMemory, readable_bytes
-from pipelines.loading.opening import first_line
+from pipelines.errors import OutOfMemory, first_line, readable_bytes
 from pipelines.memory import Component, Lease, MemoryManager, Plan
 from pipelines.memory.learned import work_label
 from pipelines.runtime.context import Context
