@@ -6,7 +6,6 @@ Nothing here is ever in anyone's way: each task is tried by itself, and what fai
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,10 +51,7 @@ class Housekeeping:
             (self.data_dir / "tmp").glob("*"), now - MINUTE
         ):  # a younger one may not have its lock yet
             sweep_dead(folder)
-        for folder in old(self.library.folder.glob("upload-*"), now - HOUR):
-            shutil.rmtree(folder, ignore_errors=True)
-        for file in old(self.library.folder.glob("thumbnails/**/.*.part"), now - HOUR):
-            file.unlink(missing_ok=True)
+        self.library.store.sweep(now - HOUR)
         for pattern in LEFT_OVER:
             for file in old(self.data_dir.glob(pattern), now - HOUR):
                 file.unlink(missing_ok=True)

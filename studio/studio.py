@@ -24,6 +24,7 @@ from studio.downloads import Downloads
 from studio.folder.lock import FolderLock
 from studio.housekeeping import Housekeeping
 from studio.library import Library
+from studio.library.folder import FolderStore
 from studio.planning import Forecast
 from studio.queue.checks import as_invalid, find_inputs
 from studio.queue.feeder import TICK_SECONDS, Feeder, WorkerState
@@ -87,7 +88,9 @@ class Studio:
         self.store = JobStore(self.engine, clock)
         self.catalog: Catalog = settings.catalog()
         self.downloads = Downloads(self.catalog)
-        self.library = Library(data / "library", self.engine, sidecars=not settings.disable_metadata)
+        self.library = Library(
+            FolderStore(data / "library"), self.engine, sidecars=not settings.disable_metadata
+        )
         self.folder_lock = FolderLock(data / ".lock")
         self.watchers = Watchers()
         self.feeder = Feeder(

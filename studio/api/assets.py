@@ -14,7 +14,6 @@ from urllib.parse import quote
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response, UploadFile
-from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.errors import InvalidRequest
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 # a stranger's HTML or SVG opened from here must not act in our name, nor ask anything of anybody
 POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 AS_DATA = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": POLICY}
+KEPT_SHORT = {**AS_DATA, "Cache-Control": "private, max-age=60"}
 INERT = re.compile(r"(image/(?!svg)|audio/|video/|text/(?!html|xml))")
 """Kinds that a browser shows without running anything; the others are only saved."""
 BLOCK = 1 << 20
@@ -107,29 +107,28 @@ def router(studio: Studio) -> APIRouter:
             name = Path(asset.file).name
             headers["Content-Disposition"] = f"attachment; filename*=utf-8''{quote(name)}"
         kind = asset.media_type + ("; charset=utf-8" if asset.media_type.startswith("text/") else "")
-        return FileResponse(library.path(asset), media_type=kind, headers=headers)
+        return library.serve(asset, headers, media_type=kind)
 
     @routes.get("/assets/{asset_id}/view")
     async def view(asset_id: str, http: Request) -> Response:
         """The file as every browser shows it: itself, or a WebP of at most 2,048 pixels a side where it is a TIFF or HEIC picture."""
 
-        def look() -> tuple[Path, str]:
+        def look() -> Response:
             asset = own(asset_id, http)
             if asset.missing:
                 raise AssetNotFound(asset_id)
-            return library.shown(asset)
+            return library.serve(library.shown(asset), KEPT_SHORT)
 
-        path, kind = await run_sync(look, limiter=shown)
-        return FileResponse(
-            path, media_type=kind, headers={**AS_DATA, "Cache-Control": "private, max-age=60"}
-        )
+        return await run_sync(look, limiter=shown)
 
     @routes.get("/assets/{asset_id}/thumbnail")
     async def thumbnail(asset_id: str, http: Request) -> Response:
         """A small WebP; a placeholder when the file is missing."""
-        path = await run_sync(lambda: library.thumbnail(own(asset_id, http)), limiter=shown)
-        headers = {**AS_DATA, "Cache-Control": "private, max-age=60"}
-        return FileResponse(path, media_type="image/webp", headers=headers)
+
+        def look() -> Response:
+            return library.serve(library.thumbnail(own(asset_id, http)), KEPT_SHORT)
+
+        return await run_sync(look, limiter=shown)
 
     @routes.put("/assets/{asset_id}/star")
     def star(asset_id: str, http: Request) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def router(studio: Studio) -> APIRouter:
     def entry(asset: Asset, response_format: str | None, base_url: str) -> dict[str, Any]:
         told: dict[str, Any] = {"asset_id": asset.id, "seed": asset.seed, "revised_prompt": asset.prompt}
         if response_format != "url":  # without a word about it, both: clients differ in what they expect
-            told["b64_json"] = base64.b64encode(studio.library.path(asset).read_bytes()).decode()
+            told["b64_json"] = base64.b64encode(studio.library.read(asset)).decode()
         if response_format != "b64_json":
             told["url"] = f"{base_url}api/assets/{asset.id}/file"
         return told

@@ -229,6 +229,7 @@ def _reason(assets: list[Asset]) -> str:
 
 
 def _usage(assets: list[Asset]) -> dict[str, int]:
-    facts = assets[0].facts if assets else {}
-    prompt, completion = int(facts.get("prompt_tokens", 0)), int(facts.get("completion_tokens", 0))
+    prompt, completion = (
+        assets[0].count(fact) if assets else 0 for fact in ("prompt_tokens", "completion_tokens")
+    )
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}

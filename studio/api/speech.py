@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
@@ -86,17 +85,16 @@ def router(studio: Studio) -> APIRouter:
             raise InvalidRequest("There was nothing to say.", field="input", hint="Write some words.")
         asset = assets[0]
         headers = {"X-Asset-Id": asset.id}
-        notes = [str(note) for note in asset.facts.get("notes", ())]
+        notes = asset.notes
         if body.voice_name in OPENAI_VOICES:
             notes.insert(
                 0, f"There is no voice {body.voice_name} here; this is the own voice of {asset.model}."
             )
         if notes:
             headers["X-Note"] = header_text(" ".join(notes))
-        file = studio.library.path(asset)
         if body.response_format == "pcm":
-            samples = await run_in_threadpool(studio.library.reader.samples, file, PCM_RATE)
+            samples = await run_in_threadpool(studio.library.samples, asset, PCM_RATE)
             return Response(samples, media_type="audio/pcm", headers=headers)
-        return FileResponse(file, media_type=asset.media_type, headers=headers)
+        return await run_in_threadpool(studio.library.serve, asset, headers)
 
     return routes

@@ -246,10 +246,9 @@ def _copy_asset(data: Path, part: Path, file: str, digest: str, sums: dict[str, 
         sums[name] = _copy(data / name, part / name)
     except FileNotFoundError:
         return False
-    sidecar = sidecar_of(data / name)
-    if sidecar.is_file():
-        beside = sidecar.relative_to(data).as_posix()
-        sums[beside] = _copy(sidecar, part / beside)
+    beside = sidecar_of(name)
+    if (data / beside).is_file():
+        sums[beside] = _copy(data / beside, part / beside)
     if sums[name]["sha256"] != digest:
         print(f"{name} was changed after it was made; it is kept as it is.", file=sys.stderr)
     return True

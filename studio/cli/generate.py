@@ -19,8 +19,8 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TextIO, get_origin
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, TextIO, get_origin
 
 from pydantic import ValidationError
 
@@ -283,24 +283,25 @@ def _stand(update: Update, with_steps: bool) -> str:
 # ---- afterwards -------------------------------------------------------------------------------------------------------
 
 
-def _hand_over(library: Library, asset_id: str, folder: Path | None) -> tuple[Path, Asset]:
+def _hand_over(library: Library, asset_id: str, folder: Path | None) -> tuple[str, Asset]:
     """Where the asset is for the caller: in the library, or copied into `folder` under a name nobody has there."""
     asset = library.get(asset_id)
-    source: Path = library.path(asset)
-    return (source if folder is None else copy_into(source, folder)), asset
+    if folder is None:
+        return library.where(asset), asset
+    with library.open(asset) as data:
+        return str(copy_into(data, PurePosixPath(asset.file).name, folder)), asset
 
 
-def copy_into(source: Path, folder: Path) -> Path:
-    """Copy a file into a folder and return the copy; a name that is taken is counted up, nothing is overwritten."""
+def copy_into(data: IO[bytes], name: str, folder: Path) -> Path:
+    """Copy an open file into a folder and return the copy; a name that is taken is counted up, nothing is overwritten."""
     folder.mkdir(parents=True, exist_ok=True)
-    number = 1
+    wanted, number = PurePosixPath(name), 1
     while True:
-        target = folder / (source.name if number == 1 else f"{source.stem}-{number}{source.suffix}")
+        target = folder / (name if number == 1 else f"{wanted.stem}-{number}{wanted.suffix}")
         try:
             with target.open("xb") as out:
                 try:
-                    with source.open("rb") as data:
-                        shutil.copyfileobj(data, out)
+                    shutil.copyfileobj(data, out)
                 except BaseException:
                     target.unlink(missing_ok=True)
                     raise
@@ -309,7 +310,7 @@ def copy_into(source: Path, folder: Path) -> Path:
             number += 1
 
 
-def _as_json(job: Job, files: list[tuple[Path, Asset]]) -> dict[str, Any]:
+def _as_json(job: Job, files: list[tuple[str, Asset]]) -> dict[str, Any]:
     return {
         "job": job.id,
         "status": job.status,
@@ -318,7 +319,7 @@ def _as_json(job: Job, files: list[tuple[Path, Asset]]) -> dict[str, Any]:
         "text": job.text,
         "files": [
             {
-                "path": str(path),
+                "path": path,
                 "asset": asset.id,
                 "kind": asset.kind,
                 "media_type": asset.media_type,

@@ -3,7 +3,7 @@
 `Library` is imported when it is first asked for: the process that reads strangers' files needs no database.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from studio.library.asset import KINDS, Asset
 from studio.library.errors import AssetNotFound, DiskFull, LibraryError, NotAllowed, UnreadableFile
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name != "Library":
         raise AttributeError(name)
     from studio.library.library import Library

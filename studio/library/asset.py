@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 KINDS = ("text", "code", "image", "audio", "video")
+Json = dict[str, object]
+"""A JSON object: what it means is the business of whoever wrote it."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Asset:
     created_at: float
     nbytes: int
     sha256: str
-    facts: dict[str, Any] = field(default_factory=dict)
-    recipe: dict[str, Any] = field(default_factory=dict)
+    facts: Json = field(default_factory=dict)
+    recipe: Json = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     starred: bool = False
     trashed_at: float | None = None
@@ -37,6 +38,17 @@ class Asset:
     @property
     def prompt(self) -> str:
         return str(self.recipe.get("prompt", ""))
+
+    @property
+    def notes(self) -> list[str]:
+        """What was done otherwise than asked, a sentence each."""
+        told = self.facts.get("notes")
+        return [str(note) for note in told] if isinstance(told, list | tuple) else []
+
+    def count(self, fact: str) -> int:
+        """A fact that is a number of things; 0 where nobody counted."""
+        told = self.facts.get(fact)
+        return told if isinstance(told, int) else 0
 
     @property
     def seed(self) -> int | None:

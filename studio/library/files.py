@@ -14,25 +14,15 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from studio.library.errors import explain_write
+from studio.library.store import Placed, Source
 
 PART = ".part"  # ends the name of a file that is not whole yet
 BLOCK = 1 << 20
 LONGEST_LABEL = 40  # characters of the word in a name; a file system takes 255 bytes for all of it
 FOLDERS = 32  # so many folders are remembered: a few days of every kind
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A file in its final place. file: relative to the library folder, with forward slashes."""
-
-    file: str
-    nbytes: int
-    sha256: str
 
 
 class Numbers:
@@ -57,37 +47,34 @@ class Numbers:
 
 def place(
     root: Path,
-    kind: str,
-    when: float,
+    folder: str,
     label: str,
     suffix: str,
-    data: bytes | None,
-    spool: Path | None,
+    source: Source,
     *,
     numbers: Numbers,
     before: Callable[[Placed], None] = lambda placed: None,
 ) -> Placed:
-    """Put bytes, or a spool file that is moved, under the next free name of that day.
+    """Put bytes, or a file that is moved, under the next free name of that folder below root.
 
     label: the seed or another short word for the name. before: called when the name is taken and before the file is there.
-    Never overwrites; after an error the spool file is where it was and nothing half-written remains. Raises DiskFull, LibraryError.
+    Never overwrites; after an error the source file is where it was and nothing half-written remains. Raises DiskFull, LibraryError.
     """
-    folder = root / kind / datetime.fromtimestamp(when).strftime("%Y-%m-%d")
-    nbytes = len(data) if data is not None else _size(spool)
-    part = folder / f".{uuid.uuid4().hex}{PART}"
+    day = root / folder
+    nbytes = len(source) if isinstance(source, bytes) else _size(source)
+    part, target = day / f".{uuid.uuid4().hex}{PART}", None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        digest = _take(spool, part) if spool is not None else _write(part, data or b"")
-        target = _reserve(folder, label, suffix, numbers)
+        day.mkdir(parents=True, exist_ok=True)
+        digest = _write(part, source) if isinstance(source, bytes) else _take(source, part)
+        target = _reserve(day, label, suffix, numbers)
         placed = Placed(target.relative_to(root).as_posix(), nbytes, digest)
         before(placed)
         os.replace(part, target)
-        _sync_folder(folder)
+        _sync_folder(day)
     except OSError as error:
-        if spool is not None and part.exists() and not spool.exists():
-            shutil.move(part, spool)
-        part.unlink(missing_ok=True)
-        raise explain_write(error, folder, nbytes) from error
+        if part.exists():  # else the file has its name, and only the folder could not be forced to disk
+            _undo(part, source, target)
+        raise explain_write(error, day, nbytes) from error
     return placed
 
 
@@ -130,29 +117,38 @@ def _write(part: Path, data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _take(spool: Path, part: Path) -> str:
-    """Move the spool file to `part`, by name where it can be, else by copy; returns its hash."""
+def _take(source: Path, part: Path) -> str:
+    """Move the file to `part`, by name where it can be, else by copy; returns its hash."""
     digest = hashlib.sha256()
-    with spool.open("rb") as file:
+    with source.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
     try:
-        os.rename(spool, part)
+        os.rename(source, part)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        shutil.copyfile(spool, part)
+        shutil.copyfile(source, part)
         with part.open("rb+") as file:
             os.fsync(file.fileno())
-        spool.unlink()
+        source.unlink()
     else:
         with part.open("rb+") as file:
             os.fsync(file.fileno())
     return digest.hexdigest()
 
 
-def _size(path: Path | None) -> int:
-    return path.stat().st_size if path is not None and path.exists() else 0
+def _undo(part: Path, source: Source, target: Path | None) -> None:
+    """Give back what was taken: the file to where it came from, the name to whoever comes next."""
+    if isinstance(source, Path) and not source.exists():
+        shutil.move(part, source)
+    part.unlink(missing_ok=True)
+    if target is not None:
+        target.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _sync_folder(folder: Path) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import IO, Any
 
-from studio.library.errors import LibraryError, ReaderBusy, UnreadableFile
+from studio.library.errors import LibraryError, ReaderBusy, UnreadableFile, explain_write
 from studio.library.media import Sniffed
 from studio.library.metadata import Reading
 from studio.library.sandbox import Fences
@@ -336,8 +336,11 @@ def _opened(source: Source | None) -> Iterator[IO[bytes] | None]:
         yield None
     elif isinstance(source, bytes):
         with tempfile.TemporaryFile(prefix="atelier-read-") as file:
-            file.write(source)
-            file.flush()
+            try:
+                file.write(source)
+                file.flush()
+            except OSError as error:
+                raise explain_write(error, Path(tempfile.gettempdir()), len(source)) from error
             yield file
     elif isinstance(source, Path):
         with source.open("rb") as file:

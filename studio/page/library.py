@@ -233,8 +233,7 @@ def content(library: Any, asset: Any) -> str:
             return f'<video src="{url}" controls loop playsinline aria-label="{words}"></video>'
         case "audio":
             return f'<audio src="{url}" controls preload="metadata"></audio>'
-    with open(library.path(asset), encoding="utf-8-sig", errors="replace") as file:
-        written = file.read(LONGEST_TEXT + 1)
+    written = library.text(asset, LONGEST_TEXT + 1)
     shown = written[:SHOWN_TEXT]
     more = (
         pieces.note(f"These are its first {SHOWN_TEXT:,} characters; Download has all of it.")

@@ -51,7 +51,7 @@ def read_input(library: Library, asset: Asset) -> bytes:
     A picture was made 8-bit RGB and upright on the way: a worker never decodes a stranger's file.
     """
     try:
-        return library.picture(asset) if asset.kind == "image" else library.path(asset).read_bytes()
+        return library.picture(asset) if asset.kind == "image" else library.read(asset)
     except FileNotFoundError:
         raise InvalidRequest(
             "A file this job starts from is gone.", detail=f"It was {asset.file}.", hint="Upload it again."

@@ -416,8 +416,7 @@ class Feeder:
         facts = {**artifact.facts, "model_revision": source.revision if source.repo else ""}
         try:
             asset = self.library.add(
-                artifact.data,
-                path=Path(artifact.path) if artifact.path else None,
+                artifact.data if artifact.data is not None else Path(artifact.path or ""),
                 kind=artifact.kind,
                 media_type=artifact.media_type,
                 suffix=artifact.suffix,

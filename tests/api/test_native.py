@@ -176,7 +176,7 @@ def test_a_start_image_that_is_no_picture_is_refused_in_words(client: httpx.Clie
 
 def test_a_missing_file_is_a_404_with_a_placeholder_thumbnail(client: httpx.Client, studio: Studio) -> None:
     asset = made(client)
-    studio.library.path(studio.library.get(asset["id"])).unlink()
+    studio.library.store.remove(studio.library.get(asset["id"]).file)
     response = client.get(asset["url"])
     assert (response.status_code, response.json()["error"]["code"]) == (404, "file_missing")
     assert client.get(f"/api/assets/{asset['id']}").json()["missing"] is True

@@ -338,10 +338,9 @@ def count(house: House, work: Work) -> Found:
         studio.close()
     found.rows = len(assets)
     for asset in assets.values():
-        path = studio.library.path(asset)
-        if not path.exists():
+        if asset.missing:
             found.lost.append(f"the file of {asset.id}: {asset.file}")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != asset.sha256:
+        elif hashlib.sha256(studio.library.read(asset)).hexdigest() != asset.sha256:
             found.lost.append(f"bytes of {asset.id}: {asset.file}")
     for asset_id, digest in work.uploads.items():
         if asset_id not in assets or assets[asset_id].sha256 != digest:

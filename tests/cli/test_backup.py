@@ -67,7 +67,7 @@ def test_what_is_restored_is_what_was_there_to_the_byte(studio: Studio, data: Pa
     restore(tmp_path / "backup", tmp_path / "again")
     again = Studio(Settings(data_dir=tmp_path / "again"))
     assert again.library.get(asset.id) == asset
-    assert again.library.path(asset).read_bytes() == b"kept"
+    assert again.library.read(asset) == b"kept"
     assert again.job(job.id).request.prompt == "waits"
     assert (tmp_path / "again" / "studio.toml").read_text() == "theme = 'dark'\n"
     assert not (tmp_path / "again" / "models").exists()
@@ -110,7 +110,7 @@ def test_a_backup_taken_while_jobs_are_filed_and_assets_deleted_opens_whole(
         found = again.library.search(limit=100_000)
         assert before - deleted <= {asset.id for asset in found}
         for asset in found:
-            assert hashlib.sha256(again.library.path(asset).read_bytes()).hexdigest() == asset.sha256
+            assert hashlib.sha256(again.library.read(asset)).hexdigest() == asset.sha256
         with again.engine.connect() as connection:
             assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
         again.close()
@@ -120,7 +120,7 @@ def test_a_file_that_was_gone_before_is_told_and_keeps_its_row(
     studio: Studio, data: Path, tmp_path: Path
 ) -> None:
     asset = studio.library.get(write(studio, "gone"))
-    studio.library.path(asset).unlink()
+    studio.library.store.remove(asset.file)
     assert back_up(data, tmp_path / "backup").missing == (asset.file,)
     restore(tmp_path / "backup", tmp_path / "again")
     again = Studio(Settings(data_dir=tmp_path / "again"))

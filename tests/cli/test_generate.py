@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -85,9 +86,8 @@ def test_a_bad_knob_is_explained(library: Library, modality: Modality, knob: str
 
 
 def test_copies_are_counted_up_and_nothing_is_overwritten(tmp_path: Path) -> None:
-    source = tmp_path / "00001-7.wav"
-    source.write_bytes(b"sound")
-    made = [copy_into(source, tmp_path / "out" / "deep") for _ in range(3)]
+    out = tmp_path / "out" / "deep"
+    made = [copy_into(io.BytesIO(b"sound"), "00001-7.wav", out) for _ in range(3)]
     assert [path.name for path in made] == ["00001-7.wav", "00001-7-2.wav", "00001-7-3.wav"]
     assert {path.read_bytes() for path in made} == {b"sound"}
 

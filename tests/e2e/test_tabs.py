@@ -234,7 +234,7 @@ def test_settings_return_from_a_file_made_here(page: Page, studio: Any) -> None:
     """Whatever the page forgets, the file still knows."""
     asset = picture(studio)
     page.goto("/#library")
-    page.locator("#library-grid input[data-restore]").set_input_files(studio.library.path(asset))
+    page.locator("#library-grid input[data-restore]").set_input_files(studio.library.where(asset))
     expect(page.locator("body")).to_have_attribute("data-tab", "image")
     expect(prompt_of(page, "image")).to_have_value(asset.prompt)
     page.locator("#pane-image .advanced button").first.click()

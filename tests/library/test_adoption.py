@@ -15,9 +15,10 @@ import pytest
 
 from studio.database import connect
 from studio.library import Library
+from studio.library.folder import FolderStore
 from studio.library.sidecar import note_of, sidecar_of
 from studio.settings import ROOT
-from tests.library.conftest import png
+from tests.library.conftest import folder_of, path_of, png
 
 DAY = "2026-03-01"
 
@@ -31,10 +32,15 @@ def later(library: Library) -> Library:
 
 def stray(library: Library, name: str = "00001-7.png", kind: str = "image") -> Path:
     """A good picture without a row."""
-    path = library.folder / kind / DAY / name
+    path = folder_of(library) / kind / DAY / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png())
     return path
+
+
+def beside(path: Path) -> Path:
+    """Where the sidecar of a file lies."""
+    return Path(sidecar_of(str(path)))
 
 
 def a_folder(path: Path) -> None:
@@ -94,7 +100,7 @@ def test_a_day_that_is_no_folder_keeps_no_other_from_being_listed(later: Library
 @pytest.mark.skipif(os.geteuid() == 0, reason="everything may be read by root")
 def test_a_folder_that_may_not_be_read_keeps_no_other_from_being_listed(later: Library) -> None:
     closed = stray(later).parent
-    good = later.folder / "image" / "2026-03-02" / "00001.png"
+    good = folder_of(later) / "image" / "2026-03-02" / "00001.png"
     good.parent.mkdir()
     good.write_bytes(png())
     closed.chmod(0)
@@ -118,7 +124,7 @@ SIDECARS = {
 @pytest.mark.parametrize("told", SIDECARS.values(), ids=SIDECARS)
 def test_an_odd_note_does_not_keep_its_file_from_being_listed(later: Library, told: str) -> None:
     path = stray(later)
-    sidecar_of(path).write_text(told)
+    beside(path).write_text(told)
     (asset,) = later.adopt()
     found = later.get(asset.id)
     assert found == asset
@@ -140,10 +146,10 @@ def test_a_copied_file_with_its_note_is_an_asset_of_its_own(library: Library) ->
         recipe={"prompt": "x", "seed": 7},
         owner="ada",
     )
-    path = library.path(asset)
+    path = path_of(library, asset)
     copy = path.with_name("00009-7.png")
     copy.write_bytes(path.read_bytes())
-    sidecar_of(copy).write_bytes(sidecar_of(path).read_bytes())
+    beside(copy).write_bytes(beside(path).read_bytes())
     library.clock = lambda: time.time() + 120
     (listed,) = library.adopt()
     assert (listed.owner, listed.recipe) == ("ada", asset.recipe)
@@ -152,7 +158,7 @@ def test_a_copied_file_with_its_note_is_an_asset_of_its_own(library: Library) ->
 
 def test_the_note_of_a_deleted_file_is_not_listed_as_one(later: Library) -> None:
     path = stray(later)
-    sidecar_of(path).write_text('{"owner": "ada"}')
+    beside(path).write_text('{"owner": "ada"}')
     path.unlink()
     assert later.adopt() == []
 
@@ -162,13 +168,14 @@ import os, sys
 from pathlib import Path
 from studio.database import connect, open_database
 from studio.library import Library, LibraryError
+from studio.library.folder import FolderStore
 
 class NoReader:
     def thumbnail(self, *asked):
         raise LibraryError("none here")
 
 def add(folder, step, sidecars, spooled):
-    library = Library(folder / "library", connect(folder / "studio.db"), sidecars=sidecars, reader=NoReader())
+    library = Library(FolderStore(folder / "library"), connect(folder / "studio.db"), sidecars=sidecars, reader=NoReader())
     library.count()
     spool = folder / "spool.bin"
     spool.write_bytes(b"made")
@@ -184,7 +191,7 @@ def add(folder, step, sidecars, spooled):
     sys.addaudithook(hear)
     told = dict(kind="text", media_type="text/plain", suffix="txt", recipe={"prompt": "x", "seed": 7}, owner="ada",
                 job_id="job-1", parents=[("p", "init_image")])
-    library.add(None if spooled else b"made", path=spool if spooled else None, **told)
+    library.add(spool if spooled else b"made", **told)
 
 for step in range(1, 60):
     folder = Path(sys.argv[1]) / str(step)
@@ -223,17 +230,19 @@ def test_killed_at_any_step_a_file_is_listed_whole_with_its_job_or_is_not_there(
 def look_after(folder: Path, sidecars: bool) -> bool:
     """Whether the killed process left the file, which then is whole and has its job."""
     engine = connect(folder / "studio.db")
-    library = Library(folder / "library", engine, sidecars=sidecars, clock=lambda: time.time() + 120)
+    library = Library(
+        FolderStore(folder / "library"), engine, sidecars=sidecars, clock=lambda: time.time() + 120
+    )
     library.adopt()
     found, files = library.search(), {path.name for path in (folder / "library" / "text").glob("*/*")}
     if not found:
         assert files == set()
     for asset in found:
-        told = (asset.owner, asset.job_id, asset.recipe, library.path(asset).read_bytes())
+        told = (asset.owner, asset.job_id, asset.recipe, library.read(asset))
         assert told == ("ada", "job-1", {"prompt": "x", "seed": 7}, b"made")
         assert library.made_by("job-1") == [asset.id]
-        note = {sidecar_of(library.path(asset)).name} if sidecars else set()
-        assert files == {library.path(asset).name} | note
+        note = {Path(sidecar_of(asset.file)).name} if sidecars else set()
+        assert files == {Path(asset.file).name} | note
     engine.dispose()
     return bool(found)
 
@@ -241,11 +250,11 @@ def look_after(folder: Path, sidecars: bool) -> bool:
 def test_no_note_outlives_its_row_where_prompts_are_left_out(later: Library) -> None:
     later.sidecars = False
     asset = later.add(b"x", kind="text", media_type="text/plain", suffix="txt", recipe={"prompt": "secret"})
-    note = note_of(later.path(asset))
+    note = path_of(later, asset).with_name(Path(note_of(asset.file)).name)
     note.write_text('{"recipe": {"prompt": "secret"}}')  # as a crash between row and removal leaves it
     later.adopt()
     assert not note.exists()
-    assert later.path(asset).exists()
+    assert not later.get(asset.id).missing
 
 
 def test_filing_one_more_lists_no_folder(library: Library) -> None:
@@ -255,7 +264,11 @@ def test_filing_one_more_lists_no_folder(library: Library) -> None:
     watching = [True]
 
     def hear(name: str, arguments: tuple[Any, ...]) -> None:
-        if watching[0] and name in ("os.scandir", "os.listdir") and str(library.folder) in str(arguments[0]):
+        if (
+            watching[0]
+            and name in ("os.scandir", "os.listdir")
+            and str(folder_of(library)) in str(arguments[0])
+        ):
             listed.append(str(arguments[0]))
 
     sys.addaudithook(hear)  # it stays; from `watching` on it does nothing
@@ -267,9 +280,9 @@ def test_filing_one_more_lists_no_folder(library: Library) -> None:
 
 def test_numbers_go_on_where_the_last_studio_stopped_also_beyond_five_digits(library: Library) -> None:
     library.clock = lambda: 1_790_000_000.0
-    first = library.path(library.add(b"x", kind="text", media_type="text/plain", suffix="txt"))
+    first = path_of(library, library.add(b"x", kind="text", media_type="text/plain", suffix="txt"))
     (first.parent / "123456-7.txt").write_text("")
-    again = Library(library.folder, library.engine, clock=library.clock)
+    again = Library(FolderStore(folder_of(library)), library.engine, clock=library.clock)
     assert again.add(b"y", kind="text", media_type="text/plain", suffix="txt").file.endswith("/123457.txt")
 
 

@@ -250,7 +250,7 @@ def test_facts_of_a_turned_film_are_what_is_seen(library: Library, tmp_path: Pat
     assert library.add_upload(over, "over.mp4").facts["width"] == 64
     from PIL import Image
 
-    with Image.open(library.thumbnail(asset)) as thumbnail:
+    with Image.open(library.open(library.thumbnail(asset))) as thumbnail:
         assert thumbnail.size == (48, 64)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import json
 import os
 import threading
@@ -13,12 +12,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI, Response
+from fastapi.testclient import TestClient
 from PIL import Image
 from sqlalchemy import inspect
 
 from studio.library import AssetNotFound, DiskFull, Library, LibraryError, NotAllowed, UnreadableFile
+from studio.library.sidecar import sidecar_of
 from studio.library.tables import assets, metadata
-from tests.library.conftest import made_by_ffmpeg, png
+from tests.library.conftest import EVERY_STORE, made_by_ffmpeg, path_of, png
 
 STEPS = 100
 """SQLite tells of its steps in hundreds."""
@@ -32,6 +34,7 @@ def add(library: Library, prompt: str = "a red fox", **changes: Any) -> Any:
     return library.add(png(), **(given | changes))
 
 
+@EVERY_STORE
 def test_an_asset_comes_back_as_it_was_added(library: Library) -> None:
     asset = add(library, facts={"width": 48}, owner="ada", job_id="job1")
     assert library.get(asset.id) == asset
@@ -42,29 +45,32 @@ def test_an_asset_comes_back_as_it_was_added(library: Library) -> None:
         7,
     )
     assert (asset.facts, asset.owner, asset.job_id, asset.missing) == ({"width": 48}, "ada", "job1", False)
-    assert library.path(asset).read_bytes() == png()
+    assert library.read(asset) == png()
 
 
+@EVERY_STORE
 def test_files_have_names_for_people(library: Library) -> None:
     first, second = add(library), add(library, recipe={"seed": 8})
     day = Path(first.file).parent.name
     assert [first.file, second.file] == [f"image/{day}/00001-7.png", f"image/{day}/00002-8.png"]
 
 
+@EVERY_STORE
 def test_a_seed_longer_than_a_file_name_is_cut_in_the_name(library: Library) -> None:
     """A stranger's file may carry any number: it ended as an error of the disk."""
     asset = library.add(b"x", kind="text", media_type="text/plain", suffix="txt", recipe={"seed": 10**400})
-    assert (asset.recipe["seed"], len(library.path(asset).name)) == (10**400, len("00001-.txt") + 40)
+    assert (asset.recipe["seed"], len(path_of(library, asset).name)) == (10**400, len("00001-.txt") + 40)
 
 
 def test_a_file_is_never_overwritten(library: Library) -> None:
-    taken = library.path(add(library)).with_name("00002-7.png")
+    taken = path_of(library, add(library)).with_name("00002-7.png")
     taken.write_bytes(b"someone put this here")
     asset = add(library)
     assert asset.file.endswith("00003-7.png")
     assert taken.read_bytes() == b"someone put this here"
 
 
+@EVERY_STORE
 def test_many_threads_add_without_losing_one(library: Library) -> None:
     threads = [threading.Thread(target=lambda: [add(library) for _ in range(5)]) for _ in range(8)]
     for thread in threads:
@@ -76,12 +82,37 @@ def test_many_threads_add_without_losing_one(library: Library) -> None:
     assert not any(asset.missing for asset in found)
 
 
+@EVERY_STORE
 def test_a_spool_file_is_moved_in(library: Library, tmp_path: Path) -> None:
     spool = tmp_path / "clip.mp4"
     spool.write_bytes(b"film")
-    asset = library.add(None, path=spool, kind="video", media_type="video/mp4", suffix="mp4")
-    assert library.path(asset).read_bytes() == b"film"
+    asset = library.add(spool, kind="video", media_type="video/mp4", suffix="mp4")
+    assert library.read(asset) == b"film"
     assert not spool.exists()
+
+
+@EVERY_STORE
+def test_a_file_is_opened_read_and_served_in_ranges_wherever_it_lies(library: Library) -> None:
+    asset = library.add(b"0123456789", kind="text", media_type="text/plain", suffix="txt")
+    app = FastAPI()
+    app.add_api_route("/", lambda: library.serve(asset, {"X-Ours": "yes"}), response_class=Response)
+    with library.open(asset) as file, TestClient(app) as client:
+        assert (file.read(3), library.read(asset), library.text(asset, 4)) == (b"012", b"0123456789", "0123")
+        assert client.get("/").content == b"0123456789"
+        part = client.get("/", headers={"Range": "bytes=2-4"})
+        beyond = client.get("/", headers={"Range": "bytes=90-"})
+    assert (part.status_code, part.content, part.headers["Content-Range"]) == (206, b"234", "bytes 2-4/10")
+    assert (part.headers["X-Ours"], part.headers["Content-Type"]) == ("yes", "text/plain; charset=utf-8")
+    assert beyond.status_code == 416
+
+
+@EVERY_STORE
+def test_a_file_that_is_not_there_is_told_as_one(library: Library) -> None:
+    asset = add(library)
+    library.store.remove(asset.file)
+    for look in (library.open, library.read, library.picture):
+        with pytest.raises(FileNotFoundError):
+            look(asset)
 
 
 @pytest.mark.parametrize("from_spool", [False, True])
@@ -96,30 +127,31 @@ def test_a_full_disk_loses_nothing_and_says_so(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)  # where a full disk speaks up at the latest
-    more = {"path": spool} if from_spool else {}
     with pytest.raises(DiskFull) as caught:
-        library.add(None if from_spool else png(), kind="image", media_type="image/png", suffix="png", **more)
+        library.add(spool if from_spool else png(), kind="image", media_type="image/png", suffix="png")
     assert "disk is full" in caught.value.message
     assert "free" in caught.value.detail
     assert caught.value.kind == "out_of_disk"
     assert [asset.id for asset in library.search()] == [kept.id]
     assert spool.read_bytes() == png()
-    assert sorted(path.name for path in library.path(kept).parent.iterdir()) == [
+    assert sorted(path.name for path in path_of(library, kept).parent.iterdir()) == [
         "00001-7.png",
         "00001-7.png.json",
     ]
 
 
+@EVERY_STORE
 def test_a_missing_file_breaks_nothing(library: Library) -> None:
     asset = add(library)
-    library.path(asset).unlink()
+    library.store.remove(asset.file)
     gone = library.get(asset.id)
     assert gone.missing
-    with Image.open(library.thumbnail(gone)) as picture:
+    with Image.open(library.open(library.thumbnail(gone))) as picture:
         assert picture.size == (384, 384)
     assert library.search()[0].missing
 
 
+@EVERY_STORE
 def test_only_what_is_in_the_trash_can_be_deleted(library: Library) -> None:
     asset = add(library)
     with pytest.raises(NotAllowed, match="not in the trash"):
@@ -129,14 +161,17 @@ def test_only_what_is_in_the_trash_can_be_deleted(library: Library) -> None:
     assert [found.id for found in library.search(trashed=True)] == [asset.id]
     library.restore(asset.id)
     assert [found.id for found in library.search()] == [asset.id]
-    file = library.path(asset)
+    small = library.thumbnail(asset)
     library.trash(asset.id)
     library.delete(asset.id)
     with pytest.raises(AssetNotFound):
         library.get(asset.id)
-    assert [path.name for path in file.parent.iterdir()] == []
+    assert [
+        name for name in (asset.file, sidecar_of(asset.file), small.file) if library.store.has(name)
+    ] == []
 
 
+@EVERY_STORE
 def test_lineage_is_told_both_ways_and_outlives_a_deleted_parent(library: Library) -> None:
     parent, other = add(library), add(library)
     child = add(library, parents=[(parent.id, "init_image"), (other.id, "style")])
@@ -148,7 +183,7 @@ def test_lineage_is_told_both_ways_and_outlives_a_deleted_parent(library: Librar
     library.trash(parent.id)
     library.delete(parent.id)
     assert [asset.id for asset, _ in library.parents(child.id)] == [other.id]
-    assert json.loads(Path(f"{library.path(child)}.json").read_text())["parents"][0] == [
+    assert json.loads(library.store.open(sidecar_of(child.file)).read())["parents"][0] == [
         parent.id,
         "init_image",
     ]
@@ -243,6 +278,7 @@ def test_a_search_among_twenty_thousand_assets_takes_a_bounded_number_of_steps(l
     assert steps() < each * 1_000  # the first page looks at little more than it shows
 
 
+@EVERY_STORE
 def test_an_upload_keeps_every_byte_and_brings_its_recipe(library: Library, tmp_path: Path) -> None:
     from PIL import PngImagePlugin
 
@@ -252,15 +288,15 @@ def test_an_upload_keeps_every_byte_and_brings_its_recipe(library: Library, tmp_
     )
     data = png(pnginfo=info)
     asset = library.add_upload(data, r"C:\pictures\light house.png", "ada")
-    assert library.path(asset).read_bytes() == data
+    assert library.read(asset) == data
     assert (asset.title, asset.kind, asset.uploaded) == ("light house.png", "image", True)
     assert (asset.facts["width"], asset.facts["height"]) == (48, 32)
     assert asset.recipe["prompt"] == "a lighthouse"
     assert library.add_upload(data, "again.png", "ada").id == asset.id
     assert library.add_upload(data, "again.png", "bob").id != asset.id
-    assert list(library.folder.glob("upload-*")) == []
 
 
+@EVERY_STORE
 def test_a_sound_and_a_film_are_recognised_by_their_bytes(library: Library, tmp_path: Path) -> None:
     sound = made_by_ffmpeg(tmp_path / "s.mp3", "-f", "lavfi", "-i", "sine=duration=0.5")
     film = made_by_ffmpeg(tmp_path / "v.mp4", "-f", "lavfi", "-i", "testsrc=duration=0.5:size=64x48:rate=10")
@@ -274,9 +310,9 @@ def test_a_sound_and_a_film_are_recognised_by_their_bytes(library: Library, tmp_
         10.0,
     )
     assert seen.facts["seconds"] == pytest.approx(0.5, abs=0.01)
-    with Image.open(library.thumbnail(seen)) as picture:
+    with Image.open(library.open(library.thumbnail(seen))) as picture:
         assert picture.size == (64, 48)
-    with Image.open(library.thumbnail(heard)) as picture:
+    with Image.open(library.open(library.thumbnail(heard))) as picture:
         assert len(picture.getcolors(1 << 20) or []) > 1
 
 
@@ -315,36 +351,37 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(library: Library) 
         library.add_upload(png()[:8] + chunk + png()[33:], "bomb.png")
 
 
+@EVERY_STORE
 def test_text_gets_a_card_and_code_its_language(library: Library) -> None:
     asset = library.add_upload(b"def f():\n    return 1\n", "f.py")
     assert (asset.kind, asset.facts["language"]) == ("code", "python")
-    with Image.open(io.BytesIO(library.thumbnail(asset).read_bytes())) as picture:
+    with Image.open(library.open(library.thumbnail(asset))) as picture:
         assert picture.format == "WEBP"
 
 
+@EVERY_STORE
 def test_a_file_without_a_row_is_listed_again(library: Library) -> None:
     """A crash between file and row must not lose the file."""
     asset = add(library, owner="ada")
     with library.engine.begin() as connection:
         connection.execute(assets.delete())
-    half = library.path(asset).with_name(".abc.part")
-    half.write_bytes(b"half")
-    foreign = library.path(asset).with_name("Thumbs.db")
-    foreign.write_bytes(b"\0\xff\xfe")
+    day = asset.file.rpartition("/")[0]
+    half, foreign = f"{day}/.abc.part", f"{day}/Thumbs.db"
+    library.store.write(half, b"half")
+    library.store.write(foreign, b"\0\xff\xfe")
     assert library.adopt() == []  # it may still be being written
     library.clock = lambda: time.time() + 61
     assert [found.id for found in library.adopt()] == [asset.id]
     found = library.get(asset.id)
     assert (found.recipe, found.owner, found.sha256) == (asset.recipe, "ada", asset.sha256)
-    assert not half.exists()
-    assert foreign.exists()
+    assert (library.store.has(half), library.store.has(foreign)) == (False, True)
     assert library.adopt() == []
 
 
 def test_without_sidecars_no_prompt_lies_beside_the_file(library: Library) -> None:
     library.sidecars = False
     asset = add(library)
-    assert [path.name for path in library.path(asset).parent.iterdir()] == [Path(asset.file).name]
+    assert [path.name for path in path_of(library, asset).parent.iterdir()] == [Path(asset.file).name]
 
 
 def test_a_row_that_cannot_be_written_leaves_the_file_and_says_where(library: Library) -> None:

@@ -185,16 +185,16 @@ def test_what_browsers_cannot_show_has_a_view(library: Library, format: str) -> 
     """A TIFF was a broken picture on the page; the file itself stays as it is."""
     data = saved(halves(), "TIFF") if format == "TIFF" else (FILES / "turned.heic").read_bytes()
     asset = library.add_upload(data, f"a.{format}")
-    path, media_type = library.shown(asset)
-    with Image.open(path) as view:
-        assert (view.format, media_type) == ("WEBP", "image/webp")
+    shown = library.shown(asset)
+    with library.open(shown) as file, Image.open(file) as view:
+        assert (view.format, shown.media_type) == ("WEBP", "image/webp")
         assert view.size == (asset.facts["width"], asset.facts["height"])
-    assert library.path(asset).read_bytes() == data
+    assert library.read(asset) == data
     library.trash(asset.id)
     library.delete(asset.id)
-    assert not path.exists()
+    assert not library.store.has(shown.file)
     made = library.add_upload(png(), "a.png")
-    assert library.shown(made) == (library.path(made), "image/png")
+    assert library.shown(made) == made
 
 
 def test_a_picture_too_large_to_open_is_told_with_its_numbers(reader: Reader) -> None:

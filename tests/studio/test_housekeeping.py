@@ -101,7 +101,8 @@ def test_uploads_of_the_page_go_after_a_day(studio: Studio, now: list[float]) ->
 
 
 def test_what_was_begun_and_never_ended_goes_after_an_hour(studio: Studio, now: list[float]) -> None:
-    data, library = studio.settings.data_dir, studio.library.folder
+    data = studio.settings.data_dir
+    library = data / "library"
     left = [
         library / "upload-abc" / "upload",
         library / "thumbnails" / "ab" / ".0123.part",

@@ -150,7 +150,7 @@ def test_what_is_made_is_in_the_library_with_its_recipe(studio: Studio) -> None:
     asset = studio.library.get(done.asset_ids[0])
     assert (asset.kind, asset.owner, asset.job_id) == ("audio", "ada", job.id)
     assert parse_request(asset.recipe) == job.request
-    assert studio.library.path(asset).read_bytes()[:4] == b"RIFF"
+    assert studio.library.read(asset)[:4] == b"RIFF"
 
 
 def test_make_it_again_means_submit_it(studio: Studio) -> None:
@@ -450,7 +450,7 @@ def test_a_full_disk_fails_the_job_and_keeps_what_was_made(
         failed = over(studio, studio.submit(speak("No room.")).id)
     assert failed.problem is not None
     assert (failed.status, failed.problem.kind) == ("failed", "out_of_disk")
-    assert studio.library.path(studio.library.get(kept[0])).is_file()
+    assert not studio.library.get(kept[0]).missing
     assert over(studio, studio.submit(speak("Room again.")).id).status == "completed"
 
 
@@ -502,7 +502,7 @@ def test_a_job_that_cannot_be_begun_ends_even_when_that_cannot_be_written_at_onc
     picture = studio.library.add_upload(one_pixel(), "dot.png", owner="local")
     edit = ImageRequest(prompt="x", model="starter/image", init_image=picture.id)
     lost, later = studio.submit(edit), studio.submit(edit.model_copy(update={"init_image": ""}))
-    studio.library.path(picture).unlink()
+    studio.library.store.remove(picture.file)
     with no_room_to_end_jobs(studio):
         studio.start()
         wait_for(lambda: lost.id in studio.feeder.endings.unwritten())
