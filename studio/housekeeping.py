@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 FIRST_WAITS = (75.0,)
 """Seconds until the second look: what was being written at the first is settled by then."""
-LEFT_OVER = (".digests-*", ".models-*.part", ".login-*", ".*.part", "cache/*.new")
+LEFT_OVER = (".*.part", "cache/.*.part")
 """Names in the data folder of small files that are being written; one that is an hour old is of a process that is gone."""
 
 

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import struct
-import tempfile
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.catalog.headers import MAX_HEADER
+from pipelines.disk import write_whole
 
 LENGTH = 12
 SAMPLES, SAMPLE_BYTES = 16, 4096
@@ -156,11 +156,7 @@ class Digests:
         kept = {path: entry for path, entry in self._sums.items() if os.path.exists(path)}
         kept = dict(list(kept.items())[-MAX_REMEMBERED:])
         with contextlib.suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._file.parent, prefix=".digests-")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(kept, file)
-            os.replace(name, self._file)
+            write_whole(self._file, json.dumps(kept), private=True)
 
 
 digests = Digests()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from pipelines.disk import whole
 
 log = logging.getLogger(__name__)
 
@@ -53,19 +54,14 @@ class Registry:
         if self.file is None:
             self._kept = found
             return
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=self.file.parent, prefix=f".{self.file.stem}-", suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="ascii") as stream:  # names that are no Unicode are escaped
-                json.dump(found, stream, indent=1)
+        with whole(self.file, private=True) as part:
+            part.write_text(
+                json.dumps(found, indent=1), encoding="ascii"
+            )  # names that are no Unicode are escaped
             if trouble:
                 aside = self.file.with_name(f"{self.file.name}.broken")
                 os.replace(self.file, aside)
                 log.warning("%s could not be read and was set aside as %s", self.file, aside.name)
-            os.replace(part, self.file)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
 
     def _read(self) -> tuple[dict[str, Any], str]:
         """What the file holds, and what is wrong with it."""

@@ -9,6 +9,7 @@ import hashlib
 import sys
 from pathlib import Path
 
+from pipelines.disk import whole
 from pipelines.errors import ModelUnavailable, StudioError
 
 PICKLES = ("pytorch_model.bin", "diffusion_pytorch_model.bin", "model.pt", "model.ckpt")
@@ -60,9 +61,8 @@ def convert(path: Path) -> list[Path]:
             target = pickle.with_suffix(".safetensors")
         with pickle.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        temporary = target.with_suffix(".tmp")
-        save_file(tensors, temporary, metadata={"format": "pt", "converted_from_sha256": digest})
-        temporary.replace(target)
+        with whole(target) as part:
+            save_file(tensors, part, metadata={"format": "pt", "converted_from_sha256": digest})
         made.append(target)
     return made
 

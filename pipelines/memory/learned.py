@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
 import threading
 import time
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipelines.disk import write_whole
 from pipelines.memory.parts import Component
 
 log = logging.getLogger(__name__)
@@ -164,11 +164,7 @@ def _seen(values: dict[str, Any]) -> _Seen:
 
 
 def _write(file: Path, text: str) -> None:
-    """All of it or nothing: readers never see half a file."""
-    new = file.with_suffix(".new")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(text, encoding="utf-8")
-        os.replace(new, file)
+        write_whole(file, text)
     except OSError as error:
         log.warning("%s was not kept: %s", file.name, error)

@@ -22,7 +22,6 @@ Learning rates follow steps, never seconds: a busy machine makes a run slower, n
 
 import json
 import math
-import os
 import shutil
 import sys
 import time
@@ -38,6 +37,7 @@ from PIL import Image, ImageDraw
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from pipelines.disk import write_whole
 from pipelines.training.muon import Muon
 
 Batches = Callable[[int], Any]
@@ -333,9 +333,7 @@ def _save(
     (building / "state.json").write_text(json.dumps({"step": step, "plan": asdict(plan)}))
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
-    pointer = run_dir / ".latest"
-    pointer.write_text(folder.name)
-    os.replace(pointer, run_dir / "latest")
+    write_whole(run_dir / "latest", folder.name)
     for old in sorted(run_dir.glob("step-*"))[:-2]:
         if old != folder:
             shutil.rmtree(old)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import unicodedata
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
+from pipelines.disk import write_whole
 from studio.settings import Settings
 
 LOCAL_OWNER = "local"
@@ -107,13 +107,7 @@ def secrets_of(data_dir: Path) -> dict[str, str]:
     except (OSError, ValueError):
         pass
     made = {"password": secrets.token_urlsafe(12), "key": secrets.token_hex(32)}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".login-{secrets.token_hex(4)}")
-    with os.fdopen(
-        os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
-    ) as target:
-        json.dump(made, target)
-    os.replace(part, file)
+    write_whole(file, json.dumps(made), private=True)
     return made
 
 

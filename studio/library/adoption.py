@@ -10,8 +10,8 @@ import secrets
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
+from pipelines.disk import PART
 from studio.library.asset import Asset
-from studio.library.files import PART
 from studio.library.reader import Reader
 from studio.library.search import title_of
 from studio.library.sidecar import NOTE, Edges, Note, file_of, is_sidecar, note_of, read_sidecar, sidecar_of

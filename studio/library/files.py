@@ -12,14 +12,13 @@ import os
 import re
 import shutil
 import threading
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from pipelines.disk import part_of, write_whole
 from studio.library.errors import explain_write
 from studio.library.store import Placed, Source
 
-PART = ".part"  # ends the name of a file that is not whole yet
 BLOCK = 1 << 20
 LONGEST_LABEL = 40  # characters of the word in a name; a file system takes 255 bytes for all of it
 FOLDERS = 32  # so many folders are remembered: a few days of every kind
@@ -62,7 +61,7 @@ def place(
     """
     day = root / folder
     nbytes = len(source) if isinstance(source, bytes) else _size(source)
-    part, target = day / f".{uuid.uuid4().hex}{PART}", None
+    part, target = part_of(day / "file"), None
     try:
         day.mkdir(parents=True, exist_ok=True)
         digest = _write(part, source) if isinstance(source, bytes) else _take(source, part)
@@ -80,13 +79,9 @@ def place(
 
 def write_beside(target: Path, data: bytes) -> None:
     """Write a small companion file (sidecar, thumbnail) whole or not at all, replacing an older one."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{uuid.uuid4().hex}{PART}")
     try:
-        part.write_bytes(data)
-        os.replace(part, target)
+        write_whole(target, data)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise explain_write(error, target.parent, len(data)) from error
 
 

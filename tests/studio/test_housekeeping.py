@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.disk import part_of
 from pipelines.messages import AudioRequest
 from studio.folder.scratch import Scratch
 from studio.housekeeping import DAY, HOUR
@@ -106,9 +107,8 @@ def test_what_was_begun_and_never_ended_goes_after_an_hour(studio: Studio, now: 
     left = [
         library / "upload-abc" / "upload",
         library / "thumbnails" / "ab" / ".0123.part",
-        data / ".digests-abc",
-        data / ".models-abc.part",
-        data / "cache" / "learned.new",
+        part_of(data / "models.json"),
+        part_of(data / "cache" / "learned.json"),
     ]
     for file in left:
         file.parent.mkdir(parents=True, exist_ok=True)

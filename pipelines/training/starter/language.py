@@ -23,6 +23,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from pipelines.disk import whole
 from pipelines.language.loops import NoThirdTime
 
 Message = dict[str, str]
@@ -269,9 +270,9 @@ def save_folder(
     """Write weights (float16), configs, tokenizer and `studio.json` the way transformers reads them."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: p.detach().half().contiguous() for name, p in model.named_parameters()}
-    save_file(weights, folder / "model.safetensors.new", metadata={"format": "pt"})
-    (folder / "model.safetensors.new").chmod(0o644)
-    (folder / "model.safetensors.new").rename(folder / "model.safetensors")
+    with whole(folder / "model.safetensors") as part:
+        save_file(weights, part, metadata={"format": "pt"})
+        part.chmod(0o644)
     model.config.dtype = "float16"
     model.config.architectures = ["Qwen2ForCausalLM"]
     model.config.save_pretrained(folder)
