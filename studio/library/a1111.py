@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+
+from studio.library.asset import Json
 
 MOST_PAIRS = 400
 MOST_SETTINGS = 200_000  # characters from the first pair to the end
@@ -32,7 +33,7 @@ def is_settings(text: str) -> bool:
     return bool(_split(text)[1])
 
 
-def read_text(text: str) -> dict[str, Any]:
+def read_text(text: str) -> Json:
     """Prompt, negative prompt and every pair, under the names found; sizes as width and height."""
     words, values = _split(text)
     lines = words.split("\n")
@@ -85,7 +86,7 @@ def _without(line: str, tag: Callable[[re.Match[str]], str]) -> str:
     return bare if bare == line else ", ".join(part for part in map(str.strip, bare.split(",")) if part)
 
 
-def _split(text: str) -> tuple[str, dict[str, Any]]:
+def _split(text: str) -> tuple[str, Json]:
     """(what comes before the settings, the settings); no settings where too few of its words are known."""
     text = text.strip()
     for start in dict.fromkeys(_starts(text)):
@@ -110,7 +111,7 @@ def _starts(text: str) -> Iterator[int]:
     yield start
 
 
-def _pairs(text: str) -> Iterator[tuple[str, Any]]:
+def _pairs(text: str) -> Iterator[tuple[str, object]]:
     """`Key: value` after `Key: value`, separated by commas; a value may be quoted, or JSON."""
     at, colon, count = 0, -1, 0
     while at < len(text) and count < MOST_PAIRS:
@@ -128,7 +129,7 @@ def _pairs(text: str) -> Iterator[tuple[str, Any]]:
             at = text.find(",", colon) + 1 or len(text)
 
 
-def _value(text: str, at: int) -> tuple[Any, int]:
+def _value(text: str, at: int) -> tuple[object, int]:
     """The value that begins there, and where the next pair does."""
     while at < len(text) and text[at] in " \t":
         at += 1

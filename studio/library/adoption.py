@@ -38,7 +38,7 @@ def as_asset(store: Store, stray: Stray, reader: Reader) -> tuple[Asset, Edges]:
         digest = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
         if note.get("sha256") != digest or "media_type" not in note:
             seen = reader.examine(content, name)
-            note = Note(media_type=seen.media_type, facts=seen.facts) | note
+            note = Note(media_type=seen.media_type, facts=dict(seen.facts)) | note
             note["recipe"] = note.get("recipe") or reader.recipe(content, name).recipe or {}
     recipe = note.get("recipe", {})
     asset = Asset(

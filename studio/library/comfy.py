@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import TypeGuard
+
+from studio.library.asset import Json
 
 MAX_NODES = 10_000  # a large graph of someone's has a few hundred
 STEPS_PER_INPUT = 30  # visits, inputs looked at included; a graph people use takes fewer than ten
@@ -37,6 +39,10 @@ OUTPUTS = {
 }  # fmt: skip
 
 
+Wire = tuple[str | int, int]
+"""Node and output. A list in the JSON, which has no other way to hold two things."""
+
+
 class Tangled(ValueError):
     """The graph is too large, or leads in circles so often that following it would not end soon."""
 
@@ -45,11 +51,11 @@ class Tangled(ValueError):
 class Found:
     """values: what the graph says, in the words of other programs; left_out: what cannot be taken over, a phrase each."""
 
-    values: dict[str, Any]
+    values: Json
     left_out: tuple[str, ...] = ()
 
 
-def from_graph(graph: Mapping[str, Any]) -> Found:
+def from_graph(graph: Mapping[str, object]) -> Found:
     """prompt, negative prompt, seed, steps, cfg scale, sampler, size, model and so on, as found; empty without a sampler.
 
     graph: the API form, node id → {class_type, inputs}; an input that is [node id, output] is a wire. Raises Tangled.
@@ -81,7 +87,7 @@ def _passes(nodes: _Nodes) -> list[str]:
     return list(upstream)
 
 
-def _later(nodes: _Nodes, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _later(nodes: _Nodes, inputs: Mapping[str, object]) -> Json:
     """What the last pass did to the picture of the first one, for the notes."""
     values, _ = _settings(nodes, inputs)
     told = ("steps", "cfg scale", "sampler", "denoising strength", "width", "height")
@@ -91,7 +97,7 @@ def _later(nodes: _Nodes, inputs: Mapping[str, Any]) -> dict[str, Any]:
 # ---- what it did ----
 
 
-def _settings(nodes: _Nodes, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _settings(nodes: _Nodes, inputs: Mapping[str, object]) -> tuple[Json, list[str]]:
     guider = nodes.inputs_of(inputs.get("guider"))
     sigmas = [inputs.get("sigmas")]
     positive = inputs.get("positive", guider.get("positive", guider.get("conditioning", guider.get("cond1"))))
@@ -128,7 +134,7 @@ def _settings(nodes: _Nodes, inputs: Mapping[str, Any]) -> tuple[dict[str, Any],
     return values, left_out
 
 
-def _sampler(nodes: _Nodes, inputs: Mapping[str, Any]) -> Any:
+def _sampler(nodes: _Nodes, inputs: Mapping[str, object]) -> object:
     """Its name: plain, from a node that picks one, or the name of a node that is one (SamplerEulerAncestral)."""
     wire = inputs.get("sampler")
     if "sampler_name" in inputs or wire is None or not _is_wire(wire):
@@ -138,7 +144,7 @@ def _sampler(nodes: _Nodes, inputs: Mapping[str, Any]) -> Any:
     return picked if isinstance(picked, str) else kind.lower() or None
 
 
-def _size(nodes: _Nodes, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
+def _size(nodes: _Nodes, inputs: Mapping[str, object]) -> tuple[object, object]:
     """The size nearest to the sampler's start: an empty latent's, an enlarged one's, or that of a node that picks sizes."""
     for node, _ in nodes.walk([inputs[name] for name in PICTURE if name in inputs], PICTURE):
         given = nodes.inputs(node)
@@ -151,7 +157,7 @@ def _size(nodes: _Nodes, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
     return None, None
 
 
-def _length(nodes: _Nodes, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
+def _length(nodes: _Nodes, inputs: Mapping[str, object]) -> tuple[object, object]:
     """(frames, frames a second) of a graph that makes a clip."""
     frames = None
     for node, _ in nodes.walk([inputs[name] for name in PICTURE if name in inputs], PICTURE):
@@ -172,7 +178,7 @@ def _length(nodes: _Nodes, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
     return frames, None
 
 
-def _starts(nodes: _Nodes, inputs: Mapping[str, Any]) -> list[str]:
+def _starts(nodes: _Nodes, inputs: Mapping[str, object]) -> list[str]:
     """Pictures it started from: they are files on someone else's disk."""
     found = []
     for node, _ in nodes.walk([inputs[name] for name in PICTURE if name in inputs], PICTURE):
@@ -183,9 +189,9 @@ def _starts(nodes: _Nodes, inputs: Mapping[str, Any]) -> list[str]:
     return found[:3]
 
 
-def _loras(nodes: _Nodes, model: Any) -> list[tuple[str, Any]]:
+def _loras(nodes: _Nodes, model: object) -> Sequence[tuple[str, object]]:
     """(name, weight) of the LoRAs between a sampler and its model, in the order they are applied."""
-    found: list[tuple[str, Any]] = []
+    found: list[tuple[str, object]] = []
     for node, _ in nodes.walk([model], MODEL):
         inputs = nodes.inputs(node)
         if isinstance(name := inputs.get("lora_name"), str) and name not in ("None", ""):
@@ -205,7 +211,7 @@ def _loras(nodes: _Nodes, model: Any) -> list[tuple[str, Any]]:
 class _Nodes:
     """A graph that can be asked; all questions together take time in proportion to its size."""
 
-    def __init__(self, graph: Mapping[str, Any]) -> None:
+    def __init__(self, graph: Mapping[str, object]) -> None:
         self.all = {str(key): node for key, node in graph.items() if isinstance(node, Mapping)}
         if len(self.all) > MAX_NODES:
             raise Tangled(
@@ -213,7 +219,7 @@ class _Nodes:
             )
         self._budget = 10_000 + STEPS_PER_INPUT * sum(1 + len(self.inputs(node)) for node in self.all)
 
-    def spend(self, node: str) -> Mapping[str, Any]:
+    def spend(self, node: str) -> Mapping[str, object]:
         """The inputs of a node someone visits; raises Tangled when there were too many visits."""
         inputs = self.inputs(node)
         self._budget -= 1 + len(inputs)
@@ -221,11 +227,11 @@ class _Nodes:
             raise Tangled("its graph leads in circles")
         return inputs
 
-    def inputs(self, node: str) -> Mapping[str, Any]:
+    def inputs(self, node: str) -> Mapping[str, object]:
         inputs = self.all.get(node, {}).get("inputs", {})
         return inputs if isinstance(inputs, Mapping) else {}
 
-    def inputs_of(self, wire: Any) -> Mapping[str, Any]:
+    def inputs_of(self, wire: object) -> Mapping[str, object]:
         """The inputs of the node a wire comes from, reroutes passed by."""
         for node, _ in self.walk([wire], ()):
             if {"conditioning", "positive", "cond1"} & self.inputs(node).keys():
@@ -240,9 +246,9 @@ class _Nodes:
         names = self.inputs(node).keys()
         return bool({"positive", "guider"} & names and RUNS & names)
 
-    def walk(self, wires: list[Any], along: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    def walk(self, wires: list[object], along: tuple[str, ...]) -> Iterator[tuple[str, int]]:
         """(node, output) from those wires upstream, nearest first, each node once; along inputs of those names where it has any."""
-        waiting = deque(wire for wire in wires if _is_wire(wire))
+        waiting = deque(filter(_is_wire, wires))
         seen: set[str] = set()
         while waiting:
             node, output = str(waiting[0][0]), waiting.popleft()[1]
@@ -251,10 +257,10 @@ class _Nodes:
             seen.add(node)
             yield node, output
             inputs = self.spend(node)
-            named = [inputs[name] for name in along if _is_wire(inputs.get(name))]
+            named = list(filter(_is_wire, map(inputs.get, along)))
             waiting.extend(named or filter(_is_wire, inputs.values()))
 
-    def ask(self, wires: list[Any], names: tuple[str, ...], along: tuple[str, ...]) -> Any:
+    def ask(self, wires: list[object], names: tuple[str, ...], along: tuple[str, ...]) -> object:
         """The value of an input of one of those names on the nearest node that has one."""
         for node, _ in self.walk(wires, along):
             inputs = self.inputs(node)
@@ -262,7 +268,7 @@ class _Nodes:
                 return self.value(inputs[name], (name, *PLAIN))
         return None
 
-    def value(self, given: Any, names: tuple[str, ...]) -> Any:
+    def value(self, given: object, names: tuple[str, ...]) -> object:
         """The plain value at the end of a wire: an input of one of those names, or what else leads on. None where there is none."""
         waiting, seen = [given], set[str]()
         while waiting:
@@ -284,13 +290,13 @@ class _Words:
     text: None without a wire; "" where nothing is said or it was zeroed out. seconds: texts only another encoder was given.
     """
 
-    def __init__(self, nodes: _Nodes, wire: Any) -> None:
+    def __init__(self, nodes: _Nodes, wire: object) -> None:
         self._nodes = nodes
         self.guidance: float | None = None
         self.seconds: list[str] = []
         self.text = None if wire is None else ", ".join(dict.fromkeys(self._texts(wire)))[:MAX_WORDS]
 
-    def _texts(self, wire: Any) -> list[str]:
+    def _texts(self, wire: object) -> list[str]:
         found: list[str] = []
         length = 0
         waiting, seen = [wire], set[tuple[str, int]]()
@@ -306,7 +312,7 @@ class _Words:
                 waiting.extend(reversed(self._onward(*at)))
         return found
 
-    def _onward(self, node: str, output: int) -> list[Any]:
+    def _onward(self, node: str, output: int) -> Sequence[object]:
         """Wires and texts that make up what comes out of a node there, in order."""
         inputs, kind = self._nodes.spend(node), self._nodes.kind(node)
         if self.guidance is None and isinstance(
@@ -324,7 +330,7 @@ class _Words:
             return joined
         return self._encoded(inputs) or [value for value in inputs.values() if _is_wire(value)]
 
-    def _encoded(self, inputs: Mapping[str, Any]) -> list[Any]:
+    def _encoded(self, inputs: Mapping[str, object]) -> list[object]:
         """The text an encoder was given; a different one for its other encoder is kept aside."""
         name = next((name for name in TEXT if name in inputs), "")
         if not name:
@@ -339,7 +345,7 @@ class _Words:
                 self.seconds = list(dict.fromkeys([*self.seconds, second]))[:4]
         return [text]
 
-    def _text(self, given: Any) -> str:
+    def _text(self, given: object) -> str:
         """A text, put together from the nodes that join texts."""
         pieces: list[str] = []
         length = 0
@@ -354,7 +360,7 @@ class _Words:
                 waiting.extend(reversed(self._joined(self._nodes.spend(node))))
         return "".join(pieces)[:MAX_WORDS]
 
-    def _joined(self, inputs: Mapping[str, Any]) -> list[Any]:
+    def _joined(self, inputs: Mapping[str, object]) -> Sequence[object]:
         parts = [inputs[name] for name in inputs if PARTS.fullmatch(name)]
         if len(parts) > 1:
             between = inputs.get("delimiter", inputs.get("separator", " "))
@@ -363,7 +369,7 @@ class _Words:
         return named[:1] or [value for value in inputs.values() if _is_wire(value)][:1]
 
 
-def _is_wire(value: Any) -> TypeGuard[list[Any]]:
+def _is_wire(value: object) -> TypeGuard[Wire]:
     return (
         isinstance(value, list)
         and len(value) == 2

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypedDict
 
 from pipelines.errors import readable_bytes
 from studio.library.errors import LibraryError, UnreadableFile
@@ -40,6 +41,13 @@ _TEXT = {"txt": "text/plain", "md": "text/markdown", "csv": "text/csv", "json": 
          "vtt": "text/vtt", "log": "text/plain", "toml": "application/toml"}  # fmt: skip
 
 
+class Started(TypedDict, total=False):
+    """With what ffmpeg is started beside its command line."""
+
+    pass_fds: tuple[int, ...]
+    preexec_fn: Callable[[], None]
+
+
 @dataclass(frozen=True)
 class Sniffed:
     """What a file is. suffix: the ending it should have, without the dot."""
@@ -47,7 +55,7 @@ class Sniffed:
     kind: str
     media_type: str
     suffix: str
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 def sniff(head: bytes) -> Sniffed | None:
@@ -136,12 +144,12 @@ def examine(file: IO[bytes], filename: str) -> Sniffed:
             ) from None
     facts = probe(file, found)
     if facts.get("width", 0) * facts.get("height", 0) > MAX_FRAME:
-        raise _unreadable_bytes(
+        raise _unreadable(
             filename,
             f"Its frames have {facts['width']} × {facts['height']} pixels; {MAX_FRAME // 1_000_000} million is the most.",
         )
     if not facts:
-        raise _unreadable_bytes(
+        raise _unreadable(
             filename, f"It starts like {found.media_type}, but no sound or picture can be read from it."
         )
     if "width" not in facts:
@@ -150,7 +158,7 @@ def examine(file: IO[bytes], filename: str) -> Sniffed:
     return Sniffed("video", found.media_type.replace("audio/ogg", "video/ogg"), found.suffix, facts)
 
 
-def probe(file: IO[bytes], found: Sniffed) -> dict[str, Any]:
+def probe(file: IO[bytes], found: Sniffed) -> dict[str, float]:
     """width, height (as seen, after rotation), fps, seconds, sample_rate, channels as far as ffmpeg can tell.
 
     Empty when nothing can be decoded: a file that only names media lying elsewhere has none of its own. Frames of more than
@@ -166,10 +174,10 @@ def probe(file: IO[bytes], found: Sniffed) -> dict[str, Any]:
     return facts if is_decoded and {"width", "sample_rate"} & set(facts) else {}
 
 
-def _told(said: str) -> dict[str, Any]:
+def _told(said: str) -> dict[str, float]:
     """The facts in ffmpeg's description of its input."""
     said = said.split("\nOutput #")[0]
-    facts: dict[str, Any] = {}
+    facts: dict[str, float] = {}
     if match := re.search(r"Duration: (\d+):(\d\d):(\d\d\.\d+)", said):
         hours, minutes, seconds = match.groups()
         facts["seconds"] = round(int(hours) * 3600 + int(minutes) * 60 + float(seconds), 3)
@@ -202,7 +210,7 @@ def run_ffmpeg(file: IO[bytes], found: Sniffed, output: list[str]) -> subprocess
     return done
 
 
-def ffmpeg_command(file: IO[bytes], found: Sniffed, output: list[str]) -> tuple[list[str], dict[str, Any]]:
+def ffmpeg_command(file: IO[bytes], found: Sniffed, output: list[str]) -> tuple[list[str], Started]:
     """The command line, and what else to start it with: the open file, and that it ends with this process."""
     command = [ffmpeg(), "-hide_banner", "-nostdin", "-threads", "1", "-max_pixels", str(MAX_FRAME)]
     command += ["-f", DEMUXERS[found.suffix]]
@@ -234,7 +242,7 @@ def _examine_text(file: IO[bytes], filename: str) -> Sniffed:
     suffix = Path(filename).suffix.lower().lstrip(".")
     nbytes = os.fstat(file.fileno()).st_size
     if nbytes > MAX_TEXT:
-        raise _unreadable_bytes(
+        raise _unreadable(
             filename,
             f"It is no known picture, sound or video, and too long for a text: {readable_bytes(nbytes)}, "
             f"where {readable_bytes(MAX_TEXT)} is the most.",
@@ -243,18 +251,18 @@ def _examine_text(file: IO[bytes], filename: str) -> Sniffed:
     try:
         text = file.read().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _unreadable_bytes(
+        raise _unreadable(
             filename, "It is neither a known picture, sound or video nor text in UTF-8."
         ) from None
     if "\0" in text:
-        raise _unreadable_bytes(filename, "It is neither a known picture, sound or video nor text.")
-    facts: dict[str, Any] = {"lines": text.count("\n") + 1, "characters": len(text)}
+        raise _unreadable(filename, "It is neither a known picture, sound or video nor text.")
+    facts = {"lines": text.count("\n") + 1, "characters": len(text)}
     if suffix in _CODE:
         return Sniffed("code", "text/plain", suffix, {**facts, "language": _CODE[suffix]})
     return Sniffed("text", _TEXT.get(suffix, "text/plain"), suffix if suffix in _TEXT else "txt", facts)
 
 
-def _unreadable_bytes(filename: str, why: str) -> UnreadableFile:
+def _unreadable(filename: str, why: str) -> UnreadableFile:
     return UnreadableFile(f"{filename} cannot be read.", detail=why, hint=f"What can be read: {READABLE}")
 
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from studio.library import a1111
+from studio.library.asset import Json
 from studio.library.comfy import from_graph
 from studio.library.containers import MAX_TEXT, Damaged, texts
 from studio.library.media import sniff
@@ -30,7 +31,7 @@ MOST_DEPTH = 12
 class Reading:
     """What was found. recipe: our field names, or None; source: who wrote it; reason: why there is none."""
 
-    recipe: dict[str, Any] | None
+    recipe: Json | None
     source: str = ""
     reason: str = ""
 
@@ -64,7 +65,7 @@ def read(data: bytes, filename: str = "", file: IO[bytes] | None = None) -> Read
 _WRONG = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
-def from_parameters(text: str) -> dict[str, Any]:
+def from_parameters(text: str) -> Json:
     """A recipe from AUTOMATIC1111's text: prompt, `Negative prompt:`, and `Key: value` pairs after them."""
     values = a1111.read_text(text[:MAX_TEXT])
     second = {key: values.pop(key) for key in list(values) if key.lower().startswith("hires ")}
@@ -79,22 +80,22 @@ def from_parameters(text: str) -> dict[str, Any]:
 # ---- who wrote it -----------------------------------------------------------------------------------------------------
 
 
-def _ours(text: str) -> dict[str, Any]:
+def _ours(text: str) -> Json:
     return _object(text)
 
 
-def _description(text: str) -> dict[str, Any]:
+def _description(text: str) -> Json:
     return _ours(text.removeprefix("atelier:")) if text.startswith("atelier:{") else {}
 
 
-def _parameters(text: str) -> dict[str, Any]:
+def _parameters(text: str) -> Json:
     """The shared key: A1111's text, or the JSON of Fooocus, SwarmUI, Wan2GP, or our own."""
     if not text.lstrip("\ufeff \r\n\t").startswith("{"):
         return from_parameters(text)
     return _json(_object(text))
 
 
-def _json(values: dict[str, Any]) -> dict[str, Any]:
+def _json(values: Json) -> Json:
     if isinstance(params := values.get("sui_image_params"), dict):
         return translate(params)
     if values.get("modality") in ("text", "code", "image", "audio", "video"):
@@ -110,24 +111,27 @@ def _json(values: dict[str, Any]) -> dict[str, Any]:
     return translate(values)
 
 
-def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _renamed(values: Mapping[str, object], names: Mapping[str, str]) -> Json:
     return {names.get(key, key): value for key, value in values.items()}
 
 
-def _invoke(text: str) -> dict[str, Any]:
+def _invoke(text: str) -> Json:
     return translate(_object(text))
 
 
-def _invoke_2(text: str) -> dict[str, Any]:
+def _invoke_2(text: str) -> Json:
     """InvokeAI before 3: the settings are one level down, the prompt is a list of parts."""
     values = _object(text)
-    image = dict(values["image"])
+    image = values["image"]
+    if not isinstance(image, dict):
+        raise ValueError("what it says of the picture is no JSON object")
+    image = dict(image)
     if isinstance(parts := image.get("prompt"), list):
         image["prompt"] = " ".join(str(part.get("prompt", "")) for part in parts if isinstance(part, dict))
     return translate({"model": values.get("model_weights", ""), **image})
 
 
-def _comment(text: str) -> dict[str, Any]:
+def _comment(text: str) -> Json:
     """NovelAI's JSON, Draw Things', Wan2GP's, or A1111's text."""
     if not text.lstrip("\ufeff \r\n\t").startswith("{"):
         return from_parameters(text) if a1111.is_settings(text) else {}
@@ -135,12 +139,12 @@ def _comment(text: str) -> dict[str, Any]:
     return _json(_renamed(_object(text), names))
 
 
-def _graph(text: str) -> dict[str, Any]:
+def _graph(text: str) -> Json:
     found = from_graph(_object(text.removeprefix("prompt:")))
     return translate(found.values, found.left_out)
 
 
-def _xmp(text: str) -> dict[str, Any]:
+def _xmp(text: str) -> Json:
     """Draw Things: its JSON as the comment inside an XMP packet."""
     begin = text.find("<exif:UserComment>")
     begin, end = text.find("<rdf:li", begin), text.find("</rdf:li>", begin)
@@ -148,7 +152,7 @@ def _xmp(text: str) -> dict[str, Any]:
     return _comment(unescape(inner.strip())) if inner.lstrip()[:1] in ("{", "&") else {}
 
 
-def _midjourney(text: str) -> dict[str, Any]:
+def _midjourney(text: str) -> Json:
     """Its description: the prompt, `--name value` after it, and the number of the job."""
     words, mark, _job = text.partition(" Job ID: ")
     if not mark:
@@ -159,11 +163,12 @@ def _midjourney(text: str) -> dict[str, Any]:
         {"prompt": prompt, "negative prompt": values.pop("no", ""), "seed": values.pop("seed", "")}
     )
     told = [f"--{name} {value}".strip()[:100] for name, value in values.items()]
-    return recipe | ({"left_out": [*recipe.get("left_out", []), *told]} if told else {})
+    before = recipe.get("left_out")
+    return recipe | ({"left_out": [*(before if isinstance(before, list) else ()), *told]} if told else {})
 
 
 # in the order they are asked: who tells most about the file comes first
-_READERS: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
+_READERS: dict[str, tuple[str, Callable[[str], Json]]] = {
     "atelier": ("Atelier", _ours),
     "description": ("Atelier", _description),
     "invokeai_metadata": ("InvokeAI", _invoke),
@@ -197,7 +202,7 @@ def _from_plain(data: bytes, filename: str) -> Reading:
     return Reading(None, reason="There are no settings in this file.")
 
 
-def _clean(recipe: Mapping[str, Any]) -> dict[str, Any]:
+def _clean(recipe: Mapping[str, object]) -> Json:
     """The recipe as it may be kept: no half characters, no numbers that are none, nothing deep, endless or not of JSON."""
     cleaned = _bounded(recipe, 0)
     if not isinstance(cleaned, dict):
@@ -210,7 +215,7 @@ def _clean(recipe: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _bounded(value: Any, depth: int) -> Any:
+def _bounded(value: object, depth: int) -> object:
     if isinstance(value, str):
         return value[:MOST_STRING].encode("utf-8", "replace").decode()
     if isinstance(value, float):
@@ -229,13 +234,13 @@ def _bounded(value: Any, depth: int) -> Any:
     )
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str) -> Json:
     values = json.loads(text.lstrip("\ufeff"))
     if not isinstance(values, dict):
         raise ValueError("it is not a JSON object")
     return values
 
 
-def _with_modality(recipe: dict[str, Any], data: bytes) -> dict[str, Any]:
+def _with_modality(recipe: Json, data: bytes) -> Json:
     found = sniff(data[:64])
     return recipe if "modality" in recipe or found is None else {"modality": found.kind, **recipe}

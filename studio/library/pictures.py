@@ -9,10 +9,13 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from studio.library.errors import UnreadableFile
 from studio.library.media import READABLE, Sniffed, sniff
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 MAX_PIXELS = 150_000_000  # 12 000 × 12 000; about 450 MB once decoded
 MAX_AREA = 4096 * 4096  # pixels of what leaves here: more than any model takes, and a bound on what crosses
@@ -28,7 +31,7 @@ DAMAGE = (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, Index
           ArithmeticError, AssertionError)  # fmt: skip
 
 
-def open_picture(source: IO[bytes]) -> Any:
+def open_picture(source: IO[bytes]) -> Picture:
     """A Pillow image, not yet decoded, by the one decoder its first bytes name; raises UnreadableFile."""
     from PIL import Image
 
@@ -67,7 +70,7 @@ def check(source: IO[bytes], found: Sniffed) -> Sniffed:
         return Sniffed(found.kind, found.media_type, found.suffix, {"width": width, "height": height})
 
 
-def upright(source: IO[bytes], *, most_area: int = MAX_AREA, most_side: int = 0) -> Any:
+def upright(source: IO[bytes], *, most_area: int = MAX_AREA, most_side: int = 0) -> Picture:
     """The picture as RGB, or RGBA where something is transparent, right way up; reduced to the bounds if it is larger.
 
     Pixels of an 8-bit RGB picture within the bounds are exactly the file's.
@@ -86,22 +89,22 @@ def upright(source: IO[bytes], *, most_area: int = MAX_AREA, most_side: int = 0)
         return turned
 
 
-def png(picture: Any) -> bytes:
+def png(picture: Picture) -> bytes:
     """The picture as a PNG without any metadata; packed fast, since it only crosses between two processes."""
     return _saved(picture, "PNG", compress_level=1)
 
 
-def webp(picture: Any, quality: int = 80) -> bytes:
+def webp(picture: Picture, quality: int = 80) -> bytes:
     return _saved(picture, "WEBP", quality=quality, method=4)
 
 
-def _saved(picture: Any, format: str, **options: Any) -> bytes:
+def _saved(picture: Picture, format: str, **options: int) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, format, **options)
     return buffer.getvalue()
 
 
-def _load(picture: Any) -> None:
+def _load(picture: Picture) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -110,7 +113,7 @@ def _load(picture: Any) -> None:
         raise _damaged(error) from None
 
 
-def _orientation(picture: Any) -> int:
+def _orientation(picture: Picture) -> int:
     try:
         return int(picture.getexif().get(ORIENTATION, 1))
     except DAMAGE:  # a picture whose EXIF is damaged is shown as it lies
@@ -124,7 +127,7 @@ def _within(size: tuple[int, int], most_area: int, most_side: int) -> tuple[int,
     return (width, height) if scale == 1.0 else (max(1, int(width * scale)), max(1, int(height * scale)))
 
 
-def _reduced(picture: Any, size: tuple[int, int]) -> Any:
+def _reduced(picture: Picture, size: tuple[int, int]) -> Picture:
     """Made smaller before anything is converted: a conversion has a second copy of all pixels in memory."""
     from PIL import Image
 
@@ -146,7 +149,7 @@ def _reduced(picture: Any, size: tuple[int, int]) -> Any:
     return picture
 
 
-def _eight_bit(picture: Any) -> Any:
+def _eight_bit(picture: Picture) -> Picture:
     """RGB or RGBA of 8 bits a channel, whatever came."""
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         return _by_range(picture)
@@ -155,7 +158,7 @@ def _eight_bit(picture: Any) -> Any:
     return _plain(picture)
 
 
-def _plain(picture: Any) -> Any:
+def _plain(picture: Picture) -> Picture:
     info = picture.info
     wanted = "RGBA" if picture.has_transparency_data else "RGB"
     converted = picture if picture.mode == wanted else picture.convert(wanted)
@@ -163,7 +166,7 @@ def _plain(picture: Any) -> Any:
     return converted
 
 
-def _by_range(picture: Any) -> Any:
+def _by_range(picture: Picture) -> Picture:
     """Grey values of 16 bits or floats as 8 bits: 0–1, 0–255 and 0–65535 by their own scale, anything else from least to most."""
     import numpy as np
     from PIL import Image
@@ -183,7 +186,7 @@ def _by_range(picture: Any) -> Any:
     return converted
 
 
-def _by_profile(picture: Any, profile: bytes) -> Any:
+def _by_profile(picture: Picture, profile: bytes) -> Picture | None:
     """The colours as its ICC profile means them, in sRGB; None where that says nothing or cannot be done."""
     from PIL import Image, ImageCms
 

@@ -23,7 +23,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, LifoQueue
-from typing import IO, Any
+from typing import IO, TypedDict, Unpack
 
 from studio.library.errors import LibraryError, ReaderBusy, UnreadableFile, explain_write
 from studio.library.media import Sniffed
@@ -52,6 +52,26 @@ KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TE
 """What the process gets of the environment: whatever else stands there, such as a token, is not for it."""
 
 Source = Path | bytes | IO[bytes]
+Answer = tuple[list[object], bytes]
+"""What was found, and bytes; each question says what it finds."""
+
+
+class Given(TypedDict, total=False):
+    """What questions are given; each takes some of these (`reader_process.py`)."""
+
+    filename: str
+    kind: str
+    title: str
+    words: str
+    rate: int
+    path: str
+
+
+class Asked(Given):
+    """A question to the process."""
+
+    what: str
+    cpu_seconds: int
 
 
 class Reader:
@@ -83,7 +103,7 @@ class Reader:
     def examine(self, source: Source, filename: str) -> Sniffed:
         """Kind, type and facts of a file; raises UnreadableFile naming what can be read."""
         kind, media_type, suffix, facts = self._ask("examine", source, filename=filename)[0]
-        return Sniffed(str(kind), str(media_type), str(suffix), dict(facts))
+        return Sniffed(str(kind), str(media_type), str(suffix), facts if isinstance(facts, dict) else {})
 
     def recipe(self, source: Source, filename: str = "") -> Reading:
         """The recipe inside a file, or the reason why there is none; never raises for what is in the file."""
@@ -131,10 +151,10 @@ class Reader:
             link.stop()
 
     def _ask(
-        self, what: str, source: Source | None, *, made_here: bool = False, **more: Any
-    ) -> tuple[Any, bytes]:
+        self, what: str, source: Source | None, *, made_here: bool = False, **more: Unpack[Given]
+    ) -> Answer:
         seconds = self.cpu_seconds[what]
-        asked = {"what": what, "cpu_seconds": seconds, **more}
+        asked = Asked(what=what, cpu_seconds=seconds, **more)
         lane = self._made if made_here else self._brought
         with _opened(source) as file, self._turn(lane) as link:
             return link.ask(asked, file, seconds * self.patience)
@@ -176,7 +196,7 @@ class _Link:
         self._socket: socket.socket | None = None
         self._fences = Fences((), ())
 
-    def ask(self, asked: Mapping[str, Any], file: IO[bytes] | None, seconds: float) -> tuple[Any, bytes]:
+    def ask(self, asked: Asked, file: IO[bytes] | None, seconds: float) -> Answer:
         """The value and the bytes of the answer. A process that was ended by someone else is asked again, once."""
         for last in (False, True):
             self.started()
@@ -205,8 +225,8 @@ class _Link:
                 detail=str(error)[:200] or "It ended at once.",
                 hint="python3 launch.py doctor tells more.",
             ) from None
-        held, missing = _unpacked(said)[0]
-        self._fences = Fences(tuple(held), tuple(missing))
+        held, missing = map(_texts, _unpacked(said)[0])
+        self._fences = Fences(held, missing)
         if missing:
             _log_missing(", ".join(missing))
         return self._fences
@@ -255,7 +275,7 @@ class _Link:
                 process.stdin.write(len(told).to_bytes(4, "big") + told)
                 process.stdin.flush()
 
-    def _answer(self, asked: Mapping[str, Any], file: IO[bytes] | None, seconds: float) -> tuple[Any, bytes]:
+    def _answer(self, asked: Asked, file: IO[bytes] | None, seconds: float) -> Answer:
         deadline = time.monotonic() + seconds
         try:
             self._send(asked, file)
@@ -276,7 +296,7 @@ class _Link:
             "The file cannot be read.", detail=f"It made its decoder fail (exit status {status})."
         )
 
-    def _send(self, asked: Mapping[str, Any], file: IO[bytes] | None) -> None:
+    def _send(self, asked: Asked, file: IO[bytes] | None) -> None:
         assert self._socket is not None
         by_path = {"path": file.name} if file is not None and os.name != "posix" else {}
         words = json.dumps({**asked, **by_path}).encode()
@@ -306,7 +326,7 @@ class _Link:
         return bytes(data)
 
 
-def _unpacked(said: bytes) -> tuple[Any, bytes]:
+def _unpacked(said: bytes) -> Answer:
     """Value and bytes; raises the library's error where the answer is one. A number that is none becomes nothing."""
     length = int.from_bytes(said[:4], "big")
     try:
@@ -319,6 +339,10 @@ def _unpacked(said: bytes) -> tuple[Any, bytes]:
         kind = UnreadableFile if error["unreadable"] else LibraryError
         raise kind(error["message"], detail=error["detail"], hint=error["hint"])
     return told["value"], said[4 + length :]
+
+
+def _texts(told: object) -> tuple[str, ...]:
+    return tuple(map(str, told)) if isinstance(told, list) else ()
 
 
 def _too_long(seconds: float) -> UnreadableFile:

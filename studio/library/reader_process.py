@@ -11,6 +11,7 @@ JSON ({"value": …} or {"error": …}) and bytes.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import select
@@ -20,12 +21,16 @@ import struct
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from pipelines.errors import GB, readable_bytes
 from studio.library import containers, media, metadata, pictures, sandbox, thumbnails
 from studio.library.errors import LibraryError, UnreadableFile
+
+if TYPE_CHECKING:
+    from studio.library.reader import Asked
 
 REQUEST, ANSWER, PART = struct.Struct(">I"), struct.Struct(">iQ"), struct.Struct(">I")
 MEMORY = 2 * GB  # bytes a reading may have; 150 million pixels with transparency take 600 MB
@@ -34,16 +39,16 @@ MAX_SETTINGS = 256 * 10**6  # bytes of a file that is read whole to look for set
 MAX_DEPTH = 64  # of lists in lists in a recipe
 BLOCK = 1 << 20
 
-Answer = tuple[Any, bytes]
-Operation = Callable[[IO[bytes] | None, Mapping[str, Any]], Answer]
+Answer = tuple[object, bytes]
+Operation = Callable[[IO[bytes], "Asked"], Answer]
 
 
-def examine(file: IO[bytes], asked: Mapping[str, Any]) -> Answer:
+def examine(file: IO[bytes], asked: Asked) -> Answer:
     found = media.examine(file, asked["filename"])
     return [found.kind, found.media_type, found.suffix, found.facts], b""
 
 
-def recipe(file: IO[bytes], asked: Mapping[str, Any]) -> Answer:
+def recipe(file: IO[bytes], asked: Asked) -> Answer:
     nbytes = os.fstat(file.fileno()).st_size
     if nbytes > MAX_SETTINGS:
         why = f"The file has {readable_bytes(nbytes)}; settings are looked for in {readable_bytes(MAX_SETTINGS)} at most."
@@ -55,23 +60,23 @@ def recipe(file: IO[bytes], asked: Mapping[str, Any]) -> Answer:
     return [found.recipe, found.source, found.reason], b""
 
 
-def thumbnail(file: IO[bytes], asked: Mapping[str, Any]) -> Answer:
+def thumbnail(file: IO[bytes], asked: Asked) -> Answer:
     return None, thumbnails.draw(file, asked["kind"], asked["title"])
 
 
-def placeholder(_file: IO[bytes] | None, asked: Mapping[str, Any]) -> Answer:
+def placeholder(_file: IO[bytes], asked: Asked) -> Answer:
     return None, thumbnails.placeholder(asked["kind"], asked["words"])
 
 
-def picture(file: IO[bytes], _asked: Mapping[str, Any]) -> Answer:
+def picture(file: IO[bytes], _asked: Asked) -> Answer:
     return None, pictures.png(pictures.upright(file))
 
 
-def view(file: IO[bytes], _asked: Mapping[str, Any]) -> Answer:
+def view(file: IO[bytes], _asked: Asked) -> Answer:
     return None, pictures.webp(pictures.upright(file, most_side=pictures.VIEW_SIDE), quality=90)
 
 
-def samples(file: IO[bytes], asked: Mapping[str, Any]) -> Answer:
+def samples(file: IO[bytes], asked: Asked) -> Answer:
     """The sound as 16-bit samples of one channel."""
     raw = ["-vn", "-f", "s16le", "-ac", "1", "-ar", str(int(asked["rate"])), "pipe:1"]
     file.seek(0)
@@ -81,7 +86,7 @@ def samples(file: IO[bytes], asked: Mapping[str, Any]) -> Answer:
     return None, media.run_ffmpeg(file, found, raw).stdout
 
 
-OPERATIONS: dict[str, Any] = {
+OPERATIONS: dict[str, Operation] = {
     "examine": examine, "recipe": recipe, "thumbnail": thumbnail, "placeholder": placeholder, "picture": picture,
     "view": view, "samples": samples,
 }  # fmt: skip
@@ -116,7 +121,7 @@ def _preload() -> None:
     containers.texts(pictures.png(Image.new("RGB", (1, 1))))
 
 
-def _answered(control: socket.socket, asked: Mapping[str, Any], handle: int | None) -> tuple[int, bytes]:
+def _answered(control: socket.socket, asked: Asked, handle: int | None) -> tuple[int, bytes]:
     """How a reading ended (0, an exit code, or a signal as a negative number) and what it said."""
     if not hasattr(os, "fork"):
         return 0, _carried_out(asked, handle)
@@ -149,7 +154,7 @@ def _listen(control: socket.socket, inward: int) -> bytes:
             return bytes(said)
 
 
-def _read_behind_fences(asked: Mapping[str, Any], handle: int | None, outward: int) -> None:
+def _read_behind_fences(asked: Asked, handle: int | None, outward: int) -> None:
     """The child's whole life; never returns."""
     code = 1
     try:
@@ -178,7 +183,7 @@ def libraries() -> list[Path]:
     return [path for path in dict.fromkeys([*known, *system, *tools]) if path.exists()]
 
 
-def _carried_out(asked: Mapping[str, Any], handle: int | None) -> bytes:
+def _carried_out(asked: Asked, handle: int | None) -> bytes:
     try:
         with _opened(asked, handle) as file:
             value, blob = OPERATIONS[asked["what"]](file, asked)
@@ -197,19 +202,20 @@ def _carried_out(asked: Mapping[str, Any], handle: int | None) -> bytes:
     return _packed({"error": {"unreadable": isinstance(told, UnreadableFile), **words}}, b"")
 
 
-def _opened(asked: Mapping[str, Any], handle: int | None) -> Any:
+def _opened(asked: Asked, handle: int | None) -> AbstractContextManager[IO[bytes]]:
+    """The file; an empty one where the question is about none."""
     if handle is not None:
         return os.fdopen(handle, "rb")
-    return open(asked["path"], "rb") if asked.get("path") else contextlib.nullcontext()
+    return open(asked["path"], "rb") if asked.get("path") else io.BytesIO()
 
 
-def _packed(said: Mapping[str, Any], blob: bytes) -> bytes:
+def _packed(said: Mapping[str, object], blob: bytes) -> bytes:
     # half a surrogate pair is in no text anyone can store: it becomes a question mark here, once for all
     words = json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")
     return PART.pack(len(words)) + words + blob
 
 
-def _depth(value: Any) -> int:
+def _depth(value: object) -> int:
     """How deep lists and objects lie in each other, without going so deep itself."""
     depth, level = 0, [value]
     while level and depth <= MAX_DEPTH:
@@ -223,7 +229,7 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _receive(control: socket.socket) -> tuple[dict[str, Any], int | None]:
+def _receive(control: socket.socket) -> tuple[Asked, int | None]:
     if os.name == "posix":
         first, handles, _, _ = socket.recv_fds(control, REQUEST.size, 1)
     else:

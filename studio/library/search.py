@@ -9,11 +9,11 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import sqlalchemy as sa
 
-from studio.library.asset import Asset
+from studio.library.asset import Asset, Json
 from studio.library.tables import assets, tags
 
 TAGS_MARK = "\x1f"  # in search_text, before the tags
@@ -88,13 +88,13 @@ PROMPT_SHOWN = 200
 FACT_SHOWN = 200
 
 
-class _Brief(sa.TypeDecorator[dict[str, Any]]):
+class _Brief(sa.TypeDecorator[Json]):
     """JSON that SQLite put together, read as bytes: what strangers stored may hold half a character."""
 
     impl = sa.LargeBinary
     cache_ok = True
 
-    def process_result_value(self, value: Any, dialect: Any) -> dict[str, Any]:
+    def process_result_value(self, value: bytes | None, dialect: sa.Dialect) -> Json:
         try:
             found = json.loads(bytes(value or b"{}").decode("utf-8", "replace"))
         except ValueError:
@@ -102,7 +102,7 @@ class _Brief(sa.TypeDecorator[dict[str, Any]]):
         return found if isinstance(found, dict) else {}
 
 
-def brief_columns() -> list[sa.ColumnElement[Any]]:
+def brief_columns() -> list[sa.SQLColumnExpression[object]]:
     """The columns of a list: of the recipe only the seed and how the prompt begins, of the facts only the short ones."""
     plain = [column for column in assets.c if column.name not in ("search_text", "facts", "recipe")]
     recipe = f"""CASE WHEN json_valid(assets.recipe) THEN json_object(
@@ -114,11 +114,11 @@ def brief_columns() -> list[sa.ColumnElement[Any]]:
     return [*plain, _brief("recipe", recipe), _brief("facts", facts)]
 
 
-def _brief(name: str, words: str) -> sa.ColumnElement[Any]:
+def _brief(name: str, words: str) -> sa.SQLColumnExpression[object]:
     return sa.type_coerce(sa.cast(sa.literal_column(words), sa.LargeBinary), _Brief).label(name)
 
 
-def title_of(recipe: Mapping[str, Any]) -> str:
+def title_of(recipe: Mapping[str, object]) -> str:
     """The first line of the prompt, or of the code where there is no prompt."""
     for name in ("prompt", "code"):
         lines = str(recipe.get(name, "")).strip().splitlines()

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import io
 import subprocess
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from studio.library import pictures
 from studio.library.errors import LibraryError, UnreadableFile
 from studio.library.media import HEAD, Sniffed, ffmpeg_command, run_ffmpeg, sniff
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+    from PIL.ImageDraw import ImageDraw as Pen
+    from PIL.ImageFont import FreeTypeFont as Font
 
 SIZE = 384
 PAPER, INK, FAINT, ACCENT = (33, 36, 43), (226, 229, 236), (128, 134, 148), (124, 156, 255)
@@ -52,7 +57,7 @@ def _found(file: IO[bytes]) -> Sniffed:
     return found
 
 
-def _first_frame(file: IO[bytes]) -> Any:
+def _first_frame(file: IO[bytes]) -> Picture:
     found = _found(file)
     if found.kind == "image":  # an animated GIF we made is filed as a film
         return pictures.upright(file, most_side=SIZE)
@@ -84,7 +89,7 @@ def _peaks(file: IO[bytes]) -> list[float]:
     return [float(stretch.max()) for stretch in stretches]
 
 
-def _waveform(peaks: list[float]) -> Any:
+def _waveform(peaks: list[float]) -> Picture:
     width, height = SIZE, SIZE * 9 // 16
     canvas, pen = _canvas(width, height)
     step = (width - 32) / len(peaks)
@@ -98,7 +103,7 @@ def _waveform(peaks: list[float]) -> Any:
     return canvas
 
 
-def _card(text: str, kind: str, title: str) -> Any:
+def _card(text: str, kind: str, title: str) -> Picture:
     canvas, pen = _canvas(SIZE, SIZE)
     pen.text((24, 22), kind.upper(), ACCENT, _font(15))
     top = 50
@@ -114,7 +119,7 @@ def _card(text: str, kind: str, title: str) -> Any:
     return canvas
 
 
-def _wrap(pen: Any, text: str, font: Any, width: int) -> list[str]:
+def _wrap(pen: Pen, text: str, font: Font, width: int) -> list[str]:
     lines: list[str] = []
     line = ""
     for word in text[:1500].split():
@@ -126,14 +131,14 @@ def _wrap(pen: Any, text: str, font: Any, width: int) -> list[str]:
     return [*lines, line] if line else lines
 
 
-def _canvas(width: int, height: int) -> tuple[Any, Any]:
+def _canvas(width: int, height: int) -> tuple[Picture, Pen]:
     from PIL import Image, ImageDraw
 
     canvas = Image.new("RGB", (width, height), PAPER)
     return canvas, ImageDraw.Draw(canvas)
 
 
-def _font(size: int) -> Any:
+def _font(size: int) -> Font:
     from PIL import ImageFont
 
     return ImageFont.load_default(size)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pipelines.words.samplers import Sampler, is_schedule, is_usual, sampler_of
 from studio.library.a1111 import plain_prompt
+from studio.library.asset import Json
 
 MAX_SEED = 2**32 - 1
 
@@ -42,15 +42,15 @@ NOTHING = {"", "none", "automatic", "default", "default (model)", "[]", "false",
 
 
 def translate(
-    values: Mapping[str, Any], left_out: Sequence[str] = (), notes: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+    values: Mapping[str, object], left_out: Sequence[str] = (), notes: Mapping[str, object] | None = None
+) -> Json:
     """Someone's knobs in our words.
 
     What has none, or does not fit, goes under `notes` as found; what of it changes the picture is told under `left_out`, a phrase
     each.
     """
-    recipe: dict[str, Any] = {}
-    kept: dict[str, Any] = {}
+    recipe: Json = {}
+    kept: Json = {}
     told: list[str] = []
     for key, value in values.items():
         plain = str(key).lower().replace("_", " ").strip()
@@ -67,7 +67,7 @@ def translate(
             kept[str(key)] = value
             told += _lost(name, plain, str(key), value)
     told += _loras(values)
-    if recipe.get("strength", 0.0) >= 1:
+    if _number(recipe.get("strength")) >= 1:
         del recipe["strength"]  # nothing of a start picture was kept
     elif "strength" in recipe:
         told.append("the picture it started from")
@@ -77,7 +77,7 @@ def translate(
     return recipe | ({"left_out": told} if told else {}) | ({"notes": kept} if kept else {})
 
 
-def _sampler(key: str, value: str, recipe: dict[str, Any], told: list[str], alone: bool) -> dict[str, Any]:
+def _sampler(key: str, value: str, recipe: Json, told: list[str], alone: bool) -> Json:
     """Put a sampler into the recipe; returns what goes to the notes. alone: the value is a schedule without a sampler."""
     found = Sampler(schedule=value) if alone else sampler_of(value)
     if found.schedule and not is_usual(found.schedule):
@@ -86,11 +86,11 @@ def _sampler(key: str, value: str, recipe: dict[str, Any], told: list[str], alon
         told.append(found.told)
     if found.name and "scheduler" not in recipe:
         recipe["scheduler"] = found.name
-    noted = {"Schedule type": found.schedule.capitalize()} if found.schedule and not alone else {}
+    noted: Json = {"Schedule type": found.schedule.capitalize()} if found.schedule and not alone else {}
     return noted | ({key: value} if not found.name and value.strip() else {})
 
 
-def _lost(name: str, plain: str, key: str, value: Any) -> list[str]:
+def _lost(name: str, plain: str, key: str, value: object) -> list[str]:
     """A phrase for a setting that changes the picture and has no place here."""
     if name == "seed":
         return [f"the seed {str(value)[:40]}: {MAX_SEED:,} is the largest here"]
@@ -101,7 +101,7 @@ def _lost(name: str, plain: str, key: str, value: Any) -> list[str]:
     return [LOST[plain].format(str(value)[:200])]
 
 
-def _loras(values: Mapping[str, Any]) -> list[str]:
+def _loras(values: Mapping[str, object]) -> list[str]:
     """LoRAs that are listed beside the prompt, as Fooocus, InvokeAI, SwarmUI, Wan2GP and Draw Things do it."""
     listed = values.get("loras", values.get("lora", values.get("activated_loras")))
     if isinstance(listed, str):
@@ -120,7 +120,7 @@ def _loras(values: Mapping[str, Any]) -> list[str]:
     return told
 
 
-def _lora(lora: Any) -> tuple[str, Any]:
+def _lora(lora: object) -> tuple[str, object]:
     """(name, weight or None)"""
     if isinstance(lora, str):
         return lora, None
@@ -137,7 +137,7 @@ def _lora(lora: Any) -> tuple[str, Any]:
     return str(name), lora.get("weight")
 
 
-def _length(values: Mapping[str, Any], kept: dict[str, Any], told: list[str]) -> dict[str, Any]:
+def _length(values: Mapping[str, object], kept: Json, told: list[str]) -> Json:
     """A clip's length in seconds, from its frames and what is known of their rate."""
     key = "video_length" if "video_length" in values else "frames"
     frames, rate = values.get(key), values.get("frame rate", values.get("force_fps"))
@@ -164,24 +164,27 @@ def _rate_of(model_type: str) -> float:
     return 16.0 if re.search(r"t2v|i2v|vace|wan|fun|phantom", model_type[:100]) else 0.0
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     try:
-        return float(value)
-    except (ValueError, TypeError, OverflowError):
+        return float(value) if isinstance(value, str | int | float) else 0.0
+    except (ValueError, OverflowError):
         return 0.0
 
 
-def _fit(name: str, value: Any) -> Any:
+def _fit(name: str, value: object) -> object:
     """The value as our field takes it, or None."""
-    try:
-        if name in WHOLE:
-            number = int(value)
-            most = MAX_SEED if name == "seed" else 100_000
-            return number if 0 <= number <= most and not isinstance(value, bool) else None
-        if name in BROKEN:
-            return float(value) if math.isfinite(float(value)) else None
-    except (ValueError, TypeError, OverflowError):
-        return None
+    if name in WHOLE or name in BROKEN:
+        try:
+            return _fit_number(name, value) if isinstance(value, str | int | float) else None
+        except (ValueError, OverflowError):
+            return None
     if isinstance(value, Mapping):  # InvokeAI writes its models as objects
         value = value.get("name") or value.get("model_name")
     return value if isinstance(value, str) and value else None
+
+
+def _fit_number(name: str, value: str | float) -> float | None:
+    if name in BROKEN:
+        return float(value) if math.isfinite(float(value)) else None
+    number, most = int(value), MAX_SEED if name == "seed" else 100_000
+    return number if 0 <= number <= most and not isinstance(value, bool) else None
