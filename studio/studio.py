@@ -1,16 +1,14 @@
 """Studio: what tabs, API and command line talk to. Submits, watches, cancels; remembers and never makes.
 
-The queue is the database (`queue/jobs.py`), what was made is the library, the maker is another process (`workers/local.py`)
-that `queue/feeder.py` feeds and starts again when it is lost.
+The queue is the database (`jobs.py`), what was made is the library, the maker is another process that the pool looks after
+(`pool.py`); `feeder.py` feeds it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,32 +25,20 @@ from studio.library import Library
 from studio.library.folder import FolderStore
 from studio.planning import Forecast
 from studio.queue.checks import as_invalid, find_inputs
-from studio.queue.feeder import TICK_SECONDS, Feeder, WorkerState
+from studio.queue.feeder import Feeder
 from studio.queue.jobs import Job, JobStore, JobSummary, UnknownJob, summary_of
 from studio.queue.pace import expected_seconds
 from studio.queue.standing import Standing, as_seen_by
+from studio.queue.updates import Update, Updates
 from studio.queue.watchers import Watchers
 from studio.settings import Settings
 from studio.workers.local import LocalWorker
+from studio.workers.pool import Pool
 from studio.workers.residents import ON_DEVICE, by_model, models_of, parts
+from studio.workers.station import StartWorker, Station, WorkerState
 
 CANCEL_GRACE_SECONDS = 10.0
 """A worker that has not obeyed a cancel by then is ended."""
-
-
-@dataclass(frozen=True)
-class Update:
-    """Where a job stands. text: all it wrote so far. position: 0 while running or over, 1 for the next in its line.
-
-    progress: the last one, with the last preview. eta_seconds: until it ends, None when that cannot be told.
-    """
-
-    job: Job
-    progress: Progress | None = None
-    text: str = ""
-    assets: tuple[str, ...] = ()
-    position: int = 0
-    eta_seconds: float | None = None
 
 
 class Studio:
@@ -72,7 +58,7 @@ class Studio:
         only_own: bool = False,
         warm_up: bool = True,
         cancel_grace_seconds: float = CANCEL_GRACE_SECONDS,
-        start_worker: Callable[..., LocalWorker] = LocalWorker,
+        start_worker: StartWorker = LocalWorker,
     ) -> None:
         self.settings = settings
         data = settings.data_dir
@@ -93,19 +79,26 @@ class Studio:
         )
         self.folder_lock = FolderLock(data / ".lock")
         self.watchers = Watchers()
-        self.feeder = Feeder(
+        station = Station(
             settings,
-            self.store,
-            self.catalog,
-            self.library,
-            self.watchers,
-            own=[] if only_own else None,
             timer=timer,
             warm_up=warm_up,
             cancel_grace_seconds=cancel_grace_seconds,
             start_worker=start_worker,
         )
+        self.pool = Pool([station])
+        self.feeder = Feeder(
+            self.store,
+            self.catalog,
+            self.library,
+            self.watchers,
+            self.pool,
+            own=[] if only_own else None,
+            again=settings.interrupted == "once",
+            timer=timer,
+        )
         self.standings = self.feeder.standings
+        self.updates = Updates(self.store, self.feeder, self.watchers, lambda: self._closed)
         self.housekeeping = Housekeeping(data, self.store, self.library, clock)
         self._closed = False
 
@@ -174,35 +167,35 @@ class Studio:
             ) from None
         if self.feeder.own is not None:
             self.feeder.own.append(job.id)
-        self.standings.changed()
-        self.feeder.wake()
+        self.feeder.moved()
         return job
 
     def job(self, job_id: str) -> Job:
         """The job as it is now; raises UnknownJob."""
-        live = self.feeder.live(job_id)
+        live = self.feeder.running.get(job_id)
         return live.job if live is not None else self.store.get(job_id)
 
     def jobs(self, owner: str | None = None, active_only: bool = False, limit: int = 50) -> list[Job]:
         """Newest first."""
         found = self.store.recent(owner, active_only, limit)
-        return [live.job if (live := self.feeder.live(job.id)) else job for job in found]
+        return [live.job if (live := self.feeder.running.get(job.id)) else job for job in found]
 
     def summaries(
         self, owner: str | None = None, active_only: bool = False, limit: int = 50
     ) -> list[JobSummary]:
         """Newest first, without what may be long."""
         found = self.store.summaries(owner, active_only, limit)
-        return [summary_of(live.job) if (live := self.feeder.live(job.id)) else job for job in found]
+        return [summary_of(live.job) if (live := self.feeder.running.get(job.id)) else job for job in found]
 
     def cancel(self, job_id: str) -> None:
         """Take a job out of the queue, or have the worker stop it. Does nothing when it is over; raises UnknownJob."""
+        if self.feeder.cancel(job_id):  # a full disk keeps nobody from stopping what runs here
+            return
         if self.store.cancel_queued(job_id):
             self.standings.changed()
             self.watchers.tell(job_id)
         elif not self.store.get(job_id).is_over:
-            self.store.ask_cancel(job_id)
-            self.feeder.cancel(job_id)
+            self.store.ask_cancel(job_id)  # whoever runs it will see that
 
     # ---- the line -------------------------------------------------------------------------------------------------
 
@@ -222,8 +215,7 @@ class Studio:
         if self.store.get(job_id).owner != owner:
             raise UnknownJob(job_id)
         if self.store.move_up(job_id, owner):
-            self.standings.changed()
-            self.feeder.wake()
+            self.feeder.moved()
 
     def interrupted(self, owner: str | None = None) -> list[JobSummary]:
         """Jobs ended by a crash or a stop that can be put back, newest first."""
@@ -239,39 +231,17 @@ class Studio:
                 field="job_id",
                 hint="Send its request again to make it again.",
             )
-        self.standings.changed()
+        self.feeder.moved()
         self.watchers.tell(job_id)
-        self.feeder.wake()
         return self.store.get(job_id)
 
     def let_be(self, job_id: str) -> None:
         """Leave an interrupted job as it ended: `interrupted` lists it no more."""
         self.store.let_be(job_id)
 
-    async def watch(self, job_id: str) -> AsyncIterator[Update]:
-        """Where the job stands now, then again after every event, until it is over. Raises UnknownJob.
-
-        Each update tells the whole state, so a late watcher misses nothing and a slow one skips what is outdated. The database
-        is read on a thread, and only when memory cannot tell.
-        """
-        with self.watchers.watching(job_id) as changed:
-            last: Update | None = None
-            while True:
-                changed.clear()
-                update = self._remembered(job_id, last)
-                if update is None:
-                    update = await asyncio.to_thread(self._looked_up, job_id)
-                if update != last:
-                    yield update
-                last = update
-                if update.job.is_over or self._closed:
-                    return
-                # what another process does is only seen by looking
-                seconds = None if self.feeder.is_running else TICK_SECONDS / 4
-                try:
-                    await asyncio.wait_for(changed.wait(), seconds)
-                except TimeoutError:
-                    continue
+    def watch(self, job_id: str) -> AsyncGenerator[Update]:
+        """Where the job stands now, then again after every event, until it is over. Raises UnknownJob."""
+        return self.updates.of(job_id)
 
     # ---- models ---------------------------------------------------------------------------------------------------
 
@@ -279,21 +249,21 @@ class Studio:
         """Whether the request would fit now and what would leave; raises StudioError when the worker does not answer."""
         completed = self.catalog.complete(request)
         plan = Plan(secrets.token_hex(8), completed, self.catalog.get(completed.model))
-        answer = self.feeder.ask(plan)
+        answer = self.pool.ask(plan)
         try:
             return answer.result(timeout)
         except TimeoutError:
             answer.cancel()
             raise WorkerLost(
                 "The worker has not answered in time.",
-                detail=f"Waited {timeout:.0f} s; the worker is {self.feeder.state}.",
+                detail=f"Waited {timeout:.0f} s; the worker is {self.pool.state}.",
                 hint="Try again in a moment.",
             ) from None
 
     def forecast(self, request: BaseRequest, timeout: float = 20.0) -> Forecast:
         """The plan of a request with what people want to know of it; raises as `plan` does."""
         request = self.catalog.complete(request)
-        planned, snapshot = self.plan(request, timeout), self.feeder.snapshot
+        planned, snapshot = self.plan(request, timeout), self.pool.snapshot
         titles = {spec.id: spec.title for spec in self.catalog.all()}
         others = [model for model in models_of(snapshot, planned.evicts) if model != request.model]
         held = by_model(parts(snapshot)).get(request.model, ())
@@ -308,11 +278,11 @@ class Studio:
 
     def unload(self, model_id: str = "") -> None:
         """Have the worker drop an idle model, or all idle ones."""
-        self.feeder.send(Unload(model_id))
+        self.pool.tell(Unload(model_id))
 
     def pin(self, model_id: str, pinned: bool = True) -> None:
         """Keep a model in memory once it is there, or stop keeping it."""
-        self.feeder.send(Pin(model_id, pinned))
+        self.pool.tell(Pin(model_id, pinned))
 
     @property
     def is_closed(self) -> bool:
@@ -320,45 +290,23 @@ class Studio:
 
     def device(self) -> str:
         """What models run on, "" until the worker has said so."""
-        return self.feeder.ready.device if self.feeder.ready else ""
+        return self.pool.ready.device if self.pool.ready else ""
 
     def progress(self, job_id: str) -> Progress | None:
         """The last word of a running job, None when it said nothing or does not run; never waits."""
-        live = self.feeder.live(job_id)
+        live = self.feeder.running.get(job_id)
         return live.progress if live else None
 
     def worker_state(self) -> WorkerState:
-        return self.feeder.state
+        return self.pool.state
 
     def telemetry(self) -> dict[str, Any]:
         """The last word of the worker about its memory, and the state of worker and queue, as plain JSON."""
-        ready = self.feeder.ready
+        ready = self.pool.ready
         return {
-            "worker": self.feeder.state,
+            "worker": self.pool.state,
             "device": ready.device if ready else "",
             "ready_seconds": ready.seconds if ready else None,
             "queue": self.store.counts(),
-            "memory": self.feeder.snapshot,
+            "memory": self.pool.snapshot,
         }
-
-    # ---- asking ---------------------------------------------------------------------------------------------------
-
-    def _remembered(self, job_id: str, last: Update | None) -> Update | None:
-        """Where the job stands as far as memory can tell: it runs here, or it waits as it did before."""
-        live = self.feeder.live(job_id)
-        if live is not None:
-            eta = live.pace.eta_seconds(self.feeder.timer())
-            return Update(live.job, live.progress, live.text, live.assets, 0, eta)
-        standing = self.standings.latest().get(job_id) if self.feeder.is_running else None
-        if last is None or last.job.status != "queued" or standing is None or standing.status != "queued":
-            return None
-        return Update(last.job, position=standing.position, eta_seconds=standing.eta_seconds)
-
-    def _looked_up(self, job_id: str) -> Update:
-        """The same from the database; takes a moment."""
-        standing, job = self.standings.current().get(job_id), self.store.get(job_id)
-        if (update := self._remembered(job_id, None)) is not None:
-            return update
-        if job.status != "queued" or standing is None:
-            return Update(job, None, job.text, job.asset_ids)
-        return Update(job, position=standing.position, eta_seconds=standing.eta_seconds)

@@ -20,7 +20,8 @@ from studio.library import Asset
 from studio.queue.jobs import Job
 
 if TYPE_CHECKING:
-    from studio.studio import Studio, Update
+    from studio.queue.updates import Update
+    from studio.studio import Studio
 
 CANCELLED = Problem("cancelled", "The job was cancelled.")
 
@@ -120,7 +121,7 @@ async def follow(studio: Studio, job: Job) -> AsyncIterator[Update]:
         if not is_over:  # on a thread that nobody waits for: here the request may be cancelled already
             asyncio.get_running_loop().run_in_executor(None, studio.cancel, job.id)
         with contextlib.suppress(RuntimeError):
-            await updates.aclose()  # type: ignore[attr-defined]
+            await updates.aclose()
 
 
 async def text_deltas(studio: Studio, job: Job) -> AsyncIterator[str | Job]:

@@ -30,8 +30,9 @@ from studio.folder.scratch import Scratch
 from studio.library import Asset, Library, LibraryError
 from studio.queue.checks import explained
 from studio.queue.jobs import Job
+from studio.queue.updates import Update
 from studio.settings import Settings, add_arguments
-from studio.studio import Studio, Update
+from studio.studio import Studio
 
 INTERRUPTED = 130
 PLAN_SECONDS = 180.0

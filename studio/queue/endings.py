@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, TimeoutError
 
 from pipelines.errors import Problem, WorkerLost
 from studio.queue.checks import explained
@@ -45,10 +45,12 @@ class Endings:
         """Write it now; False when that cannot be, and `retry` will."""
         try:
             self._put(end)
-        except SQLAlchemyError as error:  # a full disk, a database someone holds: that passes
-            log.warning("could not write that job %s is %s; trying again: %s", end.job_id, end.status, error)
-            return self._keep(end)
-        except Exception as error:  # something in what was to be written, which no waiting mends
+        except Exception as error:
+            if _passes(error):
+                log.warning(
+                    "could not write that job %s is %s; trying again: %s", end.job_id, end.status, error
+                )
+                return self._keep(end)
             log.exception("what job %s left cannot be written; without it, then", end.job_id)
             bare = dataclasses.replace(end, status="failed", problem=explained(error), text="", pace=None)
             if end == dataclasses.replace(bare, problem=end.problem):
@@ -79,3 +81,9 @@ class Endings:
         with self._lock:
             self._unwritten[end.job_id] = end
         return False
+
+
+def _passes(error: Exception) -> bool:
+    """Whether it may be written later: a full disk, a database someone holds. Not when what was to be written is at fault."""
+    lasts = isinstance(error, DataError | ProgrammingError)
+    return isinstance(error, DBAPIError | TimeoutError) and not lasts

@@ -211,6 +211,12 @@ class JobStore:
         with self.engine.connect() as connection:
             return [_summary(row) for row in connection.execute(query)]
 
+    def running(self) -> dict[str, str]:
+        """Job id → modality, of those that run."""
+        query = sa.select(jobs.c.id, jobs.c.modality).where(jobs.c.status == "in_progress")
+        with self.engine.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
     def cancel_asked(self) -> list[str]:
         """Running jobs someone asked to stop, perhaps from another process."""
         query = sa.select(jobs.c.id).where(jobs.c.status == "in_progress", jobs.c.cancel_asked)
@@ -400,18 +406,14 @@ class JobStore:
                 .values(cancel_asked=True)
             )
 
-    def running(self) -> list[tuple[str, str]]:
-        """Ids of the running jobs, with what each wrote."""
-        with self.engine.connect() as connection:
-            left = connection.execute(sa.select(jobs.c.id, jobs.c.text).where(jobs.c.status == "in_progress"))
-            return [(row[0], row[1]) for row in left]
-
     def recover(self, *, again: bool = False) -> list[str]:
         """Close what a studio that is gone left running; returns the ids. Waiting jobs stay where they are.
 
         again: queue it again instead, when that did not happen to it before.
         """
-        found = self.running()
+        query = sa.select(jobs.c.id, jobs.c.text).where(jobs.c.status == "in_progress")
+        with self.engine.connect() as connection:
+            found = connection.execute(query).all()
         for job_id, text in found:
             if not (again and self.start_over(job_id)):
                 self.finish(job_id, "failed", problem=CLOSED.problem(), text=text)

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -39,7 +40,7 @@ class Standing:
     eta_seconds: float | None
     created_at: float
 
-    @property
+    @cached_property
     def someone_elses(self) -> Standing:
         """The same without what is theirs to know."""
         return dataclasses.replace(self, job_id="", owner="", model="", words="")
@@ -95,27 +96,33 @@ class Standings:
     def current(self) -> Mapping[str, Standing]:
         """How things stand now, running jobs first, then as they will run; works it out when something changed."""
         with self._working:
-            if self._stale.is_set() or self._thread is None:
-                self._stale.clear()
-                before, self._latest = self._latest, self._work_out()
-                changed = [
-                    job_id
-                    for job_id in {*before, *self._latest}
-                    if before.get(job_id) != self._latest.get(job_id)
-                ]
-            else:
-                changed = []
+            is_due = self._stale.is_set() or self._thread is None
+            changed = self._work_out_anew() if is_due else []
             latest = self._latest
         for job_id in changed:
             self._tell(job_id)
         return latest
 
+    def _work_out_anew(self) -> list[str]:
+        """The jobs that stand otherwise now; what stands as it did stays the same object, so what was made of it holds."""
+        self._stale.clear()
+        try:
+            found = self._work_out()
+        except Exception:  # a database that cannot be read just now: the next look around tries again
+            self._stamp = None
+            raise
+        before = self._latest
+        self._latest = {
+            job_id: before[job_id] if before.get(job_id) == standing else standing
+            for job_id, standing in found.items()
+        }
+        return [job_id for job_id in {*before, *found} if before.get(job_id) is not self._latest.get(job_id)]
+
     def _work_until_closed(self) -> None:
         while self._stale.wait() and self._thread is not None:
             try:
                 self.current()
-            except Exception:  # a database that cannot be read just now: the next look around tries again
-                self._stamp = None
+            except Exception:
                 log.exception("the line could not be worked out")
 
     def _work_out(self) -> dict[str, Standing]:

@@ -117,7 +117,7 @@ def test_a_job_the_engine_was_lost_with_is_offered_again(page: Page, other: Page
     page.locator("#video-seconds input").fill("60")
     page.locator("#generate-video").click()
     expect(page.locator("#bar-video [role=progressbar]")).to_have_attribute("aria-label", "Drawing")
-    os.kill(studio.feeder.worker.pid, signal.SIGKILL)
+    os.kill(studio.pool.links[0].pid, signal.SIGKILL)
     back = page.locator("#bar-video").get_by_role("button", name="Put back")
     expect(back).to_be_visible(timeout=120_000)
     other.goto("/#library")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.catalog import ModelSpec, Source
-from studio.queue.affinity import MOST_OVERTAKEN, WINDOW, Line, Nearness, Turn, Waiting, choose, free
+from studio.queue.affinity import MOST_OVERTAKEN, WINDOW, Line, Turn, Waiting, choose, free
+from studio.workers.nearness import Nearness
 
 
 def queue(*jobs: str) -> list[Waiting]:

@@ -178,9 +178,9 @@ def test_one_task_that_fails_keeps_no_other_from_being_done(studio: Studio, now:
 
 
 def test_what_a_killed_worker_left_is_gone_when_the_next_one_starts(studio: Studio) -> None:
-    left = studio.feeder.spool / "half.mp4"
+    left = studio.pool.stations[0].spool / "half.mp4"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"x")
     studio.start()
-    assert studio.feeder.spool.is_dir()
+    assert studio.pool.stations[0].spool.is_dir()
     assert not left.exists()

@@ -43,8 +43,10 @@ from studio.library import LibraryError
 from studio.queue.checks import explained, find_inputs
 from studio.queue.jobs import Job, UnknownJob
 from studio.queue.pace import work_beforehand
+from studio.queue.updates import Update
 from studio.settings import ROOT, Settings
-from studio.studio import Studio, Update
+from studio.studio import Studio
+from studio.workers.local import LocalWorker
 
 LONG = "The quick brown fox jumps over the lazy dog, again and again. " * 300
 
@@ -74,8 +76,9 @@ def runs(update: Update) -> bool:
 
 
 def pid(studio: Studio) -> int:
-    assert studio.feeder.worker is not None
-    return studio.feeder.worker.pid
+    (worker,) = studio.pool.links
+    assert isinstance(worker, LocalWorker)
+    return worker.pid
 
 
 def wait_for(fact: Callable[[], bool], seconds: float = 120) -> None:
@@ -385,7 +388,7 @@ studio = Studio(Settings(data_dir=Path(sys.argv[1]), device="cpu"), warm_up=Fals
 studio.start()
 first = studio.submit(AudioRequest(prompt="The worker is up.", model="espeak"))
 asyncio.run(until(first.id, "completed"))
-os.kill(studio.feeder.worker.pid, signal.SIGSTOP)
+os.kill(studio.pool.links[0].pid, signal.SIGSTOP)
 ids = [studio.submit(AudioRequest(prompt=f"Number {n}.", model="espeak")).id for n in range(2)]
 asyncio.run(until(ids[0], "in_progress"))
 print(*ids, flush=True)
@@ -489,7 +492,7 @@ def test_an_end_that_cannot_be_written_is_written_later(make: Callable[..., Stud
     with no_room_to_end_jobs(studio):
         job = studio.submit(speak("Patience."))
         assert until(studio, job.id, lambda update: bool(update.assets)).job.status == "in_progress"
-        wait_for(lambda: bool(studio.feeder.endings.unwritten()))
+        wait_for(lambda: bool(studio.feeder.filing.endings.unwritten()))
         assert studio.job(job.id).status == "in_progress"
     assert over(studio, job.id).status == "completed"
 
@@ -505,7 +508,7 @@ def test_a_job_that_cannot_be_begun_ends_even_when_that_cannot_be_written_at_onc
     studio.library.store.remove(picture.file)
     with no_room_to_end_jobs(studio):
         studio.start()
-        wait_for(lambda: lost.id in studio.feeder.endings.unwritten())
+        wait_for(lambda: lost.id in studio.feeder.filing.endings.unwritten())
         assert (studio.job(lost.id).status, studio.job(later.id).status) == ("in_progress", "queued")
     failed = over(studio, lost.id)
     assert failed.problem is not None
@@ -534,14 +537,14 @@ def test_a_fault_on_our_side_while_a_job_ends_is_written_later_too(
 ) -> None:
     studio = make(start_worker=partial(Made, done_at_once))
 
-    def broken(event: Any) -> None:
+    def broken(*asked: Any) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(studio.feeder, "_finish", broken)
+    monkeypatch.setattr(studio.feeder.filing, "_finish", broken)
     studio.start()
     with no_room_to_end_jobs(studio):
         job = studio.submit(speak())
-        wait_for(lambda: job.id in studio.feeder.endings.unwritten())
+        wait_for(lambda: job.id in studio.feeder.filing.endings.unwritten())
     assert over(studio, job.id).status == "failed"
 
 
@@ -643,8 +646,8 @@ def test_a_question_nobody_can_answer_is_refused_at_once(make: Callable[..., Stu
     )
     refused: list[str] = []
     asking.start()
-    wait_for(lambda: bool(studio.feeder._questions))
-    worker: Any = studio.feeder.worker
+    wait_for(lambda: bool(studio.pool.stations[0]._questions))
+    worker: Any = studio.pool.links[0]
     worker.kill()
     asking.join(60)
     assert refused == ["The worker was lost."]
@@ -797,10 +800,10 @@ def test_workers_that_end_at_once_are_started_again_ever_more_rarely(make: Calla
         return Made(lambda worker, run: None, config, **link)
 
     studio = make(start_worker=dead, timer=lambda: now[0])
-    studio.feeder._spawn()
+    studio.pool.start(studio.feeder.filing)
     for second in range(200):
         now[0] = float(second)
-        studio.feeder._restart_if_due()
+        studio.pool.look_after()
     waits = [later - earlier for earlier, later in pairwise(starts)]
     assert waits[:6] == [0, 4, 8, 16, 30, 30]
     assert studio.worker_state() == "lost"
@@ -808,14 +811,12 @@ def test_workers_that_end_at_once_are_started_again_ever_more_rarely(make: Calla
 
 def test_a_job_claimed_while_the_worker_ends_goes_back_to_the_queue(make: Callable[..., Studio]) -> None:
     studio = make(start_worker=partial(Made, lambda worker, run: None))
-    studio.feeder._spawn()
-    worker = studio.feeder.worker
+    studio.pool.start(studio.feeder.filing)
     job = studio.submit(speak())
     claimed = studio.store.claim("audio")
-    assert worker is not None
     assert claimed is not None
-    worker.kill()
-    studio.feeder._begin(claimed, worker)
+    studio.pool.links[0].kill()
+    studio.feeder._begin(claimed)
     assert studio.job(job.id).status == "queued"
 
 
@@ -835,7 +836,7 @@ def test_the_worker_hears_what_comes_next_and_hears_it_again_when_that_changes(
 
     studio = make(start_worker=partial(Made, wait))
     studio.start()
-    worker: Any = studio.feeder.worker
+    worker: Any = studio.pool.links[0]
 
     def hints() -> list[list[str]]:
         return [
@@ -871,7 +872,7 @@ def test_what_the_worker_holds_moves_the_line(make: Callable[..., Studio]) -> No
     )
     studio.catalog._load().update({"far": far, "near": near})
     studio.start()
-    worker: Any = studio.feeder.worker
+    worker: Any = studio.pool.links[0]
     until(studio, studio.submit(paint("far")).id, runs)
     jobs = [studio.submit(paint(model)).id for model in ("far", "near", "near")]
     assert [studio.position(job) for job in jobs] == [1, 2, 3]
