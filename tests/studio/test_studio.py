@@ -47,6 +47,7 @@ from studio.queue.updates import Update
 from studio.settings import ROOT, Settings
 from studio.studio import Studio
 from studio.workers.local import LocalWorker
+from tests.links import Made, Obedient, done_at_once, held
 
 LONG = "The quick brown fox jumps over the lazy dog, again and again. " * 300
 
@@ -675,44 +676,6 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 # ---- with a made-up worker: what threads and chance can do ---------------------------------------------------------------
-
-
-class Made:
-    """A worker link without a process: `on_run` says what happens to a job, on a thread of its own."""
-
-    started = 0
-
-    def __init__(self, on_run: Callable[[Any, Run], None], config: Any, **link: Any) -> None:
-        self.on_run, self.emit, self.exit = on_run, link["on_event"], link["on_exit"]
-        self.running: set[str] = set()
-        self.heard: list[Any] = []
-        Made.started += 1
-
-    def send(self, command: Any) -> None:
-        self.heard.append(command)
-        if isinstance(command, Run):
-            threading.Thread(target=self.on_run, args=(self, command)).start()
-
-    def kill(self) -> None:
-        self.exit(-9)
-
-    def close(self) -> None:
-        pass
-
-
-class Obedient(Made):
-    """A made-up worker that ends when it is told to."""
-
-    def close(self) -> None:
-        self.exit(0)
-
-
-def held(worker: Made, run: Run) -> None:
-    """Takes a job and does nothing with it."""
-
-
-def done_at_once(worker: Made, run: Run) -> None:
-    worker.emit(Finished(run.job_id, "completed"))
 
 
 def test_no_word_is_lost_to_whoever_watches_and_whenever_they_came(make: Callable[..., Studio]) -> None:
