@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from pipelines.errors import readable_bytes
 from pipelines.messages import Planned
@@ -51,7 +50,7 @@ class Forecast:
         facts = [fact for fact in facts if fact]
         return [self._head(), *facts]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """All that is known, as plain JSON."""
         planned = {key: value for key, value in asdict(self.planned).items() if key != "query_id"}
         return planned | {

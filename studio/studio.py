@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
@@ -104,7 +103,7 @@ class Studio:
 
     # ---- life -----------------------------------------------------------------------------------------------------
 
-    def start(self, **note: Any) -> None:
+    def start(self, **note: str) -> None:
         """Take the data folder and start the worker; returns at once. Raises FolderBusy when another studio has it.
 
         note: what to tell others about this one (`what`, `address`).
@@ -112,7 +111,7 @@ class Studio:
         if not self.try_start(**note):
             raise self.folder_lock.busy()
 
-    def try_start(self, **note: Any) -> bool:
+    def try_start(self, **note: str) -> bool:
         """Like `start`, but False when another studio has the data folder."""
         if self.feeder.is_running:
             return True
@@ -300,7 +299,7 @@ class Studio:
     def worker_state(self) -> WorkerState:
         return self.pool.state
 
-    def telemetry(self) -> dict[str, Any]:
+    def telemetry(self) -> dict[str, object]:
         """The last word of the worker about its memory, and the state of worker and queue, as plain JSON."""
         ready = self.pool.ready
         return {

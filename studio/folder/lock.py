@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from pipelines.errors import StudioError
 
@@ -26,7 +26,7 @@ class FolderLock:
         self.file = file
         self._held: IO[str] | None = None
 
-    def acquire(self, **note: Any) -> bool:
+    def acquire(self, **note: str) -> bool:
         """Take the lock and leave a note; False when another process has it. Raises OSError when the folder is read-only."""
         if self._held is not None:
             return True
@@ -47,7 +47,7 @@ class FolderLock:
             self._held.close()
             self._held = None
 
-    def holder(self) -> dict[str, Any]:
+    def holder(self) -> dict[str, object]:
         """The note of whoever has the lock; empty when there is none."""
         try:
             note = json.loads(self.file.read_text(encoding="utf-8"))

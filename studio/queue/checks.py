@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -65,10 +66,18 @@ def explained(error: BaseException) -> Problem:
     return as_problem(error)
 
 
-def first_fault(error: ValidationError | Any) -> tuple[str, str]:
-    """Message and field of the first thing that does not fit, and how many more there are. error: pydantic's, or FastAPI's own."""
+class Faulty(Protocol):
+    """An error of pydantic, or FastAPI's own."""
+
+    def errors(self) -> Sequence[Mapping[str, object]]: ...
+
+
+def first_fault(error: Faulty) -> tuple[str, str]:
+    """Message and field of the first thing that does not fit, and how many more there are."""
     faults = error.errors()
-    place = [str(part) for part in faults[0]["loc"] if part not in ("body", "query", "path")]
+    loc = faults[0]["loc"]
+    parts = loc if isinstance(loc, tuple | list) else ()
+    place = [str(part) for part in parts if part not in ("body", "query", "path")]
     if place and place[0] in ("text", "code", "image", "audio", "video") and len(place) > 1:
         place = place[1:]  # which kind of request it was, which the client knows
     reason = TORN if faults[0]["type"] == "string_unicode" else str(faults[0]["msg"])

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any
 
-from pipelines.messages import Progress
+from pipelines.messages import BaseRequest, Progress
 
 WORK = ("width", "height", "num_inference_steps", "num_images", "seconds", "keyframes_per_second")
 """Request fields that time grows with, in proportion."""
@@ -28,7 +27,7 @@ Earlier = Sequence[Mapping[str, float]]
 """`seconds_by_stage` of the last completed jobs of one model, newest first."""
 
 
-def work(request: Any) -> float:
+def work(request: BaseRequest) -> float:
     """How much a request asks for, comparable between requests for one model."""
     amount = 1.0
     for name in WORK:
@@ -36,11 +35,11 @@ def work(request: Any) -> float:
         if isinstance(value, int | float) and value > 0:
             amount *= value
     if getattr(request, "init_image", ""):
-        amount *= max(request.strength, 0.01)  # so much of the steps is gone through
+        amount *= max(float(getattr(request, "strength", 1.0)), 0.01)  # so much of the steps is gone through
     return amount
 
 
-def work_beforehand(request: Any) -> float | None:
+def work_beforehand(request: BaseRequest) -> float | None:
     """`work`, or None when the request does not say how much there is to do: an answer ends when it ends, and a script takes as
     long as it is read."""
     return work(request) if hasattr(request, "num_inference_steps") else None
@@ -77,7 +76,7 @@ def seconds_for(amount: float | None, earlier: Earlier) -> float | None:
     return sum(times.values()) if times else None
 
 
-def expected_seconds(request: Any, earlier: Earlier) -> float | None:
+def expected_seconds(request: BaseRequest, earlier: Earlier) -> float | None:
     """How long the work of a request takes, as `seconds_for` tells."""
     return seconds_for(work_beforehand(request), earlier)
 
@@ -85,7 +84,7 @@ def expected_seconds(request: Any, earlier: Earlier) -> float | None:
 class Pace:
     """The clock of one job."""
 
-    def __init__(self, request: Any, earlier: Earlier = ()) -> None:
+    def __init__(self, request: BaseRequest, earlier: Earlier = ()) -> None:
         self._work = work(request)
         self._expected = seconds_by_stage_for(self._work, earlier)
         self._first: dict[str, tuple[float, int]] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pipelines.catalog import ModelSpec
 from studio.workers import residents
@@ -19,7 +18,7 @@ class Nearness:
         self._whole: dict[str, dict[str, int]] = {}  # model → component → bytes
         self._missing: dict[str, float] = {}  # component → seconds, for those that are here
 
-    def tell(self, snapshot: Mapping[str, Any]) -> bool:
+    def tell(self, snapshot: Mapping[str, object]) -> bool:
         """Take in a snapshot; whether any cost changed."""
         held = residents.parts(snapshot)
         for model, its_parts in residents.by_model(held).items():

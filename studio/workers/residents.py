@@ -5,9 +5,8 @@ A snapshot of another version, or none yet, reads as well: what it does not tell
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 DISK_BYTES_PER_SECOND = 500e6
 """A guess at how fast a model is read, for what was never measured."""
@@ -46,9 +45,9 @@ class Part:
         return 0.0 if self.state in THERE else self.restore_seconds
 
 
-def parts(snapshot: Mapping[str, Any]) -> list[Part]:
+def parts(snapshot: Mapping[str, object]) -> list[Part]:
     """The components that take memory now."""
-    return [_part(told) for told in snapshot.get("components") or ()]
+    return [_part(told) for told in _several(snapshot.get("components")) if isinstance(told, Mapping)]
 
 
 def by_model(held: Iterable[Part]) -> dict[str, list[Part]]:
@@ -60,27 +59,34 @@ def by_model(held: Iterable[Part]) -> dict[str, list[Part]]:
     return dict(sorted(models.items()))
 
 
-def models_of(snapshot: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
+def models_of(snapshot: Mapping[str, object], keys: Iterable[str]) -> list[str]:
     """The models those component keys belong to, each once, in that order."""
     known = {part.key: part.models for part in parts(snapshot)}
     return list(dict.fromkeys(model for key in keys for model in known.get(key, (_model_in(key),))))
 
 
-def _part(told: Mapping[str, Any]) -> Part:
-    key, nbytes = str(told.get("key", "")), int(told.get("nbytes") or 0)
-    whole = int(told.get("whole_bytes") or nbytes)
-    restore = told.get("restore_seconds")
+def _part(told: Mapping[str, object]) -> Part:
+    key, nbytes = str(told.get("key", "")), int(_number(told.get("nbytes")))
+    whole = int(_number(told.get("whole_bytes"))) or nbytes
     return Part(
         key=key,
-        models=tuple(told.get("models") or (_model_in(key),)),
+        models=tuple(map(str, _several(told.get("models")))) or (_model_in(key),),
         state=str(told.get("state", "resident")),
         nbytes=nbytes,
         whole_bytes=whole,
-        leases=int(told.get("leases") or 0),
+        leases=int(_number(told.get("leases"))),
         pinned=bool(told.get("pinned")),
         streamed=bool(told.get("streamed")),
-        restore_seconds=whole / DISK_BYTES_PER_SECOND if restore is None else float(restore),
+        restore_seconds=_number(told.get("restore_seconds"), whole / DISK_BYTES_PER_SECOND),
     )
+
+
+def _number(told: object, unknown: float = 0.0) -> float:
+    return float(told) if isinstance(told, int | float) else unknown
+
+
+def _several(told: object) -> Sequence[object]:
+    return told if isinstance(told, list | tuple) else ()
 
 
 def _model_in(key: str) -> str:
