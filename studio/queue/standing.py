@@ -8,9 +8,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -127,25 +127,27 @@ class Standings:
 
     def _work_out(self) -> dict[str, Standing]:
         rows = {row.id: row for row in self._store.active()}
-        running = [job_id for job_id, row in rows.items() if row.status == "in_progress"]
+        running = [row for row in rows.values() if row.status == "in_progress"]
+        left = {row.modality: self._seconds_left(row.id) for row in running}
+        stands = {row.id: _standing(row, 0, left[row.modality]) for row in running}
         modalities = dict.fromkeys(row.modality for row in rows.values() if row.status == "queued")
         lines = {modality: self._store.line(modality, self._cost) for modality in modalities}
-        paces = {model: self._store.paces(model) for model in {row.model for row in rows.values()}}
-        left = {rows[job_id].modality: self._seconds_left(job_id) for job_id in running}
-        stands = {job_id: _standing(rows[job_id], 0, left[rows[job_id].modality]) for job_id in running}
+        needs = self._times({row.model for row in rows.values()})
         waiting = {}
         for modality, line in lines.items():
             eta = left.get(modality, 0.0)
-            for position, job_id in enumerate(line, 1):
-                if (row := rows.get(job_id)) is None:  # it came between two looks; the next one sees it
-                    continue
-                needs = seconds_for(row.work, paces[row.model])
-                eta = None if eta is None or needs is None else eta + needs
-                waiting[job_id] = _standing(row, position, eta)
-        in_turn = [
-            job_id for job_id in chain.from_iterable(zip_longest(*lines.values())) if job_id in waiting
-        ]
-        return stands | {job_id: waiting[job_id] for job_id in in_turn}
+            # one that came between two looks has no row yet; the next look sees it
+            for position, row in ((place, rows[one]) for place, one in enumerate(line, 1) if one in rows):
+                seconds = needs(row.model, row.work)
+                eta = None if eta is None or seconds is None else eta + seconds
+                waiting[row.id] = _standing(row, position, eta)
+        in_turn = chain.from_iterable(zip_longest(*lines.values()))
+        return stands | {job_id: waiting[job_id] for job_id in in_turn if job_id in waiting}
+
+    def _times(self, models: Iterable[str]) -> Callable[[str, float | None], float | None]:
+        """(model, how much work) → seconds; many wait for the same, so each is told once."""
+        paces = {model: self._store.paces(model) for model in models}
+        return cache(lambda model, work: seconds_for(work, paces[model]))
 
 
 def _standing(row: Row[Any], position: int, eta_seconds: float | None) -> Standing:
