@@ -1,7 +1,7 @@
 """Studio: what tabs, API and command line talk to. Submits, watches, cancels; remembers and never makes.
 
-The queue is the database (`jobs.py`), what was made is the library, the maker is another process that the pool looks after
-(`pool.py`); `feeder.py` feeds it.
+The queue is the database (`queue/`), what was made is the library, the maker is another process that the pool looks after
+(`workers/`).
 """
 
 from __future__ import annotations
