@@ -247,7 +247,7 @@ class Studio:
     def plan(self, request: BaseRequest, timeout: float = 20.0) -> Planned:
         """Whether the request would fit now and what would leave; raises StudioError when the worker does not answer."""
         completed = self.catalog.complete(request)
-        plan = Plan(secrets.token_hex(8), completed, self.catalog.get(completed.model))
+        plan = Plan(secrets.token_hex(8), completed, self.catalog.spec_for(completed))
         answer = self.pool.ask(plan)
         try:
             return answer.result(timeout)

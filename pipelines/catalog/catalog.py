@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from pipelines.catalog import builtin, download, recommended
 from pipelines.catalog.registry import Registry
-from pipelines.catalog.spec import ModelSpec, cleaned
+from pipelines.catalog.spec import NO_MODEL, ModelSpec, cleaned
 from pipelines.errors import InvalidRequest, ModelUnavailable
-from pipelines.messages import BaseRequest, Modality
+from pipelines.messages import BaseRequest, Modality, knobs_of
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,14 @@ class Catalog:
             self._look()
 
     def all(self, modality: Modality | None = None) -> list[ModelSpec]:
-        return [spec for spec in self._load().values() if modality is None or modality in spec.modalities]
+        """Every model, or those that can do the own task of a modality."""
+        return [spec for spec in self._load().values() if modality is None or spec.can(modality)]
+
+    def able(self, request_type: type[BaseRequest]) -> list[ModelSpec]:
+        """The models a form offers for a task; none where it needs none."""
+        if not request_type.needs_model:
+            return []
+        return [spec for spec in self._load().values() if spec.can(request_type.done_by())]
 
     def notes(self) -> tuple[str, ...]:
         """What is wrong with the list as a whole, a sentence or two each: a registry or a folder that cannot be read."""
@@ -70,14 +77,14 @@ class Catalog:
             hint="Pick one from the list, or add its folder: python3 launch.py models add FOLDER",
         )
 
-    def default(self, modality: Modality, fields: Collection[str] = ()) -> ModelSpec:
-        """The first model of that modality that is ready to run, of those that can use these fields of a request if there are any."""
-        ready = [spec for spec in self.all(modality) if spec.state == "ready"]
+    def default(self, task: str, fields: Collection[str] = ()) -> ModelSpec:
+        """The first model for that task that is ready to run, of those that can use these fields of a request if there are any."""
+        ready = [spec for spec in self._load().values() if spec.can(task) and spec.state == "ready"]
         able = [spec for spec in ready if not set(fields) & set(spec.unused)]
         if ready:
             return (able or ready)[0]
         raise ModelUnavailable(
-            f"No model for {modality} is on this machine.", hint="Download one on the Models tab."
+            f"No model for {task} is on this machine.", hint="Download one on the Models tab."
         )
 
     def complete(self, request: R) -> R:
@@ -86,19 +93,23 @@ class Catalog:
         Raises ModelUnavailable when the model is unknown, broken or not downloaded, InvalidRequest when a chosen value exceeds
         what the model can do.
         """
-        modality: Modality = request.modality  # type: ignore[attr-defined]
-        spec = self.get(request.model) if request.model else self.default(modality, _media(request))
+        if not request.needs_model:
+            return request
+        task = request.done_by()
+        spec = self.get(request.model) if request.model else self.default(task, _media(request))
         if spec.state == "broken":
             raise ModelUnavailable(
                 f"{spec.id} cannot be used.",
                 detail=spec.problem,
                 hint=spec.remedy or "Pick another model, or mend its folder.",
             )
-        if not _can_make(spec, modality):
+        if not spec.can(task) and not (
+            task == "code" and spec.can("text")
+        ):  # the list has those made for code
             raise InvalidRequest(
-                f"{spec.id} does not make {modality}.",
+                f"{spec.id} does not make {task}.",
                 field="model",
-                detail=f"It makes {', '.join(spec.modalities)}.",
+                detail=f"It makes {', '.join(spec.tasks or spec.modalities)}.",
                 hint="Pick another model.",
             )
         if spec.state != "ready":
@@ -121,6 +132,10 @@ class Catalog:
                     hint=f"Use {most} or less, or pick another model.",
                 )
         return completed
+
+    def spec_for(self, request: BaseRequest) -> ModelSpec:
+        """The spec of the model of a completed request; raises as `get` does."""
+        return self.get(request.model) if request.needs_model else NO_MODEL
 
     # ---- changing ----
 
@@ -260,19 +275,10 @@ def _usable(path: Path) -> list[ModelSpec]:
     return found
 
 
-def _can_make(spec: ModelSpec, modality: Modality) -> bool:
-    """Code is asked of any language model that is named; the list offers those that were trained to fill gaps."""
-    return modality in spec.modalities or (modality == "code" and "text" in spec.modalities)
-
-
 def _media(request: BaseRequest) -> list[str]:
     """The fields of a request that name a picture (or other media) to start from."""
-    found = []
-    for name, field in type(request).model_fields.items():
-        extra = field.json_schema_extra
-        if isinstance(extra, dict) and str(extra.get("widget", "")).startswith("asset:"):
-            found += [name] if getattr(request, name) else []
-    return found
+    knobs = knobs_of(type(request))
+    return [name for name, knob in knobs.items() if knob.asset and getattr(request, name)]
 
 
 def _offer(spec: ModelSpec) -> ModelSpec:

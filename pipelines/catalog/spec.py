@@ -7,10 +7,6 @@ from typing import Any, Literal
 
 from pipelines.messages import Modality
 
-Loader = Literal[
-    "diffusers", "diffusers-single-file", "causal-lm", "bark", "vits", "musicgen", "espeak", "illustrator"
-]
-
 
 @dataclass(frozen=True)
 class Source:
@@ -29,7 +25,8 @@ class Source:
 class ModelSpec:
     """One model on offer.
 
-    modalities: the tabs that can use it. loader: the function in `pipelines/loading/diffusion.py` that opens it.
+    modalities: the tabs that can use it. tasks: what it can do, as `REQUESTS` names it; empty for the own tasks of its modalities.
+    loader: its family, a row in `families.py`: how it is opened.
     weight_bytes: size of the weights on disk; memory_bytes: what to have free to run it at its defaults.
     defaults: request fields this model likes, used where the person chose nothing.
     limits: request field → largest value it can take (e.g. {"width": 1024}). unused: fields that mean nothing to it, which forms
@@ -41,7 +38,7 @@ class ModelSpec:
     id: str
     title: str
     modalities: tuple[Modality, ...]
-    loader: Loader
+    loader: str
     source: Source
     licence: str = "unknown"
     restriction: str = ""
@@ -56,6 +53,11 @@ class ModelSpec:
     unused: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+
+    def can(self, task: str) -> bool:
+        """Whether it is offered for that task."""
+        return task in (self.tasks or self.modalities)
 
     @property
     def owner(self) -> str:
@@ -66,6 +68,10 @@ class ModelSpec:
     def place(self) -> str:
         """Where it lies on this disk, as text to be shown."""
         return cleaned(self.source.path)
+
+
+NO_MODEL = ModelSpec("", "", (), "", Source())
+"""Stands where a task needs no model."""
 
 
 def cleaned(text: str) -> str:

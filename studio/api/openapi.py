@@ -6,8 +6,9 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
 
-from pipelines.messages import request_adapter
+from pipelines.messages import MODALITIES, REQUESTS
 from studio import __version__
 
 REF = "#/components/schemas/"
@@ -48,8 +49,7 @@ def install(app: FastAPI) -> None:
 def _description(app: FastAPI) -> dict[str, Any]:
     found = get_openapi(title=app.title, version=__version__, routes=app.routes)
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
-    request = request_adapter.json_schema(ref_template=REF + "{model}")
-    schemas |= request.pop("$defs") | {"Request": request, "Error": ERROR}
+    schemas |= request_schemas() | {"Error": ERROR}
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     told = {"description": "An error", "content": {"application/json": {"schema": {"$ref": f"{REF}Error"}}}}
@@ -58,3 +58,16 @@ def _description(app: FastAPI) -> dict[str, Any]:
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = told
     return found
+
+
+def request_schemas() -> dict[str, Any]:
+    """`Request`, which is one of our tasks, and the schema of each."""
+    told, every = models_json_schema(
+        [(kind, "validation") for kind in REQUESTS.values()], ref_template=REF + "{model}"
+    )
+    one_of = [told[kind, "validation"] for kind in REQUESTS.values()]
+    own = {modality: told[REQUESTS[modality], "validation"]["$ref"] for modality in MODALITIES}
+    request: dict[str, Any] = {"oneOf": one_of}
+    if len(own) == len(REQUESTS):  # a modality with more tasks is told apart by `task` too
+        request["discriminator"] = {"propertyName": "modality", "mapping": own}
+    return {"Request": request, **every["$defs"]}

@@ -25,7 +25,7 @@ from typing import IO, Any, TextIO, get_origin
 from pydantic import ValidationError
 
 from pipelines.errors import InvalidRequest, StudioError
-from pipelines.messages import MODALITIES, REQUESTS, BaseRequest, Modality
+from pipelines.messages import MODALITIES, REQUESTS, BaseRequest, knobs_of
 from studio.folder.scratch import Scratch
 from studio.library import Asset, Library, LibraryError
 from studio.queue.checks import explained
@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
 def _make(studio: Studio, told: argparse.Namespace) -> int:
     if told.out is not None and told.out.exists() and not told.out.is_dir():
         raise InvalidRequest(f"{told.out} is a file, not a folder.", hint="Give a folder with --out.")
-    request = build_request(told.modality, told.prompt, told.model, told.seed, told.set, studio.library)
+    request = build_request(told.task, told.prompt, told.model, told.seed, told.set, studio.library)
     if told.plan:
         return _foretell(studio, request, as_json=told.json)
     job = studio.submit(request)
@@ -107,7 +107,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Make something without the page.",
         epilog="Example: launch.py generate image 'a lighthouse at dusk' --set num_inference_steps=12 --out pictures",
     )
-    parser.add_argument("modality", choices=MODALITIES, help="what to make")
+    tasks = (*MODALITIES, *(task for task in REQUESTS if task not in MODALITIES))
+    parser.add_argument("task", choices=tasks, help="what to make")
     parser.add_argument(
         "prompt", nargs="?", default="", help="what to make, in your own words; - reads standard input"
     )
@@ -138,13 +139,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def build_request(
-    modality: Modality, prompt: str, model: str, seed: int, knobs: Sequence[str], library: Library
+    task: str, prompt: str, model: str, seed: int, knobs: Sequence[str], library: Library
 ) -> BaseRequest:
     """The request those words describe; only what was given is set, so the model's defaults fill the rest.
 
     knobs: "name=value" each. Raises InvalidRequest naming the knob, and the known ones when it is unknown.
     """
-    kind = REQUESTS[modality]
+    kind = REQUESTS[task]
     values: dict[str, Any] = {"prompt": sys.stdin.read() if prompt == "-" else prompt}
     values |= {"model": model} if model else {}
     values |= {"seed": seed} if seed != -1 else {}
@@ -153,7 +154,7 @@ def build_request(
         if not equals:
             raise InvalidRequest(f"--set {knob} has no value.", hint=f"Write --set {knob}=VALUE.")
         name = name.strip().replace("-", "_")
-        values[name] = _value(kind, modality, name, text, library)
+        values[name] = _value(kind, name, text, library)
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -167,25 +168,23 @@ def build_request(
         ) from None
 
 
-def _value(kind: type[BaseRequest], modality: str, name: str, text: str, library: Library) -> Any:
-    known = [field for field in kind.model_fields if field != "modality"]
+def _value(kind: type[BaseRequest], name: str, text: str, library: Library) -> Any:
+    known = list(knobs_of(kind))
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
         raise InvalidRequest(
-            f"There is no knob {name!r} for {modality}.",
+            f"There is no knob {name!r} for {kind.task_name}.",
             detail=f"The knobs are {', '.join(known)}.",
             hint=f"Did you mean {near[0]}?" if near else "Use one of these.",
         )
-    field = kind.model_fields[name]
-    extra = field.json_schema_extra
-    widget = str(extra.get("widget", "")) if isinstance(extra, dict) else ""
-    if widget.startswith("asset:"):
+    field, facts = kind.model_fields[name], knobs_of(kind)[name]
+    if facts.asset:
         path = Path(text).expanduser()
         if path.is_file():
             return library.add_upload(path.read_bytes(), path.name, owner="local").id
         if not text.isalnum():
             raise InvalidRequest(f"There is no file {text}.", field=name, hint="Check the path.")
-    if widget == "code" and text.startswith("@"):
+    if facts.widget == "code" and text.startswith("@"):
         try:
             return Path(text[1:]).expanduser().read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
 """A request class ⇄ Gradio controls; the only place that knows both.
 
-`describe` reads what a request class says about its fields (no Gradio in it), `Form` makes the controls, turns their values
-into a request or into one message per field, and fills them again from a recipe, a draft or another model's defaults.
+`controls.py` reads what a request class says about its fields; `Form` makes the Gradio components, turns their values into a
+request or into one message per field, and fills them again from a recipe, a draft or another model's defaults.
 """
 
 from __future__ import annotations
@@ -9,65 +9,30 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import gradio as gr
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
 from pipelines.catalog import Catalog, ModelSpec
 from pipelines.catalog.voices import readable_voice
 from pipelines.errors import InvalidRequest, StudioError, readable_bytes
-from pipelines.messages import REQUESTS, BaseRequest, Modality
+from pipelines.messages import REQUESTS, BaseRequest
+from pipelines.words.languages import LANGUAGES
 from pipelines.words.samplers import SAMPLERS, sampler_of
-from pipelines.words.texts import TORN
 from studio.page.asset_field import asset_field
+from studio.page.controls import Control, Widget, describe
+from studio.page.faults import FieldErrors, Reach, message, sentence
 from studio.page.restoring import find_model, take_over
-
-NOT_ON_THE_FORM = ("modality", "history")
-WIDE = 20  # a range this many times its default is typed, not slid: a slider would have no useful middle
 
 WIDE_LIST = 320  # for lists of names, a line of their own
 NARROW = 140  # pixels a small control needs; two stand side by side on a phone
 
-Widget = Literal["model", "line", "lines", "code", "number", "slider", "choice", "check", "asset", "texts"]
 Choices = Sequence[tuple[str, Any]]
 
 
-@dataclass(frozen=True)
-class Control:
-    """One field of a request as a form sees it. minimum and maximum are None where there is no bound."""
-
-    name: str
-    label: str
-    hint: str
-    simple: bool
-    widget: Widget
-    default: Any
-    minimum: float | None = None
-    maximum: float | None = None
-    step: float = 1
-    whole: bool = False
-    choices: tuple[str, ...] = ()
-
-
-class FieldErrors(Exception):
-    """What is wrong with a form, field by field: name → one sentence."""
-
-    def __init__(self, messages: Mapping[str, str]) -> None:
-        super().__init__("; ".join(f"{name}: {text}" for name, text in messages.items()))
-        self.messages = dict(messages)
-
-
-def describe(request_type: type[BaseRequest]) -> list[Control]:
-    """The controls of a request class, in its own order."""
-    fields = request_type.model_fields
-    return [_control(name, field) for name, field in fields.items() if name not in NOT_ON_THE_FORM]
-
-
 class Form:
-    """The controls of one modality.
+    """The controls of one task, as `REQUESTS` names it; a modality's own task is called as the modality is.
 
     choices: field → (label, value) pairs to offer, for free-text fields too, where they may still be typed over.
     """
@@ -75,13 +40,13 @@ class Form:
     def __init__(
         self,
         catalog: Catalog,
-        modality: Modality,
+        task: str,
         choices: Mapping[str, Choices] | None = None,
     ) -> None:
-        self.catalog, self.modality = catalog, modality
-        self.request_type: Any = REQUESTS[modality]
+        self.catalog, self.task = catalog, task
+        self.request_type: type[BaseRequest] = REQUESTS[task]
         self.controls = {control.name: control for control in describe(self.request_type)}
-        self.choices = {"scheduler": samplers(), **(choices or {})}
+        self.choices = dict(choices or {})
         self.components: dict[str, Any] = {}
         self.quiet: set[str] = set()  # built without a hint, and none comes with another model or a recipe
 
@@ -93,9 +58,9 @@ class Form:
         options = self._options(control, self._spec(self.default_model()))
         if changes.get("info", "") is None:
             self.quiet.add(name)
-        options |= {"label": control.label, "elem_id": f"{self.modality}-{name.replace('_', '-')}"} | changes
+        options |= {"label": control.label, "elem_id": f"{self.task}-{name.replace('_', '-')}"} | changes
         if control.widget == "asset":
-            options = {"info": control.hint} | options
+            options = {"info": control.hint, "kind": control.asset} | options
         self.components[name] = _COMPONENTS[control.widget](**options)
         return self.components[name]
 
@@ -115,8 +80,7 @@ class Form:
 
     def models(self) -> list[tuple[str, str]]:
         """The models that can run now, as (title · size · licence, id)."""
-        ready = [spec for spec in self.catalog.all(self.modality) if spec.state == "ready"]
-        return [(model_label(spec), spec.id) for spec in ready]
+        return [(model_label(spec), spec.id) for spec in self._ready()]
 
     def default_model(self) -> str:
         models = self.models()
@@ -135,7 +99,7 @@ class Form:
         except InvalidRequest as error:
             raise FieldErrors({error.field or "model": self._in_its_words(error)}) from None
         except StudioError as error:
-            raise FieldErrors({"model": _sentence(error)}) from None
+            raise FieldErrors({"model": sentence(error)}) from None
 
     def sketch(self, values: Sequence[Any]) -> Any:
         """The request as far as it is written, to plan with: the prompt may still be missing. None while a field is wrong."""
@@ -147,7 +111,7 @@ class Form:
 
     def _in_its_words(self, error: InvalidRequest) -> str:
         """What is wrong, with the field called what the form calls it: a program's `max_tokens` is a person's length."""
-        told = _sentence(error)
+        told = sentence(error)
         if error.field not in self.controls:
             return told
         return re.sub(rf"\b{error.field}\b", self.title_of(error.field).lower(), told)
@@ -185,7 +149,7 @@ class Form:
         recipe's is not on this machine.
         """
         named = str(recipe.get("model") or "")
-        ready = [spec for spec in self.catalog.all(self.modality) if spec.state == "ready"]
+        ready = self._ready()
         spec = find_model(named, ready) or self._spec(chosen) or self._spec(self.default_model())
         taken = take_over(recipe, self.request_type, spec, lambda error: self._messages(error, spec))
         left_out = taken.left_out
@@ -210,10 +174,15 @@ class Form:
         media = {name for name, value in recipe.items() if value and self._is_media(name)}
         if spec is None or recipe.get("model") or not media & set(spec.unused):
             return dict(recipe)
-        for other in self.catalog.all(self.modality):
-            if other.state == "ready" and not media & set(other.unused):
+        for other in self._ready():
+            if not media & set(other.unused):
                 return {**other.defaults, **recipe, "model": other.id}
         return dict(recipe)
+
+    @property
+    def weighing(self) -> list[Any]:
+        """The controls whose change makes a forecast out of date."""
+        return [part for name, part in self.components.items() if self.controls[name].affects_memory]
 
     @property
     def media(self) -> list[str]:
@@ -221,7 +190,7 @@ class Form:
         return [name for name in self.names if self._is_media(name)]
 
     def _is_media(self, name: str) -> bool:
-        return name in self.controls and self.controls[name].widget == "asset"
+        return name in self.controls and bool(self.controls[name].asset)
 
     def restore(self, draft: Mapping[str, Any] | None) -> list[Any]:
         """Updates that put back what the browser remembered of this form; what no longer fits is left out."""
@@ -236,7 +205,7 @@ class Form:
         updates = []
         for name, value in zip(self.names, values, strict=True):
             control = self.controls[name]
-            if name in ("model", "prompt", "code"):
+            if name == "model" or control.is_ones_own:
                 updates.append(gr.skip())
                 continue
             options = self._options(control, after)
@@ -269,10 +238,10 @@ class Form:
         for entry in reversed(error.errors()):
             # what is wrong with all fields together is said beside the first one people write in
             name = str(entry["loc"][0] if entry["loc"] else "prompt")
-            told[name] = _message(entry, self._bounds(name, spec))
+            told[name] = message(entry, self._bounds(name, spec))
         return told
 
-    def _bounds(self, name: str, spec: ModelSpec | None) -> tuple[float, float]:
+    def _bounds(self, name: str, spec: ModelSpec | None) -> Reach:
         """The smallest and largest number that field takes with that model."""
         control = self.controls.get(name)
         least, most = (control.minimum, control.maximum) if control else (None, None)
@@ -280,7 +249,10 @@ class Form:
         return (-math.inf if least is None else least, min(math.inf if most is None else most, limit))
 
     def _spec(self, model_id: str) -> ModelSpec | None:
-        return next((spec for spec in self.catalog.all(self.modality) if spec.id == model_id), None)
+        return next((spec for spec in self.catalog.able(self.request_type) if spec.id == model_id), None)
+
+    def _ready(self) -> list[ModelSpec]:
+        return [spec for spec in self.catalog.able(self.request_type) if spec.state == "ready"]
 
     def _default(self, control: Control, spec: ModelSpec | None) -> Any:
         if control.name == "model":
@@ -304,14 +276,9 @@ class Form:
         elif control.widget == "choice":
             named = [(choice.replace("_", " "), choice) for choice in control.choices]
             options |= {"choices": list(self.choices.get(control.name, named))}
-        elif control.name in self.choices or control.name == "voice":
-            options |= {"choices": self._offered(control, spec)}
+        elif control.offers:
+            options |= {"choices": list(self.choices.get(control.name) or OFFERS[control.offers](spec))}
         return options
-
-    def _offered(self, control: Control, spec: ModelSpec | None) -> list[tuple[str, Any]]:
-        if control.name == "voice":
-            return [("The model’s own voice", ""), *voices_of(spec)]
-        return list(self.choices[control.name])
 
 
 def model_label(spec: ModelSpec) -> str:
@@ -321,9 +288,18 @@ def model_label(spec: ModelSpec) -> str:
     return " · ".join(part for part in (spec.title, size, licence) if part)
 
 
-def samplers() -> list[tuple[str, str]]:
+def samplers(spec: ModelSpec | None = None) -> list[tuple[str, str]]:
     """The samplers as people know them, each with the class it is."""
     return [("The model’s own", ""), *((names[0], name) for name, names in SAMPLERS.items())]
+
+
+def languages(spec: ModelSpec | None = None) -> list[tuple[str, str]]:
+    """The programming languages, as (title, what a request says)."""
+    return [(language.title, language.fence) for language in LANGUAGES]
+
+
+def voices(spec: ModelSpec | None) -> list[tuple[str, str]]:
+    return [("The model’s own voice", ""), *voices_of(spec)]
 
 
 def voices_of(spec: ModelSpec | None) -> list[tuple[str, str]]:
@@ -342,55 +318,12 @@ def voices_of(spec: ModelSpec | None) -> list[tuple[str, str]]:
     return pairs
 
 
-def _control(name: str, field: FieldInfo) -> Control:
-    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    bounds = {
-        key: getattr(rule, key)
-        for rule in field.metadata
-        for key in ("ge", "le", "multiple_of")
-        if hasattr(rule, key)
-    }
-    whole = field.annotation is int
-    control = Control(
-        name=name,
-        label=str(extra.get("label") or name.replace("_", " ").capitalize()),
-        hint=field.description or "",
-        simple=bool(extra.get("simple")),
-        widget=_widget(name, field, str(extra.get("widget") or ""), bounds),
-        default=field.default,
-        minimum=bounds.get("ge"),
-        maximum=bounds.get("le"),
-        step=bounds.get("multiple_of", 1 if whole else _step(bounds)),
-        whole=whole,
-    )
-    if control.widget == "choice":
-        return Control(**{**vars(control), "choices": get_args(field.annotation)})
-    return control
-
-
-def _widget(name: str, field: FieldInfo, wish: str, bounds: Mapping[str, float]) -> Widget:
-    if name == "model":
-        return "model"
-    if get_origin(field.annotation) is Literal:
-        return "choice"
-    if get_origin(field.annotation) is tuple:
-        return "texts"
-    if field.annotation is bool:
-        return "check"
-    if field.annotation in (int, float):
-        default = abs(field.default) if field.default else 0
-        narrow = bounds.get("le", float("inf")) <= WIDE * default or not default
-        return "slider" if wish == "slider" and narrow else "number"
-    if wish.startswith("asset:"):
-        return "asset"
-    if wish in ("lines", "code"):
-        return "lines" if wish == "lines" else "code"
-    return "line"
-
-
-def _step(bounds: Mapping[str, float]) -> float:
-    reach = bounds.get("le", 100) - bounds.get("ge", 0)
-    return 0.01 if reach <= 2 else 0.05 if reach <= 5 else 0.1 if reach <= 30 else 0.5
+OFFERS: dict[str, Callable[[ModelSpec | None], Sequence[tuple[str, str]]]] = {
+    "samplers": samplers,
+    "voices": voices,
+    "languages": languages,
+}
+"""`Knob.offers` → the list, for the chosen model."""
 
 
 def _line(choices: Any = None, **options: Any) -> Any:
@@ -434,7 +367,7 @@ def _plain(control: Control, raw: Any) -> Any:
         return raw
     if control.widget == "check":
         return bool(raw)
-    if control.name == "scheduler" and raw:
+    if control.offers == "samplers" and raw:
         return sampler_of(raw).name or raw  # typed by the name people know
     return raw or ""
 
@@ -443,48 +376,6 @@ def _shown(control: Control, value: Any) -> Any:
     """A request's value as the control shows it."""
     if control.widget == "texts":
         return "\n".join(value) if not isinstance(value, str) else value
-    if control.name == "voice" and isinstance(value, str):
+    if control.offers == "voices" and isinstance(value, str):
         return readable_voice(value)[1]
     return value
-
-
-def _sentence(error: StudioError) -> str:
-    return " ".join(part for part in (error.message, error.detail, error.hint) if part)
-
-
-def _not_a_multiple(given: float, multiple: int, bounds: tuple[float, float]) -> str:
-    """What to write instead: the multiples on both sides, as far as they are allowed."""
-    least, most = bounds
-    if given > most:
-        return f"{given} is too large: at most {most}."
-    if given < least:
-        return f"{given} is too small: at least {least}."
-    below = int(given // multiple * multiple)
-    near = [str(value) for value in (below, below + multiple) if least <= value <= most]
-    return f"{given} is not a multiple of {multiple}: use {' or '.join(near)}."
-
-
-def _message(entry: Any, bounds: tuple[float, float]) -> str:
-    """One of pydantic's findings in a person's words. bounds: what the field and the chosen model allow."""
-    bound, given = entry.get("ctx", {}), entry.get("input")
-    match entry["type"]:
-        case "greater_than_equal":
-            return f"{given} is too small: at least {max(bound['ge'], bounds[0])}."
-        case "less_than_equal":
-            return f"{given} is too large: at most {min(bound['le'], bounds[1])}."
-        case "multiple_of":
-            return _not_a_multiple(given, bound["multiple_of"], bounds)
-        case "int_from_float" | "int_parsing" | "int_type":
-            return f"{given} is not a whole number."
-        case "float_parsing" | "float_type":
-            return f"{given} is not a number."
-        case "string_too_long":
-            return f"{len(given):,} characters are too many: at most {bound['max_length']:,}."
-        case "too_long":
-            return f"{len(given)} entries are too many: at most {bound['max_length']}."
-        case "string_unicode":
-            return f"{TORN[0].upper()}{TORN[1:]}."
-        case "value_error":
-            return f"{bound['error']}."[:300]
-        case _:
-            return str(entry["msg"])

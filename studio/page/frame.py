@@ -18,8 +18,8 @@ from pipelines.errors import StudioError, WorkerLost
 from pipelines.messages import parse_request
 from studio.accounts import LOCAL_OWNER
 from studio.page import pieces, refusals
-from studio.page.forms import FieldErrors, Form
-from studio.queue.pace import SIZES
+from studio.page.faults import FieldErrors
+from studio.page.forms import Form
 
 SECRET = "atelier"  # BrowserState scrambles with it; fixed, so that drafts survive a restart of the studio
 SETTLE_SECONDS = 0.3  # a knob rests that long before anybody is asked what its value means
@@ -153,7 +153,7 @@ class Desk:
         clears: Sequence[str] = (),
         words: Mapping[str, str] = pieces.STAGES,
     ) -> None:
-        self.studio, self.form, self.modality = studio, form, form.modality
+        self.studio, self.form, self.modality = studio, form, form.task
         self.prepare, self.clears, self.words = prepare, tuple(clears), words
         self._watchers: dict[str, object] = {}
 
@@ -246,7 +246,7 @@ class Desk:
         model = form.components["model"]
         self.bridge.refresh(self.offer_models, [model], [model], preprocess=False, **DIRECT).then(**settled)
         self.bridge.plan(**planning)
-        gr.on([form.components[name].input for name in SIZES if name in form.components], **planning)
+        gr.on([component.input for component in form.weighing], **planning)
         self.bridge.clear(list, None, [self.jobs], **ASKED).success(**watching)
 
         about = [self.shown_model, self.note, self.examples]
@@ -441,7 +441,9 @@ class Desk:
         return [spec.id, pieces.model_note(spec), prompts(spec)]
 
     def _spec(self, model_id: str) -> Any:
-        return next((spec for spec in self.studio.catalog.all(self.modality) if spec.id == model_id), None)
+        return next(
+            (spec for spec in self.studio.catalog.able(self.form.request_type) if spec.id == model_id), None
+        )
 
     def _capture(self, changed: bool = False) -> str:
         """Script that gathers the controls' values as the draft. changed: a person did it, so a refusal has had its time."""

@@ -13,7 +13,8 @@ from html import escape
 
 from pipelines.errors import InvalidRequest, StudioError
 from studio.page import pieces
-from studio.page.forms import FieldErrors, Form
+from studio.page.faults import FieldErrors
+from studio.page.forms import Form
 
 
 def refused(form: Form, error: FieldErrors | StudioError) -> str:
@@ -23,10 +24,10 @@ def refused(form: Form, error: FieldErrors | StudioError) -> str:
         fields = {name: error.messages[name] for name in ordered} or error.messages
         lines = [f"{form.title_of(name)}: {text}" for name, text in fields.items()]
         words = "".join(f'<p class="what">{escape(line)}</p>' for line in lines)
-        return _answer(f'<div class="problem">{words}</div>', form.modality, fields)
+        return _answer(f'<div class="problem">{words}</div>', form.task, fields)
     field = error.field if isinstance(error, InvalidRequest) else None
     fields = {field: error.message} if field in form.components else {}
-    return _answer(pieces.problem(error.problem()), form.modality, fields)
+    return _answer(pieces.problem(error.problem()), form.task, fields)
 
 
 def accepted() -> str:
@@ -34,8 +35,8 @@ def accepted() -> str:
     return _answer("", "", {})
 
 
-def _answer(words: str, modality: str, fields: Mapping[str, str]) -> str:
+def _answer(words: str, task: str, fields: Mapping[str, str]) -> str:
     # numbered, because the page hears only of values that differ from the one before
-    blamed = {f"{modality}-{name.replace('_', '-')}": text for name, text in fields.items()}
+    blamed = {f"{task}-{name.replace('_', '-')}": text for name, text in fields.items()}
     told = escape(json.dumps(blamed, ensure_ascii=False))
     return f'<div class="answer" data-answer="{secrets.token_hex(4)}" data-fields="{told}">{words}</div>'

@@ -13,9 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipelines.catalog import ModelSpec
-from pipelines.messages import BaseRequest
+from pipelines.messages import BaseRequest, knobs_of, label_of
 
-NOT_FIELDS = ("modality", "notes", "left_out", "history", "model")
 ENDINGS = (".safetensors", ".ckpt", ".gguf", ".sft", ".pt", ".bin")
 
 
@@ -39,14 +38,14 @@ def take_over(
     """
     values: dict[str, Any] = {}
     left_out = [str(phrase) for phrase in _listed(recipe.get("left_out"))]
-    fields = request_type.model_fields
+    fields, knobs = request_type.model_fields, knobs_of(request_type)
     idle: list[str] = []
     for name, value in recipe.items():
-        if name in NOT_FIELDS or name not in fields:
+        if name not in knobs or not knobs[name].on_form or name == "model":
             continue
         usual = (spec.defaults if spec else {}).get(name, fields[name].default)
         if spec and name in spec.unused:
-            idle += [_label(request_type, name)] if value not in (usual, fields[name].default) else []
+            idle += [label_of(request_type, name)] if value not in (usual, fields[name].default) else []
         elif why := _unfit(request_type, spec, name, value, told):
             left_out.append(why)
         else:
@@ -78,7 +77,7 @@ def _unfit(
     told: Callable[[ValidationError], Mapping[str, str]],
 ) -> str:
     """Why the form cannot have this value; "" when it can."""
-    label = _label(request_type, name)
+    label = label_of(request_type, name)
     try:
         request_type.model_validate({name: value})
     except ValidationError as error:
@@ -90,12 +89,6 @@ def _unfit(
     if spec and name == "scheduler" and value and offered and value not in offered:
         return f"{label} {value}: {spec.title} cannot use it"
     return ""
-
-
-def _label(request_type: type[BaseRequest], name: str) -> str:
-    extra = request_type.model_fields[name].json_schema_extra
-    label = extra.get("label") if isinstance(extra, dict) else ""
-    return str(label or name.replace("_", " ").capitalize())
 
 
 def _listed(value: Any) -> list[Any]:

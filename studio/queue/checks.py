@@ -8,21 +8,17 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from pipelines.errors import InvalidRequest, Problem, as_problem
-from pipelines.messages import BaseRequest
+from pipelines.messages import KINDS, BaseRequest, knobs_of, label_of, thing
 from pipelines.words.texts import TORN
 from studio.library import Asset, Library, LibraryError
-
-KIND_WORDS = {"image": "a picture", "video": "a film", "audio": "a sound", "text": "a text", "code": "code"}
 
 
 def find_inputs(library: Library, request: BaseRequest, owner: str) -> dict[str, Asset]:
     """Field → the asset it names; raises InvalidRequest for one that is not there, not theirs, or of another kind."""
     found = {}
-    for name, field in type(request).model_fields.items():
-        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        widget = str(extra.get("widget", ""))
+    for name, knob in knobs_of(type(request)).items():
         asset_id = getattr(request, name)
-        if not widget.startswith("asset:") or not asset_id:
+        if not knob.asset or not asset_id:
             continue
         try:
             asset = library.get(asset_id)
@@ -34,10 +30,9 @@ def find_inputs(library: Library, request: BaseRequest, owner: str) -> dict[str,
                 field=name,
                 hint="Upload it, or pick another.",
             )
-        if asset.kind != widget.removeprefix("asset:"):
-            wanted, label = widget.removeprefix("asset:"), str(extra.get("label") or name)
+        if asset.kind != knob.asset:
             raise InvalidRequest(
-                f"{label} takes {KIND_WORDS[wanted]}, not {KIND_WORDS[asset.kind]}.",
+                f"{label_of(type(request), name)} takes {KINDS[knob.asset].thing}, not {thing(asset.kind)}.",
                 field=name,
                 detail=f"{asset.title or asset_id} is {asset.media_type}.",
                 hint="Pick another one.",
@@ -78,8 +73,6 @@ def first_fault(error: Faulty) -> tuple[str, str]:
     loc = faults[0]["loc"]
     parts = loc if isinstance(loc, tuple | list) else ()
     place = [str(part) for part in parts if part not in ("body", "query", "path")]
-    if place and place[0] in ("text", "code", "image", "audio", "video") and len(place) > 1:
-        place = place[1:]  # which kind of request it was, which the client knows
     reason = TORN if faults[0]["type"] == "string_unicode" else str(faults[0]["msg"])
     reason = reason.removeprefix("Value error, ")
     message = f"{'.'.join(place)}: {reason}" if place else reason

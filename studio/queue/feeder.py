@@ -176,7 +176,7 @@ class Feeder:
 
     def _hand_over(self, job: Job) -> bool:
         """Whether a worker took it."""
-        spec = self.catalog.get(job.request.model)
+        spec = self.catalog.spec_for(job.request)
         inputs = find_inputs(self.library, job.request, job.owner)
         media = {asset.id: read_input(self.library, asset) for asset in inputs.values()}
         parents = tuple((asset.id, role) for role, asset in inputs.items())
@@ -198,7 +198,7 @@ class Feeder:
         for job_id in job_ids:
             request = self.store.get(job_id).request
             with contextlib.suppress(StudioError):  # the model went away; its job says so when its turn comes
-                pairs.append((request, self.catalog.get(request.model)))
+                pairs.append((request, self.catalog.spec_for(request)))
         return pairs
 
     def _end_orphans(self) -> None:

@@ -6,14 +6,11 @@ What earlier jobs took is scaled by how much there is to do, and only told where
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from statistics import median
 
-from pipelines.messages import BaseRequest, Progress
+from pipelines.messages import BaseRequest, Progress, knobs_of
 
-WORK = ("width", "height", "num_inference_steps", "num_images", "seconds", "keyframes_per_second")
-"""Request fields that time grows with, in proportion."""
-SIZES = (*WORK, "max_tokens", "init_image", "mask_image", "strength", "fps")
-"""Request fields that change how much memory or time it takes."""
 UNTOLD = ("queued", "load")
 """Stages whose length says nothing about the next job: a loaded model stays."""
 STEADY = ("encode", "save")
@@ -29,20 +26,14 @@ Earlier = Sequence[Mapping[str, float]]
 
 def work(request: BaseRequest) -> float:
     """How much a request asks for, comparable between requests for one model."""
-    amount = 1.0
-    for name in WORK:
-        value = getattr(request, name, None)
-        if isinstance(value, int | float) and value > 0:
-            amount *= value
-    if getattr(request, "init_image", ""):
-        amount *= max(float(getattr(request, "strength", 1.0)), 0.01)  # so much of the steps is gone through
-    return amount
+    scales = [getattr(request, name) for name, knob in knobs_of(type(request)).items() if knob.scales_time]
+    return prod((value for value in scales if value > 0), start=1.0) * request.share_of_work()
 
 
 def work_beforehand(request: BaseRequest) -> float | None:
     """`work`, or None when the request does not say how much there is to do: an answer ends when it ends, and a script takes as
     long as it is read."""
-    return work(request) if hasattr(request, "num_inference_steps") else None
+    return work(request) if request.says_how_much else None
 
 
 def seconds_by_stage_for(amount: float, earlier: Earlier) -> dict[str, float]:

@@ -19,9 +19,9 @@ from pipelines.messages import (
     CodeRequest,
     TextRequest,
     parse_request,
-    request_adapter,
 )
 from pipelines.words.texts import MESSAGE_CHARS, PROMPT_CHARS, REQUEST_CHARS, TORN, is_torn, parts, whole
+from studio.api.openapi import request_schemas
 from studio.database import open_database
 from studio.page import pieces
 from studio.page.text import with_history
@@ -50,7 +50,7 @@ def schemas(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_no_text_and_no_list_of_a_request_is_without_a_bound() -> None:
-    found = list(schemas(request_adapter.json_schema()))
+    found = list(schemas(request_schemas()))
     texts = [schema for schema in found if schema["type"] == "string" and not {"enum", "const"} & set(schema)]
     lists = [schema for schema in found if schema["type"] == "array"]
     assert len(texts) > 20

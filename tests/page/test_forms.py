@@ -95,6 +95,7 @@ def test_a_control_is_read_from_the_field_alone() -> None:
         maximum=4096,
         step=8,
         whole=True,
+        affects_memory=True,
     )
     assert by_name["num_inference_steps"].widget == "slider"
     assert by_name["format"].choices == ("png", "jpeg", "webp")
