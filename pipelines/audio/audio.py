@@ -15,24 +15,19 @@ import numpy as np
 from pipelines.audio.reading import Reading, read_out
 from pipelines.audio.track import Piece, Track, is_silent, join, level, loudness
 from pipelines.catalog import ModelSpec
+from pipelines.catalog.families import FAMILIES
 from pipelines.errors import InvalidRequest, ModelUnavailable
 from pipelines.media import AUDIO_FILES, encode_audio, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, AudioRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Way
+from pipelines.runtime.pipeline import Pipeline
 
 if TYPE_CHECKING:
     import torch
 
 SAY_ALL = "Switch on *As written* to hear every sign."
-# Loader → the module and class that performs with it; modules come in when first needed, some bring torch models with them.
-ENGINES = {
-    "espeak": ("pipelines.audio.espeak", "Espeak"),
-    "bark": ("pipelines.audio.bark", "Bark"),
-    "vits": ("pipelines.audio.vits", "Vits"),
-    "musicgen": ("pipelines.audio.musicgen", "MusicGen"),
-}
 
 
 class Engine(Protocol):
@@ -50,7 +45,7 @@ class Engine(Protocol):
     def perform(self, request: AudioRequest, ctx: Context) -> Iterator[Piece]: ...
 
 
-class AudioPipeline:
+class AudioPipeline(Pipeline[AudioRequest]):
     """Speech or music as one file."""
 
     def plan(
@@ -98,20 +93,21 @@ class AudioPipeline:
 
 
 def _engine(spec: ModelSpec) -> Engine:
-    if spec.loader not in ENGINES:
+    family = FAMILIES.get(spec.loader)
+    if family is None or not family.engine:
         raise ModelUnavailable(
             f"{spec.id} does not make sound.",
             detail=f"It is opened as {spec.loader}.",
             hint="Pick a model from the Audio tab.",
         )
-    module, name = ENGINES[spec.loader]
-    engine: Engine = getattr(importlib.import_module(module), name)()
+    module, name = family.engine.split(":")  # it comes in when first needed: some bring torch with them
+    engine: Engine = getattr(importlib.import_module(f"{__package__}.{module}"), name)()
     return engine
 
 
 def _spoken(request: AudioRequest, spec: ModelSpec) -> tuple[AudioRequest, Reading]:
     """The request with its text as it is read aloud, and what to tell about it; a description of music stays as it is."""
-    if request.as_written or spec.loader == "musicgen":
+    if request.as_written or "music" in FAMILIES[spec.loader].traits:
         return request, Reading(request.prompt)
     reading = read_out(request.prompt)
     return request.model_copy(update={"prompt": reading.text}), reading

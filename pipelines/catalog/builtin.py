@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.catalog.spec import Loader, ModelSpec, Source
+from pipelines.catalog.families import unused_by
+from pipelines.catalog.spec import ModelSpec, Source
 from pipelines.catalog.voices import espeak_voices
-from pipelines.messages import Modality
+from pipelines.messages import AudioRequest, Modality
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
@@ -36,7 +37,7 @@ def shipped() -> list[ModelSpec]:
             description="A small, clear, robotic voice that works everywhere, in over a hundred languages.",
             memory_bytes=80 << 20,
             facts={"voices": [dataclasses.asdict(voice) | {"id": voice.code} for voice in espeak_voices()]},
-            unused=("seconds", "temperature", "guidance_scale"),
+            unused=unused_by("espeak", AudioRequest),
             examples=(
                 "Welcome to Atelier. Every picture, text and clip you make here stays on your machine.",
             ),
@@ -95,7 +96,7 @@ def _understands(folder: Path) -> dict[str, list[str]]:
 
 
 def _starter(
-    name: str, title: str, modalities: tuple[Modality, ...], loader: Loader, description: str
+    name: str, title: str, modalities: tuple[Modality, ...], loader: str, description: str
 ) -> ModelSpec:
     folder = ASSETS / "starter" / name
     notes: dict[str, Any] = {}

@@ -22,6 +22,7 @@ from pipelines.catalog.classes import (
     schedulers,
 )
 from pipelines.catalog.defaults import made_for, size_step_of
+from pipelines.catalog.families import family_of_class, unused_by
 from pipelines.catalog.headers import (
     AGAIN,
     GGUF_REMEDY,
@@ -43,15 +44,9 @@ from pipelines.catalog.single_file import (
     own_config,
     tensors_of,
 )
-from pipelines.catalog.spec import Loader, ModelSpec, Source, cleaned
-from pipelines.catalog.voices import bark_voices
-from pipelines.messages import Modality
+from pipelines.catalog.spec import ModelSpec, Source, cleaned
+from pipelines.messages import AudioRequest, Modality
 
-AUDIO_MODELS: dict[str, Loader] = {
-    "BarkModel": "bark",
-    "VitsModel": "vits",
-    "MusicgenForConditionalGeneration": "musicgen",
-}
 log = logging.getLogger(__name__)
 
 CHEAP_PARTS = ("tokenizer", "scheduler", "feature_extractor", "image_processor", "processor")
@@ -120,9 +115,7 @@ def _broken(path: Path, problem: str, remedy: str, facts: dict[str, Any]) -> Mod
     )
 
 
-def _spec(
-    path: Path, loader: Loader, modalities: tuple[Modality, ...], nbytes: int, **rest: Any
-) -> ModelSpec:
+def _spec(path: Path, loader: str, modalities: tuple[Modality, ...], nbytes: int, **rest: Any) -> ModelSpec:
     name = name_of(path)
     return ModelSpec(
         id=f"local/{name}",
@@ -249,9 +242,9 @@ def _transformers(folder: Path, facts: dict[str, Any]) -> ModelSpec:
     named = config.get("architectures")
     name = str(named[0]) if isinstance(named, list) and named else ""
     facts["class"] = name
-    loader = AUDIO_MODELS.get(name)
+    family = family_of_class(name)
     sees = name in picture_reading_models()
-    if loader is None and not sees and name not in causal_language_models():
+    if family is None and not sees and name not in causal_language_models():
         if "auto_map" in config:
             raise BadFile(f"It needs code of its own ({name}), which the studio never runs.")
         if name in PICTURES_ONLY:
@@ -265,9 +258,10 @@ def _transformers(folder: Path, facts: dict[str, Any]) -> ModelSpec:
     weights = find_weights(folder)
     _check_shapes(config, weights.tensors())
     _check_tokenizer(folder)
-    if loader:
-        facts["voices"] = _voices(folder, loader, config)
-        return _spec(folder, loader, ("audio",), weights.nbytes, facts=facts)
+    if family:
+        facts["voices"] = family.voices(folder, config)
+        unused = unused_by(family.loader, AudioRequest)
+        return _spec(folder, family.loader, ("audio",), weights.nbytes, facts=facts, unused=unused)
     facts["fim"] = _has_fim(folder)
     modalities: tuple[Modality, ...] = ("text", "code") if facts["fim"] else ("text",)
     told = "It can read pictures too; here it is given words." if sees else ""
@@ -309,14 +303,6 @@ def _check_shapes(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) 
                     f"Its weights do not belong to its config.json: {name} is {has}, not {rows}×{width}.",
                     AGAIN,
                 )
-
-
-def _voices(folder: Path, loader: Loader, config: Mapping[str, Any]) -> list[str]:
-    """Names of the voices this model has to choose from."""
-    if loader == "bark":
-        return list(bark_voices(folder))
-    count = config.get("num_speakers")
-    return [str(number) for number in range(count)] if isinstance(count, int) and count > 1 else []
 
 
 def _check_tokenizer(folder: Path) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.catalog.spec import Loader, ModelSpec, Source
+from pipelines.catalog.families import unused_by
+from pipelines.catalog.spec import ModelSpec, Source
 from pipelines.errors import GB
-from pipelines.messages import Modality
+from pipelines.messages import REQUESTS, Modality
 
 TEXT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.jinja", "tokenizer.model")
 FP16_FILES = (
@@ -39,7 +40,7 @@ class Offer:
     repo: str
     title: str
     modalities: tuple[Modality, ...]
-    loader: Loader
+    loader: str
     licence: str
     weight_gb: float
     memory_gb: float
@@ -64,6 +65,7 @@ class Offer:
             state="remote",
             defaults=self.defaults,
             limits=self.limits,
+            unused=unused_by(self.loader, REQUESTS[self.modalities[0]]),
         )
 
 

@@ -20,9 +20,10 @@ from pipelines.messages import Artifact, ImageRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.runtime.ladder import Ladder, Way
+from pipelines.runtime.pipeline import Pipeline
 
 
-class ImagePipeline:
+class ImagePipeline(Pipeline[ImageRequest]):
     """Makes `num_images` pictures; picture i is the one that seed + i gives alone, to the byte."""
 
     def plan(

@@ -17,12 +17,13 @@ from pipelines.media.picture import MEDIA_TYPES, encode_image, parameters_text, 
 from pipelines.memory import Component
 from pipelines.messages import Artifact, DiffusionRequest, ImageRequest
 from pipelines.runtime.context import Context
+from pipelines.runtime.pipeline import Pipeline
 
 MOST_TOLD = 8
 KNOWS = "landscapes, logos, products and patterns; see “It understands” on the Image tab"
 
 
-class Illustrator:
+class Illustrator(Pipeline[ImageRequest]):
     """Paints `num_images` pictures; picture i is the one that seed + i gives alone."""
 
     def plan(self, request: ImageRequest, spec: ModelSpec, dtype: Any = None) -> tuple[list[Component], int]:

@@ -21,6 +21,7 @@ from pipelines.media import VIDEO_FILES, VideoWriter, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, VideoRequest
 from pipelines.runtime.context import Context
+from pipelines.runtime.pipeline import Pipeline
 from pipelines.timeline.camera import Camera
 from pipelines.timeline.storyboard import Shot, check_rate, storyboard
 
@@ -28,7 +29,7 @@ CROSSING = 0.4  # of the way between two lines; before and after it one picture 
 PREVIEW_EVERY = 24  # frames
 
 
-class IllustratedVideo:
+class IllustratedVideo(Pipeline[VideoRequest]):
     """Makes one clip of exactly `seconds` × `fps` frames."""
 
     def plan(self, request: VideoRequest, spec: ModelSpec, dtype: Any = None) -> tuple[list[Component], int]:

@@ -24,6 +24,7 @@ from pipelines.memory import Component
 from pipelines.messages import Artifact, CodeRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Ladder, Way
+from pipelines.runtime.pipeline import Pipeline
 from pipelines.words.languages import Language, language_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ WORDS = ("explain", "find_bugs")
 """Tasks answered in words; the others are answered in code."""
 
 
-class CodePipeline:
+class CodePipeline(Pipeline[CodeRequest]):
     """One task on one piece of code."""
 
     def plan(

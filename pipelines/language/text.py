@@ -14,6 +14,7 @@ from pipelines.memory import Component
 from pipelines.messages import Artifact, TextRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Ladder, Way
+from pipelines.runtime.pipeline import Pipeline
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 MARKDOWN = re.compile(r"^(#{1,6} |```|[-*] |\d+\. |\|.*\|$)|\*\*\S", re.MULTILINE)
 
 
-class TextPipeline:
+class TextPipeline(Pipeline[TextRequest]):
     """Answers the last turn of a conversation, or continues a text when the model knows no chat."""
 
     def plan(

@@ -27,6 +27,7 @@ from pipelines.messages import Artifact, VideoRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.runtime.ladder import Ladder, Way
+from pipelines.runtime.pipeline import Pipeline
 from pipelines.timeline.camera import Camera
 from pipelines.timeline.interpolation import Frame, interpolate, positions
 from pipelines.timeline.storyboard import Shot, check_rate, storyboard
@@ -40,7 +41,7 @@ TELL_EVERY = 0.2  # seconds between progress while frames are made
 PREVIEW_EVERY = 1.0
 
 
-class VideoPipeline:
+class VideoPipeline(Pipeline[VideoRequest]):
     """Makes one clip of exactly `seconds` × `fps` frames."""
 
     def plan(

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any, cast
 from pipelines.catalog.digest import digests
 from pipelines.errors import Cancelled, OutOfMemory, Problem, as_problem
 from pipelines.messages import (
+    BaseRequest,
     Cancel,
     Command,
     Event,
     Finished,
     Hint,
-    Modality,
     Pin,
     Plan,
     Planned,
@@ -43,28 +43,16 @@ from pipelines.messages import (
     write_message,
 )
 from pipelines.runtime.context import Context
+from pipelines.worker.registry import needs_torch, pipeline_for
 
 if TYPE_CHECKING:
     from pipelines.catalog import ModelSpec
     from pipelines.memory import Component, MemoryManager
+    from pipelines.messages import Artifact
     from pipelines.runtime.ladder import Way
 
 log = logging.getLogger(__name__)
 
-PIPELINES: dict[Modality, str] = {
-    "text": "pipelines.language.text:TextPipeline",
-    "code": "pipelines.language.code:CodePipeline",
-    "image": "pipelines.diffusion.image:ImagePipeline",
-    "audio": "pipelines.audio.audio:AudioPipeline",
-    "video": "pipelines.video.video:VideoPipeline",
-}
-OWN_PIPELINES: dict[tuple[Modality, str], str] = {
-    ("image", "illustrator"): "pipelines.illustrator.engine:Illustrator",
-    ("video", "illustrator"): "pipelines.illustrator.film:IllustratedVideo",
-}
-"""Modality and loader of models that do not go through their modality's pipeline."""
-LIGHT_LOADERS = ("espeak", "illustrator")
-"""Models that need no torch: their jobs start while it is still loading."""
 TICK_SECONDS = 1.0
 GRACE_SECONDS = 3.0
 """How long running jobs get to end after `Stop`."""
@@ -78,7 +66,6 @@ class Worker:
         self._emit = emit
         self._lock = threading.Lock()
         self._memory: Future[MemoryManager] | None = None
-        self._pipelines: dict[str, Any] = {}
         self._cancelled: dict[str, threading.Event] = {}
         self._threads: dict[str, ThreadPoolExecutor] = {}
         self._told: dict[str, Any] = {}
@@ -166,12 +153,10 @@ class Worker:
             with_metadata=self.config.with_metadata,
         )
         ctx.check_cancelled()
-        if run.spec.loader not in LIGHT_LOADERS:
+        if needs_torch(run.request, run.spec.loader):
             self.memory(asked.is_set)
-        artifacts: Iterator[Any] = self._pipeline(run.request.modality, run.spec.loader).generate(
-            run.request, ctx
-        )
-        with contextlib.closing(cast(Any, artifacts)):
+        artifacts = pipeline_for(run.request, run.spec.loader).generate(run.request, ctx)
+        with contextlib.closing(cast("Generator[Artifact]", artifacts)):  # what a pipeline holds goes with it
             for artifact in artifacts:
                 self._emit(Produced(run.job_id, ctx.noted(artifact)))
 
@@ -242,24 +227,14 @@ class Worker:
             return None
         return promise.result()
 
-    def _pipeline(self, modality: Modality, loader: str) -> Any:
-        """The pipeline for that modality and loader, imported when it is first wanted."""
-        path = OWN_PIPELINES.get((modality, loader), PIPELINES[modality])
-        if path not in self._pipelines:
-            module, name = path.split(":")
-            self._pipelines.setdefault(path, getattr(import_module(module), name)())
-        return self._pipelines[path]
-
     def _needs(
-        self, request: Any, spec: ModelSpec, memory: MemoryManager
+        self, request: BaseRequest, spec: ModelSpec, memory: MemoryManager
     ) -> tuple[list[Component], tuple[Way, ...]]:
         """What a job will lease, in the dtype of the device, and the ways to do the work, the preferred one first."""
         from pipelines.runtime.ladder import ways_of
 
-        components, working = self._pipeline(request.modality, spec.loader).plan(
-            request, spec, memory.device.dtype()
-        )
-        return components, ways_of(working)
+        components, working = pipeline_for(request, spec.loader).plan(request, spec, memory.device.dtype())
+        return list(components), ways_of(working)
 
     def _plan(self, plan: Plan) -> None:
         try:
