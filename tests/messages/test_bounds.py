@@ -34,7 +34,7 @@ from studio.studio import Studio
 def faults(data: dict[str, Any]) -> list[tuple[tuple[Any, ...], str]]:
     with pytest.raises(ValidationError) as caught:
         parse_request(data)
-    return [(entry["loc"][1:], entry["msg"]) for entry in caught.value.errors()]
+    return [(entry["loc"], entry["msg"]) for entry in caught.value.errors()]
 
 
 def schemas(node: Any) -> Iterator[dict[str, Any]]:
