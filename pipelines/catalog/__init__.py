@@ -4,6 +4,6 @@ Imports no torch: what a folder is gets read from its own words (`scan.py`), dow
 """
 
 from pipelines.catalog.catalog import Catalog
-from pipelines.catalog.spec import ModelSpec, Source
+from pipelines.messages.spec import ModelSpec, Source
 
 __all__ = ["Catalog", "ModelSpec", "Source"]

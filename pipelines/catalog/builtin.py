@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.catalog.families import unused_by
-from pipelines.catalog.spec import ModelSpec, Source
 from pipelines.catalog.voices import espeak_voices
 from pipelines.messages import AudioRequest, Modality
+from pipelines.messages.spec import ModelSpec, Source
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 

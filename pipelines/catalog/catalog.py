@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from pipelines.catalog import builtin, download, recommended
 from pipelines.catalog.registry import Registry
-from pipelines.catalog.spec import NO_MODEL, ModelSpec, cleaned
 from pipelines.errors import InvalidRequest, ModelUnavailable
 from pipelines.messages import BaseRequest, Modality, knobs_of
+from pipelines.messages.spec import NO_MODEL, ModelSpec, cleaned
 
 log = logging.getLogger(__name__)
 

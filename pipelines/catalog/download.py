@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipelines.catalog.spec import ModelSpec, Source
 from pipelines.errors import GB, Cancelled, ModelUnavailable, OutOfDisk, readable_bytes
+from pipelines.messages.spec import ModelSpec, Source
 
 UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.py", "*.msgpack", "*.h5", "*.onnx")
 CLIENT_MODULES = ("httpx", "httpcore", "huggingface_hub", "hf_xet")

@@ -44,8 +44,8 @@ from pipelines.catalog.single_file import (
     own_config,
     tensors_of,
 )
-from pipelines.catalog.spec import ModelSpec, Source, cleaned
 from pipelines.messages import AudioRequest, Modality
+from pipelines.messages.spec import ModelSpec, Source, cleaned
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.catalog.families import unused_by
-from pipelines.catalog.spec import ModelSpec, Source
 from pipelines.errors import GB
 from pipelines.messages import REQUESTS, Modality
+from pipelines.messages.spec import ModelSpec, Source
 
 TEXT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.jinja", "tokenizer.model")
 FP16_FILES = (

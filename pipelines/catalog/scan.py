@@ -14,8 +14,8 @@ from typing import Any
 
 from pipelines.catalog.headers import PICKLES, STEMS
 from pipelines.catalog.identify import identify, name_of
-from pipelines.catalog.spec import ModelSpec, Source, cleaned
 from pipelines.errors import InvalidRequest
+from pipelines.messages.spec import ModelSpec, Source, cleaned
 
 __all__ = ["distinct", "extra_model_paths", "identify", "scan"]
 

@@ -1,8 +1,9 @@
 """All that crosses between server and worker: requests, commands, events, artifacts. Imports no torch.
 
 `requests/` has a class for every task, `knobs` what a field of one is declared with, `events` what the two sides tell each other,
-`wire` how that crosses a pipe, `modalities` the record of each modality. A part is imported when a name of it is first asked for:
-who wants the modalities alone, as the process that reads strangers' files does, loads no pydantic.
+`wire` how that crosses a pipe, `spec` what a model on offer is, `modalities` the record of each modality. A part is imported when
+a name of it is first asked for: who wants the modalities alone, as the process that reads strangers' files does, loads no
+pydantic.
 """
 
 from importlib import import_module
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
     from pipelines.messages.knobs import *  # noqa: F403
     from pipelines.messages.modalities import *  # noqa: F403
     from pipelines.messages.requests import *  # noqa: F403
+    from pipelines.messages.spec import *  # noqa: F403
     from pipelines.messages.wire import *  # noqa: F403
 
-PARTS = ("modalities", "wire", "knobs", "requests", "events")
+PARTS = ("modalities", "spec", "wire", "knobs", "requests", "events")
 """The lightest first: what is found in one loads none of those after it."""
 
 

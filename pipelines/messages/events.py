@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pipelines.errors import Problem
 from pipelines.messages.modalities import Modality
 from pipelines.messages.requests import BaseRequest
-
-if TYPE_CHECKING:
-    from pipelines.catalog.spec import ModelSpec
+from pipelines.messages.spec import ModelSpec
 
 
 @dataclass(frozen=True)

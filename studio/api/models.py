@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from pipelines.catalog import ModelSpec
-from pipelines.catalog.spec import cleaned
 from pipelines.errors import InvalidRequest
 from pipelines.messages import parse_request
+from pipelines.messages.spec import cleaned
 from studio.accounts import owner_of
 from studio.accounts.rights import require
 from studio.api.errors import ErrorRoute

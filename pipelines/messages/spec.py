@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipelines.messages import Modality
+from pipelines.messages.modalities import Modality
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ModelSpec:
     """One model on offer.
 
     modalities: the tabs that can use it. tasks: what it can do, as `REQUESTS` names it; empty for the own tasks of its modalities.
-    loader: its family, a row in `families.py`: how it is opened.
+    loader: its family, a row in `pipelines/catalog/families.py`: how it is opened.
     weight_bytes: size of the weights on disk; memory_bytes: what to have free to run it at its defaults.
     defaults: request fields this model likes, used where the person chose nothing.
     limits: request field → largest value it can take (e.g. {"width": 1024}). unused: fields that mean nothing to it, which forms
