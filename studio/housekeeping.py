@@ -12,7 +12,7 @@ from pathlib import Path
 
 from studio.folder.scratch import sweep_dead
 from studio.library import Library
-from studio.queue.jobs import JobStore
+from studio.queue.store import JobStore
 
 log = logging.getLogger(__name__)
 

@@ -25,15 +25,16 @@ from studio.library.folder import FolderStore
 from studio.planning import Forecast
 from studio.queue.checks import as_invalid, find_inputs
 from studio.queue.feeder import Feeder
-from studio.queue.jobs import Job, JobStore, JobSummary, UnknownJob, summary_of
+from studio.queue.jobs import Job, JobSummary, UnknownJob, summary_of
 from studio.queue.pace import expected_seconds
 from studio.queue.standing import Standing, as_seen_by
+from studio.queue.store import JobStore
 from studio.queue.updates import Update, Updates
 from studio.queue.watchers import Watchers
 from studio.settings import Settings
 from studio.workers.local import LocalWorker
 from studio.workers.pool import Pool
-from studio.workers.residents import ON_DEVICE, by_model, models_of, parts
+from studio.workers.residents import ON_DEVICE, budget_bytes, by_model, models_of, parts
 from studio.workers.station import StartWorker, Station, WorkerState
 
 CANCEL_GRACE_SECONDS = 10.0
@@ -271,7 +272,7 @@ class Studio:
             planned,
             leaves=tuple(titles.get(model, model) for model in others),
             waits=not planned.evicts and missing > planned.free_bytes and self.store.counts()["running"] > 0,
-            budget_bytes=int(snapshot.get("budget_bytes") or 0),
+            budget_bytes=budget_bytes(snapshot),
             work_seconds=expected_seconds(request, self.store.paces(request.model)),
         )
 

@@ -151,11 +151,19 @@ def test_one_modality_never_imports_another(modality: str) -> None:
 @pytest.mark.parametrize("path", modules("studio/page"), ids=ids(modules("studio/page")))
 def test_tabs_touch_no_database_and_no_worker(path: Path) -> None:
     names = imports(path)
-    for package in ("sqlalchemy", "studio.queue.jobs", "studio.workers.local", "studio.database"):
+    for package in (
+        "sqlalchemy",
+        "studio.queue.rows",
+        "studio.queue.store",
+        "studio.workers.local",
+        "studio.database",
+    ):
         assert not reaches(names, package)
 
 
-@pytest.mark.parametrize("module", ["studio.queue.jobs", "studio.workers.local", "studio.studio"])
+@pytest.mark.parametrize(
+    "module", ["studio.queue.store", "studio.queue.feeder", "studio.workers.pool", "studio.studio"]
+)
 def test_the_core_knows_neither_gradio_nor_http(module: str) -> None:
     names = imports(ROOT / (module.replace(".", "/") + ".py"))
     assert not {name.split(".")[0] for name in names} & {"gradio", "fastapi", "starlette"}

@@ -12,7 +12,8 @@ from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, TimeoutError
 
 from pipelines.errors import Problem, WorkerLost
 from studio.queue.checks import explained
-from studio.queue.jobs import JobStore, Status
+from studio.queue.jobs import Status
+from studio.queue.store import JobStore
 
 log = logging.getLogger(__name__)
 

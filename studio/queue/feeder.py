@@ -20,10 +20,11 @@ from studio.library import Library, LibraryError
 from studio.queue.checks import explained, find_inputs, read_input
 from studio.queue.endings import End
 from studio.queue.filing import Filing
-from studio.queue.jobs import Job, JobStore
+from studio.queue.jobs import Job
 from studio.queue.live import Live, Running
 from studio.queue.pace import Pace
 from studio.queue.standing import Standings
+from studio.queue.store import JobStore
 from studio.queue.watchers import Watchers
 from studio.workers.pool import Pool
 

@@ -17,8 +17,9 @@ from pipelines.messages import Artifact, Finished, Produced, Progress, TextDelta
 from studio.library import Asset, Library
 from studio.queue.checks import explained
 from studio.queue.endings import End, Endings
-from studio.queue.jobs import CLOSED, JobStore, Status
+from studio.queue.jobs import CLOSED, Status
 from studio.queue.live import Live, Running
+from studio.queue.store import JobStore
 from studio.workers.pool import Pool
 from studio.workers.station import JobEvent
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import chain, zip_longest
-from typing import Any
 
 from sqlalchemy import Row
 
 from studio.queue.affinity import Cost
-from studio.queue.jobs import JobStore, Status
+from studio.queue.jobs import Status
 from studio.queue.pace import seconds_for
+from studio.queue.store import JobStore
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ class Standings:
         return cache(lambda model, work: seconds_for(work, paces[model]))
 
 
-def _standing(row: Row[Any], position: int, eta_seconds: float | None) -> Standing:
+def _standing(row: Row[tuple[object, ...]], position: int, eta_seconds: float | None) -> Standing:
     status: Status = "queued" if position else "in_progress"
     shown = (row.id, row.owner, row.modality, row.model, row.words, status)
     return Standing(*shown, position, eta_seconds, row.created_at)

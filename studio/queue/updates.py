@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from pipelines.messages import Progress
 from studio.queue.feeder import TICK_SECONDS, Feeder
-from studio.queue.jobs import Job, JobStore
+from studio.queue.jobs import Job
+from studio.queue.store import JobStore
 from studio.queue.watchers import Watchers
 
 

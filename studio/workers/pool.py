@@ -6,12 +6,11 @@ second `Station` here and a rule for who takes a job; nothing around changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
 
 from pipelines.catalog import ModelSpec
-from pipelines.messages import Command, Plan, Planned, Ready, Run
+from pipelines.messages import BaseRequest, Command, Plan, Planned, Ready, Run
 from studio.workers.station import Link, Receiver, Station, WorkerState
 
 
@@ -73,7 +72,9 @@ class Pool:
         for station in self.stations:
             station.send(command)
 
-    def expect(self, job_ids: tuple[str, ...], look: Callable[[], Sequence[tuple[Any, ModelSpec]]]) -> None:
+    def expect(
+        self, job_ids: tuple[str, ...], look: Callable[[], Sequence[tuple[BaseRequest, ModelSpec]]]
+    ) -> None:
         """Tell the workers what comes next when that changed. look: the (request, spec) pairs of these jobs."""
         for station in self.stations:
             station.expect(job_ids, look)
@@ -99,6 +100,6 @@ class Pool:
         return self.stations[0].ready
 
     @property
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> Mapping[str, object]:
         """Its last word about its memory."""
         return self.stations[0].snapshot

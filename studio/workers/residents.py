@@ -65,6 +65,11 @@ def models_of(snapshot: Mapping[str, object], keys: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(model for key in keys for model in known.get(key, (_model_in(key),))))
 
 
+def budget_bytes(snapshot: Mapping[str, object]) -> int:
+    """What models may use together; 0 when unknown."""
+    return int(_number(snapshot.get("budget_bytes")))
+
+
 def _part(told: Mapping[str, object]) -> Part:
     key, nbytes = str(told.get("key", "")), int(_number(told.get("nbytes")))
     whole = int(_number(told.get("whole_bytes"))) or nbytes

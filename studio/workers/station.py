@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from pipelines.catalog import ModelSpec
 from pipelines.errors import StudioError, WorkerLost
 from pipelines.messages import (
+    BaseRequest,
     Cancel,
     Command,
     Event,
@@ -118,7 +119,7 @@ class Station:
         self.spool: Path = settings.data_dir / "spool"
         self.state: WorkerState = "starting"
         self.ready: Ready | None = None
-        self.snapshot: dict[str, Any] = {}
+        self.snapshot: Mapping[str, object] = {}
         self.link: Link | None = None
         self.receiver: Receiver | None = None
         self._start_worker = start_worker
@@ -182,7 +183,9 @@ class Station:
         if (link := self.link) is not None:
             link.send(command)
 
-    def expect(self, job_ids: tuple[str, ...], look: Callable[[], Sequence[tuple[Any, ModelSpec]]]) -> None:
+    def expect(
+        self, job_ids: tuple[str, ...], look: Callable[[], Sequence[tuple[BaseRequest, ModelSpec]]]
+    ) -> None:
         """Tell the worker what comes next when that changed. look: the (request, spec) pairs of these jobs."""
         if self.link is not None and job_ids != self._hinted:
             self._hinted = job_ids

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from pipelines.errors import TooManyWaiting
 from pipelines.messages import AudioRequest, TextRequest
 from studio.library.tables import assets
-from studio.queue.jobs import JobStore, jobs
+from studio.queue.rows import jobs
+from studio.queue.store import JobStore
 from studio.settings import Settings
 from studio.studio import Studio
 from tests.api.conftest import application, served

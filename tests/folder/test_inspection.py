@@ -19,7 +19,7 @@ from pipelines.messages import AudioRequest
 from studio import database
 from studio.database import connect, migrate, open_database
 from studio.folder.inspection import inspect_database, known_revisions
-from studio.queue.jobs import JobStore
+from studio.queue.store import JobStore
 from studio.settings import ROOT
 from tests.bench.startup import free_port
 

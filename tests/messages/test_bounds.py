@@ -26,7 +26,9 @@ from studio.database import open_database
 from studio.page import pieces
 from studio.page.text import with_history
 from studio.queue.checks import first_fault
-from studio.queue.jobs import Job, JobStore, jobs
+from studio.queue.jobs import Job
+from studio.queue.rows import jobs
+from studio.queue.store import JobStore
 from studio.settings import Settings
 from studio.studio import Studio
 

@@ -17,7 +17,9 @@ from pipelines.errors import Problem
 from pipelines.messages import AudioRequest, ImageRequest, TextRequest
 from studio import database
 from studio.database import open_database
-from studio.queue.jobs import JobStore, UnknownJob, jobs
+from studio.queue.jobs import UnknownJob
+from studio.queue.rows import jobs
+from studio.queue.store import JobStore
 from studio.settings import ROOT
 
 
@@ -278,7 +280,7 @@ def test_the_database_outlives_two_processes_opening_it_at_once(tmp_path: Path) 
     """Both find no tables; one migrates, the other waits and finds it done."""
     file = tmp_path / "new" / "studio.db"
     code = (
-        "import sys; from studio.database import open_database; from studio.queue.jobs import JobStore;"
+        "import sys; from studio.database import open_database; from studio.queue.store import JobStore;"
         "from pipelines.messages import AudioRequest as A;"
         f"s = JobStore(open_database({str(file)!r}));"
         "[s.add(A(prompt='x', model='espeak'), 'o') for _ in range(20)]"
