@@ -64,8 +64,7 @@ class AudioPipeline(Pipeline[AudioRequest]):
             raise InvalidRequest(
                 "In this text there is nothing to say.", field="prompt", detail=told, hint=SAY_ALL
             )
-        for note in reading.notes:
-            ctx.note(f"{note} {SAY_ALL}")
+        ctx.note(*(f"{note} {SAY_ALL}" for note in reading.notes))
 
         # 2. Perform, piece by piece: the engine borrows its model and tells how far it is
         pieces = list(engine.perform(script, ctx))
@@ -78,18 +77,9 @@ class AudioPipeline(Pipeline[AudioRequest]):
 
         # 4. Write the file, the recipe inside
         ctx.progress("save")
-        kind = AUDIO_FILES[request.format]
-        recipe = request.model_dump(mode="json") if ctx.with_metadata else None
-        yield Artifact(
-            kind="audio",
-            media_type=kind.media_type,
-            suffix=kind.suffix,
-            data=encode_audio(
-                track.sound, track.sample_rate, request.format, recipe_tags(request.prompt, recipe)
-            ),
-            facts=_facts(track),
-            recipe=request,
-        )
+        tags = recipe_tags(ctx.recipe(request))
+        data = encode_audio(track.sound, track.sample_rate, request.format, tags)
+        yield ctx.artifact(request, AUDIO_FILES[request.format], data, _facts(track))
 
 
 def _engine(spec: ModelSpec) -> Engine:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -14,7 +13,7 @@ from pipelines.diffusion.painter import Painter, Painting
 from pipelines.diffusion.thrift import painting_ways
 from pipelines.diffusion.uploads import check_has_start, mask_image, start_image
 from pipelines.loading.diffusion import diffusers_bundle
-from pipelines.media.picture import MEDIA_TYPES, encode_image, parameters_text, recipe_of
+from pipelines.media.picture import IMAGE_FILES, picture_file
 from pipelines.memory import Component
 from pipelines.messages import Artifact, ImageRequest
 from pipelines.runtime.context import Context
@@ -56,6 +55,7 @@ class ImagePipeline(Pipeline[ImageRequest]):
 
                 # 3. Encode, denoise, decode: noise from the item's own seed, the same on any device
                 ctx.progress("encode")
+                ctx.note(*notes)
                 painting = painter.paint(
                     item,
                     ctx.generator(item.seed),
@@ -66,7 +66,8 @@ class ImagePipeline(Pipeline[ImageRequest]):
 
                 # 4. Write the file, the recipe inside
                 ctx.progress("save")
-                yield artifact(item, painting, ctx, notes)
+                ctx.note(*painting.notes)
+                yield artifact(item, painting, ctx)
 
 
 def _report(ctx: Context, index: int, count: int, step: int, total: int, preview: bytes | None) -> None:
@@ -74,31 +75,9 @@ def _report(ctx: Context, index: int, count: int, step: int, total: int, preview
     ctx.progress("denoise", index * total + step, count * total, preview)
 
 
-def artifact(request: ImageRequest, painting: Painting, ctx: Context, notes: list[str]) -> Artifact:
+def artifact(request: ImageRequest, painting: Painting, ctx: Context) -> Artifact:
     """A painting as the file the request asks for, with what is worth knowing about it."""
     height, width = painting.pixels.shape[:2]
-    media_type, suffix = MEDIA_TYPES[request.format]
-    text = parameters_text(
-        request, width=width, height=height, scheduler=painting.scheduler, model_title=ctx.spec.title
-    )
-    facts: dict[str, Any] = {
-        "width": width,
-        "height": height,
-        "scheduler": painting.scheduler,
-        "steps": painting.steps,
-    }
-    if told := [*notes, *painting.notes]:
-        facts["notes"] = told
-    return Artifact(
-        kind="image",
-        media_type=media_type,
-        suffix=suffix,
-        data=encode_image(
-            painting.pixels,
-            request.format,
-            parameters=text if ctx.with_metadata else "",
-            recipe=recipe_of(request) if ctx.with_metadata else None,
-        ),
-        facts=facts,
-        recipe=request,
-    )
+    data = picture_file(painting.pixels, request, ctx.recipe(request), ctx.spec.title, painting.scheduler)
+    facts = {"width": width, "height": height, "scheduler": painting.scheduler, "steps": painting.steps}
+    return ctx.artifact(request, IMAGE_FILES[request.format], data, facts)

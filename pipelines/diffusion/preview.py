@@ -7,7 +7,6 @@ costs one small encode and needs no table of factors per family; a full decode a
 from __future__ import annotations
 
 import functools
-import io
 import time
 import weakref
 from collections.abc import Callable
@@ -16,8 +15,9 @@ from typing import Any
 import torch
 from PIL import Image
 
+from pipelines.media.picture import SMALL_SIDE, small_jpeg
+
 EVERY_SECONDS = 0.5
-LONG_SIDE = 256
 _maps: weakref.WeakKeyDictionary[Any, torch.Tensor | None] = weakref.WeakKeyDictionary()
 
 
@@ -44,7 +44,7 @@ class Preview:
         clean = latents if self._clean is None else self._clean
         picture = latents_to_picture(self._pipeline, clean, *self._size)
         self._next = self._clock() + EVERY_SECONDS
-        return None if picture is None else _jpeg(picture)
+        return None if picture is None else small_jpeg(picture)
 
     def _watch(self, scheduler: Any) -> None:
         step = scheduler.step
@@ -96,7 +96,7 @@ def latents_to_picture(pipeline: Any, latents: torch.Tensor, width: int, height:
     values = latents[0].detach().float().cpu().movedim(0, -1)  # (h, w, C)
     rgb = (values @ colours[:-1] + colours[-1]).nan_to_num().clamp(0, 1)
     small = Image.fromarray((rgb * 255).round().byte().numpy())
-    scale = LONG_SIDE / max(width, height)
+    scale = SMALL_SIDE / max(width, height)
     return small.resize(
         (max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BICUBIC
     )
@@ -121,9 +121,3 @@ def _fit(vae: Any) -> torch.Tensor | None:
     known = encoded.movedim(1, -1).flatten(0, 2)  # (N, C)
     known = torch.cat([known, torch.ones(len(known), 1)], dim=1)
     return torch.linalg.lstsq(known, colours.movedim(1, -1).flatten(0, 2), driver="gelsd").solution
-
-
-def _jpeg(picture: Image.Image) -> bytes:
-    data = io.BytesIO()
-    picture.save(data, "JPEG", quality=75)
-    return data.getvalue()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from pipelines.catalog import ModelSpec
 from pipelines.errors import InvalidRequest
 from pipelines.illustrator.paint import paint
 from pipelines.illustrator.parser import Reading, read
-from pipelines.media.picture import MEDIA_TYPES, encode_image, parameters_text, recipe_of
+from pipelines.media.picture import IMAGE_FILES, picture_file, small_jpeg
 from pipelines.memory import Component
 from pipelines.messages import Artifact, DiffusionRequest, ImageRequest
 from pipelines.runtime.context import Context
@@ -42,11 +40,14 @@ class Illustrator(Pipeline[ImageRequest]):
 
             # 3. Paint
             image = paint(reading.motif, item.width, item.height, item.seed)
-            ctx.progress("denoise", index + 1, request.num_images, preview(image))
+            ctx.progress("denoise", index + 1, request.num_images, small_jpeg(image))
 
             # 4. Write the file, the recipe inside
             ctx.progress("save")
-            yield _artifact(item, image, ctx, notes)
+            data = picture_file(np.asarray(image), item, ctx.recipe(item), ctx.spec.title, scheduler="")
+            ctx.note(*notes)
+            facts = {"width": image.width, "height": image.height}
+            yield ctx.artifact(item, IMAGE_FILES[item.format], data, facts)
 
 
 def refuse_pictures(request: DiffusionRequest) -> None:
@@ -80,35 +81,3 @@ def notices(reading: Reading, request: DiffusionRequest, spec: ModelSpec) -> lis
         named = ", ".join(name if not index else name.lower() for index, name in enumerate(changed))
         notes.append(f"{named} {verb} not used: the illustrator draws, it does not denoise.")
     return notes
-
-
-def preview(image: Image.Image, side: int = 256) -> bytes:
-    """A small JPEG, to look at while the rest is being made."""
-    small = image.copy()
-    small.thumbnail((side, side))
-    data = io.BytesIO()
-    small.save(data, "JPEG", quality=80)
-    return data.getvalue()
-
-
-def _artifact(request: ImageRequest, image: Image.Image, ctx: Context, notes: list[str]) -> Artifact:
-    media_type, suffix = MEDIA_TYPES[request.format]
-    text = parameters_text(
-        request, width=image.width, height=image.height, scheduler="", model_title=ctx.spec.title
-    )
-    facts: dict[str, Any] = {"width": image.width, "height": image.height}
-    if notes:
-        facts["notes"] = notes
-    return Artifact(
-        kind="image",
-        media_type=media_type,
-        suffix=suffix,
-        data=encode_image(
-            np.asarray(image),
-            request.format,
-            parameters=text if ctx.with_metadata else "",
-            recipe=recipe_of(request) if ctx.with_metadata else None,
-        ),
-        facts=facts,
-        recipe=request,
-    )

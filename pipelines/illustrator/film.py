@@ -14,10 +14,11 @@ import numpy as np
 from PIL import Image
 
 from pipelines.catalog import ModelSpec
-from pipelines.illustrator.engine import notices, preview, refuse_pictures
+from pipelines.illustrator.engine import notices, refuse_pictures
 from pipelines.illustrator.paint import paint
 from pipelines.illustrator.parser import Reading, read
 from pipelines.media import VIDEO_FILES, VideoWriter, recipe_tags
+from pipelines.media.picture import small_jpeg
 from pipelines.memory import Component
 from pipelines.messages import Artifact, VideoRequest
 from pipelines.runtime.context import Context
@@ -52,15 +53,14 @@ class IllustratedVideo(Pipeline[VideoRequest]):
         path = ctx.spool / f"{ctx.job_id}.{kind.suffix}"
         width, height = (side - side % 2 for side in (request.width, request.height))
         total = sum(shot.frames for shot in shots)
-        recipe = request.model_dump(mode="json") if ctx.with_metadata else None
-        tags = recipe_tags(request.prompt, recipe)
+        tags = recipe_tags(ctx.recipe(request))
         with VideoWriter(path, width, height, request.frame_rate, format=request.format, tags=tags) as writer:
             for image in _frames(request, shots, readings):
                 ctx.check_cancelled()
                 writer.write(image[:height, :width])
                 look = writer.written % PREVIEW_EVERY == 1
                 ctx.progress(
-                    "denoise", writer.written, total, preview(Image.fromarray(image)) if look else None
+                    "denoise", writer.written, total, small_jpeg(Image.fromarray(image)) if look else None
                 )
             ctx.progress("save")
 
@@ -72,16 +72,8 @@ class IllustratedVideo(Pipeline[VideoRequest]):
             "fps": request.fps,
             "frames": total,
         }
-        if notes:
-            facts["notes"] = list(dict.fromkeys(notes))
-        yield Artifact(
-            kind="video",
-            media_type=kind.media_type,
-            suffix=kind.suffix,
-            path=str(path),
-            facts=facts,
-            recipe=request,
-        )
+        ctx.note(*notes)
+        yield ctx.artifact(request, kind, path, facts)
 
 
 def _frames(request: VideoRequest, shots: list[Shot], readings: dict[str, Reading]) -> Iterator[np.ndarray]:

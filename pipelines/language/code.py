@@ -20,6 +20,7 @@ from pipelines.language.code_text import Finding, code_in, fenced, syntax_error
 from pipelines.language.prompting import Prompt, chat, check_fits, fill_in
 from pipelines.language.writing import write, writing_ways
 from pipelines.loading.language import LanguageModel, causal_lm
+from pipelines.media import FileType
 from pipelines.memory import Component
 from pipelines.messages import Artifact, CodeRequest
 from pipelines.runtime.context import Context
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import torch
 
 PROMPTS = Path(__file__).resolve().parents[2] / "assets" / "prompts" / "code.toml"
+MARKDOWN = FileType("md", "text/markdown")
 WORDS = ("explain", "find_bugs")
 """Tasks answered in words; the others are answered in code."""
 
@@ -77,8 +79,8 @@ class CodePipeline(Pipeline[CodeRequest]):
         doubts = _doubts(found, answer.text, request.given_code)
         if doubts:
             ctx.text(doubts)
-        artifact = _artifact(request, language, report, answer.text + doubts, found)
-        yield replace(artifact, facts={**answer.facts(), **artifact.facts})
+        file, content, facts = _taken_apart(request, language, report, answer.text + doubts, found)
+        yield ctx.artifact(request, file, content.encode(), {**answer.facts(), **facts})
 
 
 def prompt_of(model: LanguageModel, request: CodeRequest) -> Prompt:
@@ -149,34 +151,31 @@ def _doubts(found: Sequence[Finding] | None, answer: str, code: str) -> str:
     return f"\n\n**The checkers do not agree:**\n\n{lines}\n" if lines else ""
 
 
-def _artifact(
+def _taken_apart(
     request: CodeRequest,
     language: Language,
     report: str,
     answer: str,
     found: Sequence[Finding] | None = None,
-) -> Artifact:
-    """The answer as a file: completed code in its place, the code of a fenced block, or words as Markdown."""
+) -> tuple[FileType, str, dict[str, Any]]:
+    """The answer as a file, and what is known of it: completed code in its place, the code of a fenced block, or words."""
     facts: dict[str, Any] = {"task": request.task, "language": language.title}
     if found is not None:
         facts["findings"] = [{"line": one.line, "message": one.message} for one in found]
     if request.task == "complete":
         before = request.given_code
         facts["inserted"] = [len(before), len(before) + len(answer)]  # where the new characters are
-        return _file(request, before + answer + request.suffix, language, facts)
+        return _code_file(before + answer + request.suffix, language, facts)
     wanted = language_of(request.target_language) if request.task == "translate" else language
     held = None if request.task in WORDS else code_in(answer, wanted)
     if held is None:
-        facts["is_code"] = False
-        return Artifact(
-            "code", "text/markdown", "md", (report + answer).encode(), facts=facts, recipe=request
-        )
+        return MARKDOWN, report + answer, {**facts, "is_code": False}
     code, language = held
-    return _file(request, code, language, {**facts, "language": language.title})
+    return _code_file(code, language, {**facts, "language": language.title})
 
 
-def _file(request: CodeRequest, code: str, language: Language, facts: dict[str, Any]) -> Artifact:
+def _code_file(code: str, language: Language, facts: dict[str, Any]) -> tuple[FileType, str, dict[str, Any]]:
     if language.fence == "python" and (broken := syntax_error(code)):
         facts["syntax_error"] = str(broken)  # told, not hidden: small models write code that does not run
     facts = {**facts, "is_code": True, "lines": code.count("\n") + (not code.endswith("\n"))}
-    return Artifact("code", language.media_type, language.suffix, code.encode(), facts=facts, recipe=request)
+    return FileType(language.suffix, language.media_type), code, facts

@@ -10,6 +10,7 @@ from pipelines.catalog import ModelSpec
 from pipelines.language.prompting import Turn, chat, check_fits
 from pipelines.language.writing import write, writing_ways
 from pipelines.loading.language import causal_lm
+from pipelines.media import FileType
 from pipelines.memory import Component
 from pipelines.messages import Artifact, TextRequest
 from pipelines.runtime.context import Context
@@ -19,7 +20,8 @@ from pipelines.runtime.pipeline import Pipeline
 if TYPE_CHECKING:
     import torch
 
-MARKDOWN = re.compile(r"^(#{1,6} |```|[-*] |\d+\. |\|.*\|$)|\*\*\S", re.MULTILINE)
+PLAIN_TEXT, MARKDOWN = FileType("txt", "text/plain"), FileType("md", "text/markdown")
+LOOKS_LIKE_MARKDOWN = re.compile(r"^(#{1,6} |```|[-*] |\d+\. |\|.*\|$)|\*\*\S", re.MULTILINE)
 
 
 class TextPipeline(Pipeline[TextRequest]):
@@ -52,15 +54,8 @@ class TextPipeline(Pipeline[TextRequest]):
 
         # 4. Hand over the text as a file
         ctx.progress("save")
-        is_markdown = MARKDOWN.search(answer.text) is not None
-        yield Artifact(
-            kind="text",
-            media_type="text/markdown" if is_markdown else "text/plain",
-            suffix="md" if is_markdown else "txt",
-            data=answer.text.encode(),
-            facts=answer.facts(),
-            recipe=request,
-        )
+        file = MARKDOWN if LOOKS_LIKE_MARKDOWN.search(answer.text) else PLAIN_TEXT
+        yield ctx.artifact(request, file, answer.text.encode(), answer.facts())
 
 
 def turns(request: TextRequest) -> list[Turn]:

@@ -47,17 +47,15 @@ class Answer:
     completion_tokens: int
     finish_reason: str
     seconds: float
-    notes: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         rate = self.completion_tokens / self.seconds if self.seconds else 0.0
-        facts: dict[str, Any] = {
+        return {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "finish_reason": self.finish_reason,
             "tokens_per_second": round(rate, 1),
         }
-        return {**facts, "notes": list(self.notes)} if self.notes else facts
 
 
 def writing_ways(model: LanguageModel, prompt: Prompt, most: int) -> list[Way]:
@@ -95,15 +93,15 @@ def write(
     text = ear.finish()
     seconds = time.perf_counter() - started
     reason = "stop" if ear.is_over else "length"
-    notes = list(prompt.notes)
+    ctx.note(*prompt.notes)
     if reason == "length" and most < request.max_tokens:
-        notes.append(
+        ctx.note(
             f"The answer ends after {most:,} tokens: {model.spec.title} reads {model.context:,} in all, "
             f"and the prompt took {len(prompt.ids):,}."
         )
     if not text:
-        notes.append("The model ended its answer without a word.")
-    return Answer(text, len(prompt.ids), ear.count, reason, seconds, tuple(notes))
+        ctx.note("The model ended its answer without a word.")
+    return Answer(text, len(prompt.ids), ear.count, reason, seconds)
 
 
 class _Choice(LogitsProcessor):

@@ -1,7 +1,7 @@
 """Pixels → PNG, JPEG or WebP, with the settings inside: the text other programs read, and our own recipe.
 
 PNG: `parameters` (the text AUTOMATIC1111 made customary) and `atelier` (the recipe as JSON). JPEG and WebP: the text as EXIF
-UserComment, the recipe as `atelier:{json}` in ImageDescription. Sound and film: `media.py`.
+UserComment, the recipe as `atelier:{json}` in ImageDescription. Sound and film: `sound.py`, `film.py`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,42 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from pipelines.media.process import FileType
 from pipelines.messages import DiffusionRequest, ImageRequest
 from pipelines.words.samplers import written
 
 ImageFormat = Literal["png", "jpeg", "webp"]
-MEDIA_TYPES: dict[str, tuple[str, str]] = {
-    "png": ("image/png", "png"),
-    "jpeg": ("image/jpeg", "jpg"),
-    "webp": ("image/webp", "webp"),
+IMAGE_FILES = {
+    "png": FileType("png", "image/png"),
+    "jpeg": FileType("jpg", "image/jpeg"),
+    "webp": FileType("webp", "image/webp"),
 }
-"""Format → (media type, file suffix)."""
+SMALL_SIDE = 256
 
 RECIPE_KEY = "atelier"
 PARAMETERS_KEY = "parameters"
 USER_COMMENT, IMAGE_DESCRIPTION, EXIF_IFD = 0x9286, 0x010E, 0x8769
 JPEG_SEGMENT = 65_000  # EXIF in a JPEG is one segment of at most 64 KiB
+
+
+def picture_file(
+    pixels: np.ndarray, request: ImageRequest, recipe: dict[str, Any] | None, model_title: str, scheduler: str
+) -> bytes:
+    """The file the request asks for, its settings inside; None as the recipe writes nothing of them."""
+    if recipe is None:
+        return encode_image(pixels, request.format)
+    height, width = pixels.shape[:2]
+    text = parameters_text(request, width=width, height=height, scheduler=scheduler, model_title=model_title)
+    return encode_image(pixels, request.format, text, recipe)
+
+
+def small_jpeg(picture: Image.Image) -> bytes:
+    """What is shown while the rest is being made."""
+    small = picture.copy()
+    small.thumbnail((SMALL_SIDE, SMALL_SIDE))
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=80)
+    return data.getvalue()
 
 
 def encode_image(
@@ -76,11 +97,6 @@ def parameters_text(
         lines.append(f"Negative prompt: {request.negative_prompt}")
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in values.items() if value != ""))
     return "\n".join(lines)
-
-
-def recipe_of(request: ImageRequest) -> dict[str, Any]:
-    """The request as plain JSON: what makes this very file again."""
-    return request.model_dump(mode="json")
 
 
 def _quoted(value: Any) -> str:

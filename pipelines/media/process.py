@@ -21,14 +21,14 @@ class FileType:
 
     suffix: str
     media_type: str
-    codec: tuple[str, ...]
+    codec: tuple[str, ...] = ()
 
 
-def recipe_tags(title: str, recipe: dict[str, Any] | None) -> dict[str, str]:
+def recipe_tags(recipe: dict[str, Any] | None) -> dict[str, str]:
     """Tags of a file: `title`, the start of the prompt, and `comment`, the recipe as JSON. None writes no tags at all."""
     if recipe is None:
         return {}
-    words = " ".join(title.split())
+    words = " ".join(recipe["prompt"].split())
     return {
         "title": words if len(words) <= 80 else words[:79] + "…",
         "comment": json.dumps(recipe, ensure_ascii=False),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import Cancelled
-from pipelines.messages import Artifact, Progress, TextDelta
+from pipelines.messages import Artifact, BaseRequest, Progress, TextDelta
 
 if TYPE_CHECKING:
     import torch
 
     from pipelines.catalog import ModelSpec
+    from pipelines.media import FileType
     from pipelines.memory import Component, Lease, MemoryManager
 
 
@@ -69,16 +70,32 @@ class Context:
         """Stream a piece of text to whoever watches."""
         self.emit(TextDelta(self.job_id, delta))
 
-    def note(self, sentence: str) -> None:
+    def note(self, *sentences: str) -> None:
         """Have the next artifact say this: what was done otherwise than asked, or twice."""
-        if sentence not in self._notes:
-            self._notes.append(sentence)
+        self._notes = list(dict.fromkeys([*self._notes, *sentences]))
 
-    def noted(self, artifact: Artifact) -> Artifact:
-        """The artifact with everything noted since the last one among its facts."""
-        told = [*artifact.facts.get("notes", ()), *self._notes]
-        self._notes.clear()
-        return replace(artifact, facts={**artifact.facts, "notes": told}) if told else artifact
+    def recipe(self, request: BaseRequest) -> dict[str, Any] | None:
+        """What a file says of how it was made, as plain JSON; None where people share their files without."""
+        return request.model_dump(mode="json") if self.with_metadata else None
+
+    def artifact(
+        self, request: BaseRequest, file: FileType, content: bytes | Path, facts: Mapping[str, Any]
+    ) -> Artifact:
+        """What was made, on its way out, with everything noted since the last one. content: the bytes, or a file in the spool.
+
+        request: what makes exactly this again; one of several pictures has a seed of its own.
+        """
+        told = {"notes": self._notes} if self._notes else {}
+        self._notes = []
+        return Artifact(
+            kind=request.modality,
+            media_type=file.media_type,
+            suffix=file.suffix,
+            data=content if isinstance(content, bytes) else None,
+            path=None if isinstance(content, bytes) else str(content),
+            facts={**facts, **told},
+            recipe=request,
+        )
 
     def check_cancelled(self) -> None:
         if self.is_cancelled():

@@ -6,7 +6,6 @@ what moves in a clip of one line. Kept on disk: a clip may have hundreds.
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from PIL import Image
 from pipelines.diffusion.calls import Embeddings
 from pipelines.diffusion.painter import Painter, blend, slerp
 from pipelines.media import disk_error
+from pipelines.media.picture import small_jpeg
 from pipelines.messages import VideoRequest
 from pipelines.runtime.context import Context
 from pipelines.timeline.interpolation import Frame
@@ -103,7 +103,7 @@ class Keyframes:
                 keep(pixels)
                 done += 1
                 steps = self.request.num_inference_steps
-                self.ctx.progress("denoise", done * steps, total * steps, thumbnail(pixels))
+                self.ctx.progress("denoise", done * steps, total * steps, small_jpeg(Image.fromarray(pixels)))
 
     def _picture(self, shot: Shot, time: Fraction, start: Image.Image | None, done: int, total: int) -> Frame:
         item, embeddings = self._words(shot, time)
@@ -174,12 +174,3 @@ class Keyframes:
         while len(self._noises) <= index:
             self._noises.append(self.painter.noise(self.request.width, self.request.height, self._dice))
         return self._noises[index]
-
-
-def thumbnail(pixels: Frame, side: int = 256) -> bytes:
-    """A small JPEG of a frame, to look at while the clip is being made."""
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((side, side))
-    data = io.BytesIO()
-    picture.save(data, "JPEG", quality=80)
-    return data.getvalue()

@@ -14,6 +14,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 from pipelines.catalog import ModelSpec
 from pipelines.diffusion.calls import sized
 from pipelines.diffusion.painter import Painter
@@ -22,6 +24,7 @@ from pipelines.diffusion.uploads import start_image
 from pipelines.errors import OutOfDisk, readable_bytes
 from pipelines.loading.diffusion import Bundle, diffusers_bundle
 from pipelines.media import VIDEO_FILES, VideoWriter, recipe_tags
+from pipelines.media.picture import small_jpeg
 from pipelines.memory import Component
 from pipelines.messages import Artifact, VideoRequest
 from pipelines.runtime.context import Context
@@ -31,7 +34,7 @@ from pipelines.runtime.pipeline import Pipeline
 from pipelines.timeline.camera import Camera
 from pipelines.timeline.interpolation import Frame, interpolate, positions
 from pipelines.timeline.storyboard import Shot, check_rate, storyboard
-from pipelines.video.keyframes import FrameStore, Keyframes, thumbnail
+from pipelines.video.keyframes import FrameStore, Keyframes
 from pipelines.video.native import NativeVideo, is_native
 
 if TYPE_CHECKING:
@@ -94,17 +97,9 @@ class VideoPipeline(Pipeline[VideoRequest]):
                 store.close()
 
         # 4. Hand over the file
-        if notes:
-            facts["notes"] = list(dict.fromkeys(notes))
-        kind = VIDEO_FILES[request.format]
-        yield Artifact(
-            kind="video",
-            media_type=kind.media_type,
-            suffix=kind.suffix,
-            path=str(path),
-            facts=facts | {"keyframes": sum(len(keys) for _, keys, _ in parts)},
-            recipe=request,
-        )
+        ctx.note(*notes)
+        facts["keyframes"] = sum(len(keys) for _, keys, _ in parts)
+        yield ctx.artifact(request, VIDEO_FILES[request.format], path, facts)
 
 
 def _film(
@@ -118,8 +113,7 @@ def _film(
     height, width = (
         side - side % 2 for side in parts[0][1][0].shape[:2]
     )  # H.264 stores colour for 2 × 2 pixels
-    recipe = request.model_dump(mode="json") if ctx.with_metadata else None
-    tags = recipe_tags(request.prompt, recipe)
+    tags = recipe_tags(ctx.recipe(request))
     told = seen = time.monotonic() - PREVIEW_EVERY
     with VideoWriter(path, width, height, request.frame_rate, format=request.format, tags=tags) as writer:
         for frame in _frames(request, parts):
@@ -128,7 +122,9 @@ def _film(
             now = time.monotonic()
             if now - told >= TELL_EVERY or writer.written == total:
                 look = now - seen >= PREVIEW_EVERY
-                ctx.progress("interpolate", writer.written, total, thumbnail(frame) if look else None)
+                ctx.progress(
+                    "interpolate", writer.written, total, small_jpeg(Image.fromarray(frame)) if look else None
+                )
                 told, seen = now, now if look else seen
         ctx.progress("save")
     return {

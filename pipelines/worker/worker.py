@@ -158,7 +158,7 @@ class Worker:
         artifacts = pipeline_for(run.request, run.spec.loader).generate(run.request, ctx)
         with contextlib.closing(cast("Generator[Artifact]", artifacts)):  # what a pipeline holds goes with it
             for artifact in artifacts:
-                self._emit(Produced(run.job_id, ctx.noted(artifact)))
+                self._emit(Produced(run.job_id, artifact))
 
     def _explained(self, error: BaseException) -> BaseException:
         """An error of the device that says it ran out of memory, as one of ours."""

@@ -163,7 +163,7 @@ def test_the_engine_says_exactly_those_words(tmp_path: Path) -> None:
         "lazy",
         "dog.",
     ]
-    [note] = ctx.noted(artifact).facts["notes"]
+    [note] = artifact.facts["notes"]
     assert note == "Not spoken: 3 time codes. Switch on *As written* to hear every sign."
     assert artifact.recipe.prompt == SRT.removeprefix("\ufeff")  # a mark of the file, not of its words
 
@@ -173,7 +173,7 @@ def test_as_written_means_every_sign(tmp_path: Path) -> None:
     request = AudioRequest(prompt="**Hello** `x`", as_written=True, seed=1)
     (artifact,) = AudioPipeline().generate(request, ctx)
     assert [word["text"] for word in artifact.facts["words"]] == ["**Hello**", "`x`"]
-    assert "notes" not in ctx.noted(artifact).facts
+    assert "notes" not in artifact.facts
 
 
 def test_a_text_of_code_alone_is_refused_with_what_it_is(tmp_path: Path) -> None:

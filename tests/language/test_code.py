@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pipelines.errors import InvalidRequest
-from pipelines.language.code import CodePipeline, _artifact, prompt_of, question
+from pipelines.language.code import CodePipeline, _taken_apart, prompt_of, question
 from pipelines.language.code_checks import certain_findings, unconfirmed
 from pipelines.language.code_text import code_in, fenced, python_findings
 from pipelines.language.prompting import FIM_FAMILIES
@@ -203,17 +203,18 @@ def test_words_alone_are_no_code() -> None:
 
 def test_written_code_becomes_a_file_of_its_language() -> None:
     request = CodeRequest(prompt="adds", language="python", target_language="go")
-    artifact = _artifact(request, PYTHON, "", "```python\nx = 1\n```")
-    assert (artifact.data, artifact.suffix, artifact.media_type) == (b"x = 1\n", "py", "text/x-python")
-    assert artifact.facts == {"task": "write", "language": "Python", "is_code": True, "lines": 1}
-    translated = _artifact(request.model_copy(update={"task": "translate"}), PYTHON, "", "```\nx := 1\n```")
-    assert (translated.suffix, translated.facts["language"]) == ("go", "Go")
+    file, code, facts = _taken_apart(request, PYTHON, "", "```python\nx = 1\n```")
+    assert (code, file.suffix, file.media_type) == ("x = 1\n", "py", "text/x-python")
+    assert facts == {"task": "write", "language": "Python", "is_code": True, "lines": 1}
+    asked = request.model_copy(update={"task": "translate"})
+    file, _, facts = _taken_apart(asked, PYTHON, "", "```\nx := 1\n```")
+    assert (file.suffix, facts["language"]) == ("go", "Go")
 
 
 def test_code_that_does_not_run_is_kept_and_said_to_be_broken() -> None:
-    artifact = _artifact(CodeRequest(prompt="adds"), PYTHON, "", "```python\nx = 1\ny = (\n```")
-    assert artifact.data == b"x = 1\ny = (\n"
-    assert artifact.facts["syntax_error"].startswith("line 2: SyntaxError")
+    _, code, facts = _taken_apart(CodeRequest(prompt="adds"), PYTHON, "", "```python\nx = 1\ny = (\n```")
+    assert code == "x = 1\ny = (\n"
+    assert facts["syntax_error"].startswith("line 2: SyntaxError")
 
 
 def test_an_explanation_is_markdown(context: Ctx) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from pipelines.media import VideoWriter, encode_audio, recipe_tags
-from pipelines.media.picture import encode_image, parameters_text, recipe_of
+from pipelines.media.picture import encode_image, parameters_text
 from pipelines.messages import AudioRequest, ImageRequest, VideoRequest, parse_request
 from studio.library.metadata import Reading, from_parameters, read
 from tests.library.conftest import png
@@ -39,7 +39,7 @@ def with_text(**texts: str) -> bytes:
 def test_our_own_pictures_give_back_the_whole_recipe(file_format: Any) -> None:
     text = parameters_text(IMAGE, width=64, height=512, scheduler="DDIMScheduler", model_title="Starter")
     pixels = np.zeros((8, 8, 3), np.uint8)
-    data = encode_image(pixels, file_format, text, recipe_of(IMAGE))
+    data = encode_image(pixels, file_format, text, IMAGE.model_dump(mode="json"))
     found = read(data)
     assert found.source == "Atelier"
     assert parse_request(found.recipe or {}) == IMAGE
@@ -70,7 +70,7 @@ def test_the_text_for_other_programs_reads_back_alike(file_format: Any) -> None:
 def test_our_own_sounds_give_back_the_whole_recipe(file_format: Any) -> None:
     request = AudioRequest(prompt=PROMPT + "; a=b # c \\ d", model="espeak", seed=3, format=file_format)
     samples = np.sin(np.linspace(0, 500, 8000, dtype=np.float32))[None]
-    tags = recipe_tags(request.prompt, request.model_dump(mode="json"))
+    tags = recipe_tags(request.model_dump(mode="json"))
     found = read(encode_audio(samples, 16000, file_format, tags))
     assert parse_request(found.recipe or {}) == request
 
@@ -79,7 +79,7 @@ def test_our_own_sounds_give_back_the_whole_recipe(file_format: Any) -> None:
 def test_our_own_clips_give_back_the_whole_recipe(tmp_path: Path, file_format: Any) -> None:
     request = VideoRequest(prompt=PROMPT, model="starter/image", seed=3, format=file_format)
     path = tmp_path / f"clip.{file_format}"
-    tags = recipe_tags(request.prompt, request.model_dump(mode="json"))
+    tags = recipe_tags(request.model_dump(mode="json"))
     with VideoWriter(path, 16, 16, Fraction(10), format=file_format, tags=tags) as writer:
         for shade in (0, 90, 180):
             writer.write(np.full((16, 16, 3), shade, np.uint8))

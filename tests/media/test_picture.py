@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.media.picture import MEDIA_TYPES, encode_image, parameters_text, recipe_of
+from pipelines.media.picture import IMAGE_FILES, encode_image, parameters_text
 from pipelines.messages import ImageRequest
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -55,7 +55,7 @@ def test_values_with_commas_are_quoted_and_img2img_tells_its_strength() -> None:
 
 
 def test_a_png_has_the_text_and_the_recipe_and_the_very_pixels() -> None:
-    data = encode_image(PIXELS, "png", text_of(), recipe_of(REQUEST))
+    data = encode_image(PIXELS, "png", text_of(), REQUEST.model_dump(mode="json"))
     image = Image.open(io.BytesIO(data))
     assert np.array_equal(np.asarray(image), PIXELS)
     assert image.text["parameters"] == text_of()
@@ -64,7 +64,7 @@ def test_a_png_has_the_text_and_the_recipe_and_the_very_pixels() -> None:
 
 @pytest.mark.parametrize("file_format", ["jpeg", "webp"])
 def test_jpeg_and_webp_have_both_in_exif(file_format) -> None:
-    data = encode_image(PIXELS, file_format, text_of(), recipe_of(REQUEST))
+    data = encode_image(PIXELS, file_format, text_of(), REQUEST.model_dump(mode="json"))
     assert comment(data) == text_of()
     description = Image.open(io.BytesIO(data)).getexif()[0x010E]
     assert description.startswith("atelier:")
@@ -73,12 +73,12 @@ def test_jpeg_and_webp_have_both_in_exif(file_format) -> None:
 
 def test_a_recipe_too_long_for_jpeg_leaves_the_text() -> None:
     long = REQUEST.model_copy(update={"prompt": "ü" * 15_000})
-    data = encode_image(PIXELS, "jpeg", text_of(long), recipe_of(long))
+    data = encode_image(PIXELS, "jpeg", text_of(long), long.model_dump(mode="json"))
     assert comment(data) == text_of(long)
     assert 0x010E not in Image.open(io.BytesIO(data)).getexif()
 
 
-@pytest.mark.parametrize("file_format", list(MEDIA_TYPES))
+@pytest.mark.parametrize("file_format", list(IMAGE_FILES))
 def test_without_texts_nothing_is_written_inside(file_format) -> None:
     image = Image.open(io.BytesIO(encode_image(PIXELS, file_format)))
     assert image.format.lower() == file_format

@@ -92,13 +92,13 @@ class Bench:
 
     def paint(self, request: ImageRequest = REQUEST, **more: Any) -> list[Artifact]:
         ctx = self.context(checkpoints.sd15(), **more)
-        return [ctx.noted(artifact) for artifact in ImagePipeline().generate(request, ctx)]
+        return list(ImagePipeline().generate(request, ctx))
 
     def write(self, **knobs: Any) -> Artifact:
         ctx = self.context(checkpoints_language.tiny_chat(), "causal-lm")
         fields = {"prompt": "The quick brown", "max_tokens": 24, "temperature": 1.0, "seed": 1, **knobs}
         (artifact,) = TextPipeline().generate(TextRequest(**fields), ctx)
-        return ctx.noted(artifact)
+        return artifact
 
     def speak(self, build: Callable[[], Path], **knobs: Any) -> Artifact:
         loader = build.__name__
@@ -106,7 +106,7 @@ class Bench:
         text = "the cat sat down. it sang a song about the sea, all day long until the night."
         request = AudioRequest(**{"prompt": text, "seed": 5, "seconds": 1, **knobs})
         (artifact,) = AudioPipeline().generate(request, ctx)
-        return ctx.noted(artifact)
+        return artifact
 
     def said(self) -> str:
         return "".join(event.text for event in self.events if isinstance(event, TextDelta))
@@ -179,7 +179,7 @@ def test_a_keyframe_made_again_leaves_the_clip_as_it_was(bench: Bench) -> None:
 
     def film() -> tuple[bytes, list[str]]:
         ctx = bench.context(checkpoints.sd15())
-        (artifact,) = (ctx.noted(made) for made in VideoPipeline().generate(request, ctx))
+        (artifact,) = VideoPipeline().generate(request, ctx)
         assert artifact.path is not None
         return Path(artifact.path).read_bytes(), notes(artifact)
 
@@ -195,7 +195,7 @@ def test_a_shot_of_a_video_model_is_made_again(bench: Bench) -> None:
     )  # fmt: skip
     ctx = bench.context(checkpoints_video.ltx())
     with memory_runs_out("LTXVideoTransformer3DModel", after=1) as fault:
-        (artifact,) = (ctx.noted(made) for made in VideoPipeline().generate(request, ctx))
+        (artifact,) = VideoPipeline().generate(request, ctx)
     assert fault.failures == 1
     assert AGAIN in notes(artifact)
 
