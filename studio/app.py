@@ -38,6 +38,9 @@ TABS = (
 
 def create_app(studio: Any) -> FastAPI:
     """The application that serves this Studio. The page answers while the worker is still starting."""
+    from studio.page import stubs
+
+    stubs.not_written()  # before Gradio is imported
     import gradio as gr
     from fastapi import FastAPI
     from fastapi.staticfiles import StaticFiles
