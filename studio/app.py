@@ -84,8 +84,9 @@ def build_page(studio: Any) -> Any:
 
     from studio import accounts
     from studio.page import theme
+    from studio.page.waiting import Page
 
-    with gr.Blocks(title=theme.TITLE, analytics_enabled=False, fill_width=True) as page:
+    with Page(title=theme.TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(
             masthead(accounts.is_required(studio.settings)),
             apply_default_css=False,
@@ -94,7 +95,6 @@ def build_page(studio: Any) -> Any:
         )
         for tab in TABS:
             import_module(f"studio.page.{tab.module}").build(studio)
-    page.queue(default_concurrency_limit=None, max_size=None)
     page.state_session_capacity = MOST_SESSIONS
     return page
 
