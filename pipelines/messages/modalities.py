@@ -6,8 +6,9 @@ its requests in `requests/`, a pipeline with its row in the worker's registry, a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Modality = Literal["text", "code", "image", "audio", "video"]
 
@@ -30,7 +31,7 @@ class Kind:
     is_written: bool = False
 
 
-KINDS: dict[Modality, Kind] = {
+KINDS: Mapping[str, Kind] = {
     "text": Kind(
         "Text", "a text", '<path d="M5 6h14M5 11h14M5 16h9"/>', "text", "text/*,.txt,.md", is_written=True
     ),
@@ -59,9 +60,4 @@ KINDS: dict[Modality, Kind] = {
     ),
 }
 """In the order people see them."""
-MODALITIES: tuple[Modality, ...] = tuple(KINDS)
-
-
-def thing(kind: str) -> str:
-    """What one of that kind is called in a sentence."""
-    return next((record.thing for name, record in KINDS.items() if name == kind), kind)
+MODALITIES: tuple[Modality, ...] = get_args(Modality)

@@ -5,14 +5,13 @@
 
 from typing import TYPE_CHECKING
 
-from studio.library.asset import KINDS, Asset
+from studio.library.asset import Asset
 from studio.library.errors import AssetNotFound, DiskFull, LibraryError, NotAllowed, UnreadableFile
 
 if TYPE_CHECKING:
     from studio.library.library import Library
 
 __all__ = [
-    "KINDS",
     "Asset",
     "AssetNotFound",
     "DiskFull",

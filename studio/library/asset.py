@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-KINDS = ("text", "code", "image", "audio", "video")
 Json = dict[str, object]
 """A JSON object: what it means is the business of whoever wrote it."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from studio.library.asset import KINDS
+from pipelines.messages import MODALITIES
 from studio.library.files import Numbers, place, write_beside
 from studio.library.store import Placed, Source, Stray
 
@@ -58,7 +58,7 @@ class FolderStore:
 
     def strays(self, known: Collection[str], before: float) -> Iterator[Stray]:
         """What is no plain file inside the folder is left alone, as is what cannot be looked at."""
-        for folder in (day for kind in KINDS for day in _entries(self.root / kind)):
+        for folder in (day for kind in MODALITIES for day in _entries(self.root / kind)):
             for path in _entries(folder) if folder.is_dir() and not folder.is_symlink() else ():
                 stray = self._stray(path, before)
                 if stray is not None and stray.file not in known:

@@ -22,9 +22,10 @@ from typing import IO, TYPE_CHECKING
 from sqlalchemy import Engine
 
 from pipelines.errors import GB, readable_bytes
+from pipelines.messages import KINDS, MODALITIES
 from studio.database import storable
 from studio.library.adoption import as_asset, sweep
-from studio.library.asset import KINDS, Asset
+from studio.library.asset import Asset
 from studio.library.errors import LibraryError, NotAllowed, UnreadableFile
 from studio.library.files import LONGEST_LABEL, safe_word
 from studio.library.reader import Reader, shared_reader
@@ -93,8 +94,8 @@ class Library(Rows):
 
         Raises DiskFull or LibraryError; then nothing is in the library, and a source file is where it was.
         """
-        if kind not in KINDS:
-            raise ValueError(f"kind is one of {KINDS}")
+        if kind not in MODALITIES:
+            raise ValueError(f"kind is one of {MODALITIES}")
         recipe = storable(dict(recipe or {}))
         asset = Asset(
             id=secrets.token_hex(8),
@@ -273,7 +274,7 @@ class Library(Rows):
 
     def _written(self, asset: Asset) -> str:
         """The start of what a text says, to be found by its words; "" for other kinds."""
-        if asset.kind not in ("text", "code"):
+        if not KINDS[asset.kind].is_written:
             return ""
         with self.open(asset) as file:
             return file.read(SEARCHED_BYTES).decode("utf-8-sig", "replace")

@@ -15,6 +15,7 @@ from html import unescape
 from pathlib import Path
 from typing import IO
 
+from pipelines.messages import MODALITIES
 from studio.library import a1111
 from studio.library.asset import Json
 from studio.library.comfy import from_graph
@@ -98,7 +99,7 @@ def _parameters(text: str) -> Json:
 def _json(values: Json) -> Json:
     if isinstance(params := values.get("sui_image_params"), dict):
         return translate(params)
-    if values.get("modality") in ("text", "code", "image", "audio", "video"):
+    if values.get("modality") in MODALITIES:
         return values
     if isinstance(graph := values.get("prompt"), str | dict) and str(graph)[:200].lstrip().startswith("{"):
         return _graph(

@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from pipelines.errors import InvalidRequest, Problem, as_problem
-from pipelines.messages import KINDS, BaseRequest, knobs_of, label_of, thing
+from pipelines.messages import KINDS, BaseRequest, knobs_of, label_of
 from pipelines.words.texts import TORN
 from studio.library import Asset, Library, LibraryError
 
@@ -32,7 +32,7 @@ def find_inputs(library: Library, request: BaseRequest, owner: str) -> dict[str,
             )
         if asset.kind != knob.asset:
             raise InvalidRequest(
-                f"{label_of(type(request), name)} takes {KINDS[knob.asset].thing}, not {thing(asset.kind)}.",
+                f"{label_of(type(request), name)} takes {KINDS[knob.asset].thing}, not {KINDS[asset.kind].thing}.",
                 field=name,
                 detail=f"{asset.title or asset_id} is {asset.media_type}.",
                 hint="Pick another one.",

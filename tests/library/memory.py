@@ -18,7 +18,7 @@ from typing import IO
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
-from studio.library.asset import KINDS
+from pipelines.messages import MODALITIES
 from studio.library.store import Placed, Source, Stray
 
 
@@ -78,7 +78,7 @@ class MemoryStore:
 
     def strays(self, known: Collection[str], before: float) -> Iterator[Stray]:
         for name, thing in sorted(self.things.items()):
-            if name.split("/")[0] in KINDS and name not in known and thing.modified < before:
+            if name.split("/")[0] in MODALITIES and name not in known and thing.modified < before:
                 yield Stray(name, len(thing.data), thing.modified)
 
     def sweep(self, before: float) -> None:

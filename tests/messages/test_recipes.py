@@ -1,0 +1,78 @@
+"""What was stored by an earlier version reads as it did: recipes, drafts, rows of the queue."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from pipelines.messages import (
+    MODALITIES,
+    REQUESTS,
+    BaseRequest,
+    CodeRequest,
+    ImageRequest,
+    Modality,
+    parse_request,
+)
+
+STORED = {
+    "prompt": "a star",
+    "model": "starter/image",
+    "seed": 7,
+    "negative_prompt": "",
+    "width": 256,
+    "height": 256,
+    "num_inference_steps": 8,
+    "guidance_scale": 5.0,
+    "scheduler": "",
+    "init_image": "",
+    "strength": 0.6,
+    "modality": "image",
+    "mask_image": "",
+    "num_images": 1,
+    "format": "png",
+}
+"""A recipe as version 0.1 wrote it, in its order."""
+
+
+def test_a_stored_recipe_reads_and_is_written_as_before() -> None:
+    request = parse_request(STORED)
+    assert request == ImageRequest(
+        prompt="a star", model="starter/image", seed=7, width=256, height=256, num_inference_steps=8
+    )
+    assert list(request.model_dump(mode="json").items()) == list(STORED.items())
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_a_modality_alone_means_its_own_task(modality: Modality) -> None:
+    request = parse_request({"modality": modality})
+    assert type(request) is REQUESTS[modality]
+    assert parse_request(request.model_dump(mode="json")) == request
+
+
+def test_the_seven_tasks_of_code_are_one_request() -> None:
+    assert parse_request({"modality": "code", "task": "explain", "code": "x = 1"}) == CodeRequest(
+        task="explain", code="x = 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stored", "place"),
+    [
+        ({"prompt": "x"}, ("modality",)),
+        ({"modality": "smell"}, ("modality",)),
+        ({"modality": ["image"]}, ("modality",)),
+        ({"modality": "code", "task": "sing"}, ("task",)),
+        ({"modality": "image", "task": "upscale"}, ("task",)),
+        ({"modality": "image", "width": 100}, ("width",)),
+    ],
+)
+def test_what_does_not_fit_is_told_at_its_field(stored: dict[str, object], place: tuple[str, ...]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        parse_request(stored)
+    assert [entry["loc"] for entry in caught.value.errors()] == [place]
+
+
+def test_every_task_says_which_modality_it_makes() -> None:
+    assert {kind.model_fields["modality"].default for kind in REQUESTS.values()} == set(MODALITIES)
+    assert "modality" not in BaseRequest.model_fields
