@@ -12,7 +12,7 @@ import asyncio
 import json
 import re
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from starlette.responses import JSONResponse
@@ -22,6 +22,7 @@ from studio.accounts.users import LOCAL_OWNER
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from gradio.routes import App
     from starlette.types import Message, Receive, Scope, Send
 
 OPEN = (
@@ -83,7 +84,7 @@ class Owned:
 class Gate:
     """The application around Gradio's `App`. Knows the owner from the guard."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: App) -> None:
         self.app = app
         self.sessions, self.events = Owned(), Owned()
 
@@ -130,11 +131,11 @@ class Gate:
             )
         return True
 
-    def _has(self, number: Any) -> bool:
+    def _has(self, number: object) -> bool:
         """Whether the page has a handler of that number; Gradio answers 500 where it has none."""
         return type(number) is int and number in self.app.get_blocks().fns
 
-    def _claims(self, session: Any, owner: str) -> bool:
+    def _claims(self, session: object, owner: str) -> bool:
         return (
             isinstance(session, str)
             and 0 < len(session) <= LONGEST_NAME
@@ -188,7 +189,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return received
 
 
-def _told_by(body: bytes) -> dict[str, Any]:
+def _told_by(body: bytes) -> dict[str, object]:
     """A JSON object, or an empty one for anything else."""
     try:
         told = json.loads(body)
@@ -197,7 +198,7 @@ def _told_by(body: bytes) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _names_a_file(told: Any) -> bool:
+def _names_a_file(told: object) -> bool:
     """Whether a file is told of anywhere inside, as Gradio writes one: it would copy whatever path or address stands there.
 
     Our page brings none: its files go through our own routes.

@@ -8,11 +8,12 @@ styles, since components and our own pictures set sizes in `style=`.
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
 
 if TYPE_CHECKING:
+    from fastapi.templating import Jinja2Templates
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
@@ -66,7 +67,7 @@ def with_headers(send: Send, path: str, nonce: str) -> Send:
     return sent
 
 
-def name_scripts(templates: Any, ours: str) -> None:
+def name_scripts(templates: Jinja2Templates, ours: str) -> None:
     """Let Gradio's page carry the nonce of its request in every script it has; once, however many pages there are.
 
     ours: scripts to run before Gradio's first one.
@@ -74,7 +75,7 @@ def name_scripts(templates: Any, ours: str) -> None:
     from jinja2 import ChoiceLoader, FunctionLoader
 
     given = templates.env.loader
-    if isinstance(given, ChoiceLoader):
+    if given is None or isinstance(given, ChoiceLoader):
         return
 
     def named(name: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
@@ -26,7 +26,7 @@ def router(studio: Studio) -> APIRouter:
     routes = APIRouter(prefix="/api", route_class=ErrorRoute)
 
     @routes.get("/account")
-    def who(http: Request) -> dict[str, Any]:
+    def who(http: Request) -> dict[str, object]:
         """Who is asking, how they showed it, and what belongs to all that they may change."""
         accounts, visitor = _accounts(http), http.state.visitor
         rights = [
@@ -35,12 +35,12 @@ def router(studio: Studio) -> APIRouter:
         return {"name": visitor.owner, "login": accounts.is_required, "by": visitor.by, "may": rights}
 
     @routes.get("/keys")
-    def keys(http: Request) -> dict[str, Any]:
+    def keys(http: Request) -> dict[str, object]:
         """The keys of whoever asks, oldest first; never their texts."""
         return {"keys": [_body(key) for key in _accounts(http).keys.list(http.state.visitor.owner)]}
 
     @routes.post("/keys", status_code=201)
-    def add(body: NewKey, http: Request) -> dict[str, Any]:
+    def add(body: NewKey, http: Request) -> dict[str, object]:
         """A new key; its text is told this once."""
         _check_may_change(http)
         key, text = _accounts(http).keys.add(http.state.visitor.owner, body.name)
@@ -67,7 +67,7 @@ def _check_may_change(http: Request) -> None:
         raise Forbidden("This studio has no login, so there are no keys.", hint="Programs may show any key.")
 
 
-def _body(key: Key) -> dict[str, Any]:
+def _body(key: Key) -> dict[str, object]:
     body = dataclasses.asdict(key)
     del body["owner"]
     return body

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
 from urllib.parse import quote
 
 from fastapi.responses import JSONResponse
@@ -13,11 +12,11 @@ from fastapi.responses import JSONResponse
 class Json(JSONResponse):
     """JSON in UTF-8. Half a character in an old row or in a stranger's file becomes a question mark, a NaN becomes null."""
 
-    def render(self, content: Any) -> bytes:
+    def render(self, content: object) -> bytes:
         return as_json(content).encode()
 
 
-def as_json(content: Any) -> str:
+def as_json(content: object) -> str:
     try:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:  # a number that is none
@@ -30,7 +29,7 @@ def header_text(words: str) -> str:
     return quote(words, safe=" !#$&'()*+,/:;=?@[]~", errors="replace")
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -8,7 +8,7 @@ import re
 import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 from anyio import CapacityLimiter
@@ -66,7 +66,7 @@ def router(studio: Studio) -> APIRouter:
         job_id: str = "",
         limit: Annotated[int, Query(ge=1, le=500)] = 60,
         offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Newest first, with how many there are in all; each in short, `/api/assets/{asset_id}` has the whole."""
         filters: Filters = {
             "kind": kind,
@@ -83,7 +83,7 @@ def router(studio: Studio) -> APIRouter:
         return {"assets": [summary_body(asset) for asset in found], "total": library.count(text, **filters)}
 
     @routes.get("/assets/{asset_id}")
-    def look(asset_id: str, http: Request) -> dict[str, Any]:
+    def look(asset_id: str, http: Request) -> dict[str, object]:
         """The asset, with what it was made from and what was made from it."""
         asset = own(asset_id, http)
         return {
@@ -131,24 +131,24 @@ def router(studio: Studio) -> APIRouter:
         return await run_sync(look, limiter=shown)
 
     @routes.put("/assets/{asset_id}/star")
-    def star(asset_id: str, http: Request) -> dict[str, Any]:
+    def star(asset_id: str, http: Request) -> dict[str, object]:
         return asset_body(library.star(own(asset_id, http).id, True))
 
     @routes.delete("/assets/{asset_id}/star")
-    def unstar(asset_id: str, http: Request) -> dict[str, Any]:
+    def unstar(asset_id: str, http: Request) -> dict[str, object]:
         return asset_body(library.star(own(asset_id, http).id, False))
 
     @routes.put("/assets/{asset_id}/tags")
-    def tag(asset_id: str, body: Tags, http: Request) -> dict[str, Any]:
+    def tag(asset_id: str, body: Tags, http: Request) -> dict[str, object]:
         """Give it exactly these tags."""
         return asset_body(library.tag(own(asset_id, http).id, body.tags))
 
     @routes.post("/assets/{asset_id}/trash")
-    def trash(asset_id: str, http: Request) -> dict[str, Any]:
+    def trash(asset_id: str, http: Request) -> dict[str, object]:
         return asset_body(library.trash(own(asset_id, http).id))
 
     @routes.post("/assets/{asset_id}/restore")
-    def restore(asset_id: str, http: Request) -> dict[str, Any]:
+    def restore(asset_id: str, http: Request) -> dict[str, object]:
         return asset_body(library.restore(own(asset_id, http).id))
 
     @routes.delete("/assets/{asset_id}", status_code=204)
@@ -157,10 +157,10 @@ def router(studio: Studio) -> APIRouter:
         library.delete(own(asset_id, http).id)
 
     @routes.post("/uploads", status_code=201)
-    async def upload(file: UploadFile, http: Request) -> dict[str, Any]:
+    async def upload(file: UploadFile, http: Request) -> dict[str, object]:
         """Bring a picture, sound, video or text (multipart, field `file`); its id can be used in requests."""
 
-        def keep() -> dict[str, Any]:
+        def keep() -> dict[str, object]:
             with tempfile.TemporaryDirectory(prefix="atelier-upload-") as folder:
                 target = Path(folder) / "upload"
                 with target.open("wb") as spool:
@@ -173,7 +173,7 @@ def router(studio: Studio) -> APIRouter:
     return routes
 
 
-def asset_body(asset: Asset) -> dict[str, Any]:
+def asset_body(asset: Asset) -> dict[str, object]:
     """An asset as plain JSON, with where its file and thumbnail are."""
     body = dataclasses.asdict(asset)
     del body["file"], body["owner"]
@@ -185,7 +185,7 @@ def asset_body(asset: Asset) -> dict[str, Any]:
     }
 
 
-def summary_body(asset: Asset) -> dict[str, Any]:
+def summary_body(asset: Asset) -> dict[str, object]:
     """An asset in a list: `prompt` is how it begins, facts are the short ones, and there is no recipe."""
     body = asset_body(asset)
     del body["recipe"]

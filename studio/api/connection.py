@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from studio.api.limits import HEADER_SECONDS
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
 
 
 class TimedConnection(H11Protocol):
@@ -21,8 +25,16 @@ class TimedConnection(H11Protocol):
     So long, too, may the rest of a body take that was answered without being read.
     """
 
-    def __init__(self, *arguments: Any, header_seconds: float = HEADER_SECONDS, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        header_seconds: float = HEADER_SECONDS,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
         self._header_seconds = header_seconds
         self._clock: asyncio.TimerHandle | None = None
 
@@ -52,6 +64,6 @@ class TimedConnection(H11Protocol):
             self._clock = None
 
 
-def timed(header_seconds: float) -> Any:
-    """The protocol with other patience, as `uvicorn.Config(http=…)` takes it."""
-    return partial(TimedConnection, header_seconds=header_seconds)
+def timed(header_seconds: float) -> type[asyncio.Protocol]:
+    """The protocol with other patience, as `uvicorn.Config(http=…)` takes it: it asks for a class, and only ever calls it."""
+    return cast("type[asyncio.Protocol]", partial(TimedConnection, header_seconds=header_seconds))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
-from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -60,7 +59,7 @@ class JobFailed(StudioError):
 class ErrorRoute(APIRoute):
     """A route whose errors become OpenAI's error bodies, whatever application it is part of; a form it takes is bounded."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
         handle = super().get_route_handler()
         takes_form = isinstance(getattr(self.body_field, "field_info", None), Form)
 
@@ -114,7 +113,7 @@ def respond(status: int, message: str, *, param: str | None = None, code: str | 
 
 def error_body(
     status: int, message: str, param: str | None = None, code: str | None = None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     kind = "rate_limit_error" if status == 429 else "invalid_request_error"
     if status >= 500 or status == 499:
         kind = "server_error"
@@ -123,7 +122,7 @@ def error_body(
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def problem_body(problem: Problem) -> dict[str, Any]:
+def problem_body(problem: Problem) -> dict[str, object]:
     """The error of a job that failed after its answer had begun."""
     return error_body(STATUS.get(problem.kind, 500), str(problem), None, problem.kind)
 

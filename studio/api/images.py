@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,7 +36,7 @@ class Images(BaseModel):
     background: str | None = None
     stream: bool = False
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """Fields of an ImageRequest; raises InvalidRequest for what would change the picture and cannot be honoured."""
         if self.stream:
             raise unsupported("stream", "Streaming pictures", "Watch /api/jobs/{id}/events for previews.")
@@ -62,7 +62,7 @@ def router(studio: Studio) -> APIRouter:
     routes = APIRouter(route_class=ErrorRoute)
 
     @routes.post("/v1/images/generations")
-    async def generate(body: Images, http: Request) -> Any:
+    async def generate(body: Images, http: Request) -> object:
         job = await submit_built(studio, http, "image", body.model, body.values())
         done, assets = await finish(studio, job, http)
         base_url = str(http.base_url)
@@ -73,8 +73,8 @@ def router(studio: Studio) -> APIRouter:
         size = f"{request.width}x{request.height}"
         return {"created": int(done.created_at), "data": data, "output_format": request.format, "size": size}
 
-    def entry(asset: Asset, response_format: str | None, base_url: str) -> dict[str, Any]:
-        told: dict[str, Any] = {"asset_id": asset.id, "seed": asset.seed, "revised_prompt": asset.prompt}
+    def entry(asset: Asset, response_format: str | None, base_url: str) -> dict[str, object]:
+        told: dict[str, object] = {"asset_id": asset.id, "seed": asset.seed, "revised_prompt": asset.prompt}
         if response_format != "url":  # without a word about it, both: clients differ in what they expect
             told["b64_json"] = base64.b64encode(studio.library.read(asset)).decode()
         if response_format != "b64_json":

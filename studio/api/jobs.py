@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import dataclasses
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from pipelines.errors import InvalidRequest
-from pipelines.messages import MODALITIES, parse_request
+from pipelines.messages import MODALITIES, Progress, parse_request
 from studio.accounts import owner_of
 from studio.api.errors import ErrorRoute
 from studio.api.openapi import REQUEST_BODY
@@ -32,7 +32,7 @@ def router(studio: Studio) -> APIRouter:
         return job
 
     @routes.post("", status_code=202, openapi_extra=REQUEST_BODY)
-    async def create(http: Request) -> dict[str, Any]:
+    async def create(http: Request) -> dict[str, object]:
         """Queue a request: its fields as JSON, with `modality` to tell which kind it is."""
         given = await json_object(http)
         if given.get("modality") not in MODALITIES:
@@ -42,50 +42,50 @@ def router(studio: Studio) -> APIRouter:
                 hint=f"Send a JSON object with a modality: {', '.join(MODALITIES)}.",
             )
         request = parse_request(given)
-        await run_in_threadpool(check_model, studio, given["modality"], request.model)
+        await run_in_threadpool(check_model, studio, request.modality, request.model)
         job = await submit(studio, request, http)
         return await run_in_threadpool(job_body, studio, job)
 
     @routes.get("")
     def listed(
         http: Request, active: bool = False, limit: Annotated[int, Query(ge=1, le=500)] = 50
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Newest first, each in short; `/api/jobs/{job_id}` has the whole."""
         found = studio.summaries(owner_of(http), active_only=active, limit=limit)
         places = {standing.job_id: standing.position for standing in studio.line(owner_of(http))}
         return {"jobs": [summary_body(job, places.get(job.id, 0)) for job in found]}
 
     @routes.get("/{job_id}")
-    def look(job_id: str, http: Request) -> dict[str, Any]:
+    def look(job_id: str, http: Request) -> dict[str, object]:
         return job_body(studio, own(job_id, http))
 
     @routes.get("/{job_id}/request")
-    def request(job_id: str, http: Request) -> dict[str, Any]:
+    def request(job_id: str, http: Request) -> dict[str, object]:
         """The request alone, ready to be sent to `/api/jobs` again."""
         return request_body(own(job_id, http))
 
     @routes.delete("/{job_id}")
     @routes.post("/{job_id}/cancel")
-    def cancel(job_id: str, http: Request) -> dict[str, Any]:
+    def cancel(job_id: str, http: Request) -> dict[str, object]:
         """Ask it to stop; does nothing when it is over."""
         own(job_id, http)
         studio.cancel(job_id)
         return job_body(studio, studio.job(job_id))
 
     @routes.post("/{job_id}/move-up")
-    def move_up(job_id: str, http: Request) -> dict[str, Any]:
+    def move_up(job_id: str, http: Request) -> dict[str, object]:
         """Before one's own other waiting jobs; does nothing when it waits no more."""
         studio.move_up(job_id, owner_of(http))
         return job_body(studio, own(job_id, http))
 
     @routes.post("/{job_id}/put-back")
-    def put_back(job_id: str, http: Request) -> dict[str, Any]:
+    def put_back(job_id: str, http: Request) -> dict[str, object]:
         """Queue again a job that a crash or a stop ended."""
         own(job_id, http)
         return job_body(studio, studio.put_back(job_id))
 
     @routes.post("/{job_id}/let-be")
-    def let_be(job_id: str, http: Request) -> dict[str, Any]:
+    def let_be(job_id: str, http: Request) -> dict[str, object]:
         """Leave an interrupted job as it ended, so that it is offered no more."""
         own(job_id, http)
         studio.let_be(job_id)
@@ -102,11 +102,15 @@ def router(studio: Studio) -> APIRouter:
 
 async def job_events(studio: Studio, job_id: str) -> AsyncIterator[str]:
     """`status`, `progress`, `text`, `asset` as they change, then `done` with the whole job."""
-    status: dict[str, Any] = {}
-    progress: Any = None
+    status: dict[str, object] = {}
+    progress: Progress | None = None
     sent, assets = 0, 0
     async for update in studio.watch(job_id):
-        now = {"status": update.job.status, "position": update.position, "eta_seconds": update.eta_seconds}
+        now: dict[str, object] = {
+            "status": update.job.status,
+            "position": update.position,
+            "eta_seconds": update.eta_seconds,
+        }
         if now != status:
             status = now
             yield event(status, "status")
@@ -126,7 +130,7 @@ async def job_events(studio: Studio, job_id: str) -> AsyncIterator[str]:
             yield event(job_body(studio, update.job), "done")
 
 
-def summary_body(job: JobSummary, position: int) -> dict[str, Any]:
+def summary_body(job: JobSummary, position: int) -> dict[str, object]:
     """A job in a list; `words` and `text` are beginnings."""
     return {
         "id": job.id,
@@ -145,13 +149,13 @@ def summary_body(job: JobSummary, position: int) -> dict[str, Any]:
     }
 
 
-def request_body(job: Job) -> dict[str, Any]:
+def request_body(job: Job) -> dict[str, object]:
     # an old row may hold what today's types do not expect; it is shown as it is
-    found: dict[str, Any] = job.request.model_dump(mode="json", warnings=False)
+    found: dict[str, object] = job.request.model_dump(mode="json", warnings=False)
     return found
 
 
-def job_body(studio: Studio, job: Job) -> dict[str, Any]:
+def job_body(studio: Studio, job: Job) -> dict[str, object]:
     """A job as plain JSON."""
     return {
         "id": job.id,

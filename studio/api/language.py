@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -63,7 +63,7 @@ class Sampled(BaseModel):
     logit_bias: dict[str, float] | None = None
     logprobs: bool | int | None = None
 
-    def sampling(self) -> dict[str, Any]:
+    def sampling(self) -> dict[str, object]:
         """Our knobs; raises InvalidRequest for what we cannot do."""
         if self.n not in (None, 1):
             raise unsupported(
@@ -89,11 +89,11 @@ class Sampled(BaseModel):
 class Chat(Sampled):
     messages: list[Message] = Field(min_length=1)
     max_completion_tokens: int | None = None
-    tools: list[Any] | None = None
-    functions: list[Any] | None = None
-    response_format: dict[str, Any] | None = None
+    tools: list[object] | None = None
+    functions: list[object] | None = None
+    response_format: dict[str, object] | None = None
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """Fields of a TextRequest."""
         if self.tools or self.functions:
             raise unsupported("tools", "Tool calling")
@@ -129,7 +129,7 @@ class Completion(Sampled):
     echo: bool = False
     best_of: int | None = None
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """Fields of a CodeRequest that completes."""
         if self.echo:
             raise unsupported("echo", "echo")
@@ -152,7 +152,7 @@ def router(studio: Studio) -> APIRouter:
     routes = APIRouter(route_class=ErrorRoute)
 
     @routes.post("/v1/chat/completions")
-    async def chat(body: Chat, http: Request) -> Any:
+    async def chat(body: Chat, http: Request) -> object:
         job = await submit_built(studio, http, "text", body.model, body.values())
         reply = _Reply(job, "chatcmpl", "chat.completion")
         if body.stream:
@@ -163,7 +163,7 @@ def router(studio: Studio) -> APIRouter:
         return reply.body([choice], _usage(assets))
 
     @routes.post("/v1/completions")
-    async def complete(body: Completion, http: Request) -> Any:
+    async def complete(body: Completion, http: Request) -> object:
         values = await run_in_threadpool(_plain_text_for_others, studio, body)
         job = await submit_built(studio, http, "code", body.model, values)
         reply = _Reply(job, "cmpl", "text_completion")
@@ -175,7 +175,7 @@ def router(studio: Studio) -> APIRouter:
     return routes
 
 
-def _plain_text_for_others(studio: Studio, body: Completion) -> dict[str, Any]:
+def _plain_text_for_others(studio: Studio, body: Completion) -> dict[str, object]:
     """Values of the request; what a model not made for code goes on from is filed as text, unless a language is given."""
     values = body.values()
     spec = next((spec for spec in studio.catalog.all() if spec.id == body.model), None)
@@ -190,8 +190,8 @@ class _Reply:
         self._start = {"id": f"{prefix}-{job.id}", "created": int(job.created_at), "model": job.request.model}
 
     def body(
-        self, choices: list[dict[str, Any]], usage: dict[str, int] | None, kind: str = ""
-    ) -> dict[str, Any]:
+        self, choices: list[dict[str, object]], usage: dict[str, int] | None, kind: str = ""
+    ) -> dict[str, object]:
         return {**self._start, "object": kind or self.kind, "choices": choices, "usage": usage}
 
 
@@ -220,7 +220,7 @@ async def _stream(studio: Studio, reply: _Reply, wants_usage: bool, *, is_chat: 
     yield event("[DONE]")
 
 
-def _text_choice(text: str, reason: str | None) -> dict[str, Any]:
+def _text_choice(text: str, reason: str | None) -> dict[str, object]:
     return {"index": 0, "text": text, "logprobs": None, "finish_reason": reason}
 
 

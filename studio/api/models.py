@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from studio.studio import Studio
 
 LONGEST_PATH = 4096
-ADDING: dict[str, Any] = {
+ADDING: dict[str, object] = {
     "requestBody": {
         "content": {
             "application/json": {"schema": {"type": "object", "properties": {"path": {"type": "string"}}}}
@@ -35,29 +35,29 @@ def router(studio: Studio) -> APIRouter:
     routes = APIRouter(route_class=ErrorRoute)
 
     @routes.get("/v1/models")
-    def list_models() -> dict[str, Any]:
+    def list_models() -> dict[str, object]:
         """The models that are ready to run."""
         ready = [_entry(spec) for spec in studio.catalog.all() if spec.state == "ready"]
         return {"object": "list", "data": ready}
 
     @routes.get("/v1/models/{model_id:path}")
-    def one_model(model_id: str) -> dict[str, Any]:
+    def one_model(model_id: str) -> dict[str, object]:
         check_model(studio, "text", model_id)
         return _entry(studio.catalog.get(model_id))
 
     @routes.get("/api/models")
-    def whole_list() -> dict[str, Any]:
+    def whole_list() -> dict[str, object]:
         """All models, also those to download and those that cannot be used, with the reason and what to do about it."""
         return _listing(studio)
 
     @routes.post("/api/models", openapi_extra=ADDING)
-    async def add(http: Request) -> dict[str, Any]:
+    async def add(http: Request) -> dict[str, object]:
         """Use a folder or file of models where it lies, or, without a path, look at all folders again."""
         given = await json_object(http)
         return await run_in_threadpool(_change, studio, owner_of(http), given)
 
     @routes.delete("/api/models")
-    def stop_listing(http: Request, path: str) -> dict[str, Any]:
+    def stop_listing(http: Request, path: str) -> dict[str, object]:
         """Stop listing a folder that was added; its files stay."""
         require(studio.settings, owner_of(http), "change_models")
         if not studio.catalog.forget(_path(path)):
@@ -70,20 +70,20 @@ def router(studio: Studio) -> APIRouter:
         return _listing(studio)
 
     @routes.delete("/api/models/{model_id:path}")
-    def remove(http: Request, model_id: str) -> dict[str, Any]:
+    def remove(http: Request, model_id: str) -> dict[str, object]:
         """Delete a downloaded model from the hub's cache."""
         require(studio.settings, owner_of(http), "change_models")
         check_model(studio, "text", model_id)
         return {"id": model_id, "freed_bytes": studio.catalog.remove(model_id)}
 
     @routes.get("/api/memory")
-    def memory() -> dict[str, Any]:
+    def memory() -> dict[str, object]:
         """State of worker and queue, and what the memory manager holds."""
         return studio.telemetry()
 
     @routes.get("/api/plan")
     @routes.post("/api/plan", openapi_extra=REQUEST_BODY)
-    async def plan(http: Request) -> dict[str, Any]:
+    async def plan(http: Request) -> dict[str, object]:
         """Whether a request would fit now, how, what would leave and how long it takes; nothing is queued.
 
         Fields as a query or a JSON body.
@@ -95,7 +95,7 @@ def router(studio: Studio) -> APIRouter:
     return routes
 
 
-def _change(studio: Studio, owner: str, given: dict[str, Any]) -> dict[str, Any]:
+def _change(studio: Studio, owner: str, given: dict[str, object]) -> dict[str, object]:
     require(studio.settings, owner, "change_models")
     if unknown := given.keys() - {"path"}:
         raise InvalidRequest(
@@ -107,7 +107,7 @@ def _change(studio: Studio, owner: str, given: dict[str, Any]) -> dict[str, Any]
     return {"models": [_told(spec) for spec in studio.catalog.add(_path(given["path"]))]}
 
 
-def _path(text: Any) -> Path:
+def _path(text: object) -> Path:
     if not isinstance(text, str) or not text.strip() or "\0" in text or len(text) > LONGEST_PATH:
         raise InvalidRequest(
             "The path is none.", field="path", hint=f"Send a text of 1 to {LONGEST_PATH:,} characters."
@@ -115,7 +115,7 @@ def _path(text: Any) -> Path:
     return Path(text)
 
 
-def _listing(studio: Studio) -> dict[str, Any]:
+def _listing(studio: Studio) -> dict[str, object]:
     return {
         "models": [_told(spec) for spec in studio.catalog.all()],
         "notes": list(studio.catalog.notes()),
@@ -123,7 +123,7 @@ def _listing(studio: Studio) -> dict[str, Any]:
     }
 
 
-def _told(spec: ModelSpec) -> dict[str, Any]:
+def _told(spec: ModelSpec) -> dict[str, object]:
     """A model as the Models page tells of it."""
     return {
         "id": spec.id,
@@ -141,7 +141,7 @@ def _told(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def _entry(spec: ModelSpec) -> dict[str, Any]:
+def _entry(spec: ModelSpec) -> dict[str, object]:
     return {
         "id": spec.id,
         "object": "model",

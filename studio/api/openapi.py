@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
@@ -28,7 +26,7 @@ ERROR = {
         }
     },
 }
-REQUEST_BODY: dict[str, Any] = {
+REQUEST_BODY: dict[str, object] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": f"{REF}Request"}}}}
 }
 """For routes that take any request: `openapi_extra=REQUEST_BODY`."""
@@ -36,9 +34,9 @@ REQUEST_BODY: dict[str, Any] = {
 
 def install(app: FastAPI) -> None:
     """Serve the description of the application's own routes; what is mounted beside them is not in it."""
-    described: dict[str, Any] = {}
+    described: dict[str, object] = {}
 
-    def describe() -> dict[str, Any]:
+    def describe() -> dict[str, object]:
         if not described:
             described.update(_description(app))
         return described
@@ -46,7 +44,7 @@ def install(app: FastAPI) -> None:
     app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way to change it
 
 
-def _description(app: FastAPI) -> dict[str, Any]:
+def _description(app: FastAPI) -> dict[str, object]:
     found = get_openapi(title=app.title, version=__version__, routes=app.routes)
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     schemas |= request_schemas() | {"Error": ERROR}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 
@@ -19,7 +19,7 @@ def router(studio: Studio) -> APIRouter:
     routes = APIRouter(prefix="/api/queue", route_class=ErrorRoute)
 
     @routes.get("")
-    def line(http: Request) -> dict[str, Any]:
+    def line(http: Request) -> dict[str, object]:
         """Who runs, who waits in the order they will run, and which of one's own jobs were interrupted and can be put back."""
         owner = owner_of(http)
         return {
@@ -30,7 +30,7 @@ def router(studio: Studio) -> APIRouter:
     return routes
 
 
-def standing_body(standing: Standing, owner: str) -> dict[str, Any]:
+def standing_body(standing: Standing, owner: str) -> dict[str, object]:
     """A place in line as plain JSON; `yours` tells whose it is."""
     return {
         "id": standing.job_id,
@@ -45,7 +45,7 @@ def standing_body(standing: Standing, owner: str) -> dict[str, Any]:
     }
 
 
-def interrupted_body(job: JobSummary) -> dict[str, Any]:
+def interrupted_body(job: JobSummary) -> dict[str, object]:
     """A job that can be put back, without its bulk."""
     return {
         "id": job.id,

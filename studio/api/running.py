@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 CANCELLED = Problem("cancelled", "The job was cancelled.")
 
 
-def build(studio: Studio, modality: Modality, model: str, values: dict[str, Any]) -> BaseRequest:
+def build(studio: Studio, modality: Modality, model: str, values: dict[str, object]) -> BaseRequest:
     """A request of that modality from the values that were given; raises UnknownModel, pydantic.ValidationError."""
     check_model(studio, modality, model)
     given = {name: value for name, value in values.items() if value is not None}
     return REQUESTS[modality].model_validate({**given, "model": model})
 
 
-def knobs(modality: Modality, extra: dict[str, Any] | None) -> dict[str, Any]:
+def knobs(modality: Modality, extra: dict[str, object] | None) -> dict[str, object]:
     """Those of a client's extra fields that are knobs of ours, by the names we give them."""
     fields = REQUESTS[modality].model_fields
     return {name: value for name, value in (extra or {}).items() if name in fields and name != "modality"}
@@ -51,7 +51,7 @@ def check_model(studio: Studio, modality: Modality, model: str) -> None:
     )
 
 
-async def json_object(http: Request) -> dict[str, Any]:
+async def json_object(http: Request) -> dict[str, object]:
     """The body as a JSON object; raises InvalidRequest when it is none."""
     try:
         given = await http.json()
@@ -71,7 +71,7 @@ async def submit(studio: Studio, request: BaseRequest, http: Request) -> Job:
 
 
 async def submit_built(
-    studio: Studio, http: Request, modality: Modality, model: str, values: dict[str, Any]
+    studio: Studio, http: Request, modality: Modality, model: str, values: dict[str, object]
 ) -> Job:
     """Build the request and submit it; raises what `build` and `Studio.submit` raise."""
     return await submit(studio, await run_in_threadpool(build, studio, modality, model, values), http)
@@ -141,7 +141,7 @@ def event_stream(events: AsyncIterator[str]) -> StreamingResponse:
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
-def event(data: Any, name: str = "") -> str:
+def event(data: object, name: str = "") -> str:
     """One server-sent event; JSON never has a line break of its own."""
     text = data if isinstance(data, str) else as_json(data)
     return (f"event: {name}\n" if name else "") + f"data: {text}\n\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
@@ -57,7 +57,7 @@ class Speech(BaseModel):
     def voice_name(self) -> str:
         return self.voice if isinstance(self.voice, str) else self.voice.id
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """Fields of an AudioRequest; raises InvalidRequest for what cannot be honoured."""
         if self.instructions:
             raise unsupported(

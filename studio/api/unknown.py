@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.routing import Match
 
@@ -10,6 +10,7 @@ from studio.api.errors import respond
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.routing import BaseRoute
     from starlette.types import Receive, Scope, Send
 
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
@@ -33,6 +34,6 @@ class Unknown:
         await response(scope, receive, send)
 
 
-def _is_taken(routes: list[Any], scope: Scope, method: str) -> bool:
+def _is_taken(routes: list[BaseRoute], scope: Scope, method: str) -> bool:
     asked = {**{key: scope[key] for key in ("type", "path", "root_path", "headers")}, "method": method}
     return any(route.matches({**asked, "path_params": {}})[0] is Match.FULL for route in routes)

@@ -20,7 +20,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from pipelines.errors import InvalidRequest, OutOfDisk, StudioError, readable_bytes
 from studio import __version__
@@ -41,6 +41,13 @@ SPARE = 64 << 20
 
 class NoBackup(InvalidRequest):
     """What was given is no whole backup; nothing was restored from it."""
+
+
+class Entry(TypedDict):
+    """A file of a backup."""
+
+    nbytes: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -139,12 +146,12 @@ def restore(source: Path, data: Path) -> Taken:
     return Taken(data, len(note), nbytes)
 
 
-def read_list(source: Path) -> dict[str, dict[str, Any]]:
+def read_list(source: Path) -> dict[str, Entry]:
     """File → its size and checksum, as the backup tells; raises NoBackup."""
     try:
         told = json.loads((source / LIST).read_text(encoding="utf-8"))
         files = {
-            str(name): {"nbytes": int(at["nbytes"]), "sha256": str(at["sha256"])}
+            str(name): Entry(nbytes=int(at["nbytes"]), sha256=str(at["sha256"]))
             for name, at in told["files"].items()
         }
         newer = told["format"] > FORMAT
@@ -239,7 +246,7 @@ def _rows(database: Path) -> list[tuple[str, int, str]]:
         return list(copy.execute("SELECT file, nbytes, sha256 FROM assets ORDER BY number"))
 
 
-def _copy_asset(data: Path, part: Path, file: str, digest: str, sums: dict[str, Any]) -> bool:
+def _copy_asset(data: Path, part: Path, file: str, digest: str, sums: dict[str, Entry]) -> bool:
     """Copy an asset's file and its sidecar; False when it is not there, or not what its row says."""
     name = f"library/{file}"
     try:
@@ -277,7 +284,7 @@ def _forget_deleted(live: Path, copy: Path, missing: list[str]) -> set[str]:
     return gone
 
 
-def _copy(source: Path, target: Path) -> dict[str, Any]:
+def _copy(source: Path, target: Path) -> Entry:
     """Copy a file, rights and times too; its size and checksum as read."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, nbytes = hashlib.sha256(), 0
@@ -290,7 +297,7 @@ def _copy(source: Path, target: Path) -> dict[str, Any]:
     return {"nbytes": nbytes, "sha256": digest.hexdigest()}
 
 
-def _sum(file: Path) -> dict[str, Any]:
+def _sum(file: Path) -> Entry:
     with file.open("rb") as content:
         return {"nbytes": file.stat().st_size, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
 

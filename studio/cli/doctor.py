@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from pipelines.errors import GB, StudioError, readable_bytes
 from studio import __version__
@@ -40,6 +40,19 @@ print(json.dumps({"torch": torch.__version__, "name": device.name, "title": devi
     "total": device.total_bytes(), "budget": device.budget_bytes(), "most": device.most_bytes(),
     "dtype": str(device.dtype()).removeprefix("torch.")}))
 """
+
+
+class Device(TypedDict, total=False):
+    """What torch says of the device, or only the error."""
+
+    error: str
+    torch: str
+    name: str
+    title: str
+    total: int
+    budget: int
+    most: int
+    dtype: str
 
 
 @dataclass(frozen=True)
@@ -240,18 +253,17 @@ def port(number: int) -> Finding:
     return Finding("Port", f"{number} is {'in use (by this studio, if it is running)' if taken else 'free'}")
 
 
-def ask_torch(settings: Settings) -> dict[str, Any]:
-    """What torch says of the device, or {"error": …}."""
+def ask_torch(settings: Settings) -> Device:
     told = [settings.device, settings.vram_budget_bytes, settings.reserve_vram_bytes]
     command = [sys.executable, "-c", ASK_TORCH, json.dumps(told)]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if answer.returncode:
         return {"error": (answer.stderr.strip().splitlines() or ["torch could not be imported"])[-1]}
-    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    found: Device = json.loads(answer.stdout.splitlines()[-1])
     return found
 
 
-def describe_device(device: dict[str, Any]) -> Finding:
+def describe_device(device: Device) -> Finding:
     if "error" in device:
         return Finding(
             "Device", device["error"], "Choose another with --device, or install the torch build for it."
@@ -263,7 +275,7 @@ def describe_device(device: dict[str, Any]) -> Finding:
     return Finding("Device", f"{text}, {device['dtype']}, torch {device['torch']}", mend)
 
 
-def models(settings: Settings, device: dict[str, Any]) -> Iterator[Finding]:
+def models(settings: Settings, device: Device) -> Iterator[Finding]:
     """The models that are here and whether they fit; what could be downloaded and would fit."""
     budget = device.get("most", 0)
     catalog = settings.catalog()

@@ -20,7 +20,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, TextIO, get_origin
+from typing import IO, TextIO, get_origin
 
 from pydantic import ValidationError
 
@@ -146,7 +146,7 @@ def build_request(
     knobs: "name=value" each. Raises InvalidRequest naming the knob, and the known ones when it is unknown.
     """
     kind = REQUESTS[task]
-    values: dict[str, Any] = {"prompt": sys.stdin.read() if prompt == "-" else prompt}
+    values: dict[str, object] = {"prompt": sys.stdin.read() if prompt == "-" else prompt}
     values |= {"model": model} if model else {}
     values |= {"seed": seed} if seed != -1 else {}
     for knob in knobs:
@@ -168,7 +168,7 @@ def build_request(
         ) from None
 
 
-def _value(kind: type[BaseRequest], name: str, text: str, library: Library) -> Any:
+def _value(kind: type[BaseRequest], name: str, text: str, library: Library) -> object:
     known = list(knobs_of(kind))
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
@@ -310,7 +310,7 @@ def copy_into(data: IO[bytes], name: str, folder: Path) -> Path:
             number += 1
 
 
-def _as_json(job: Job, files: list[tuple[str, Asset]]) -> dict[str, Any]:
+def _as_json(job: Job, files: list[tuple[str, Asset]]) -> dict[str, object]:
     return {
         "job": job.id,
         "status": job.status,

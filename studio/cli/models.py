@@ -127,7 +127,9 @@ def add(told: settings.Settings, path: Path) -> None:
         show(told.catalog().add(path))
         return
     here = {spec.id: spec for spec in told.catalog().all()}
-    show([here[model["id"]] for model in answer["models"] if model["id"] in here])
+    listed = answer.get("models")
+    added = [model["id"] for model in listed if isinstance(model, dict)] if isinstance(listed, list) else []
+    show([here[model_id] for model_id in added if model_id in here])
     print(f"The studio at {running.address_of(told.data_dir)} lists it now.", file=sys.stderr)
 
 

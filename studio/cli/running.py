@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psutil
@@ -36,7 +36,7 @@ def address_of(data_dir: Path) -> str | None:
     return urlunsplit(parts._replace(netloc=f"{host}:{parts.port}")) if host else address
 
 
-def ask(data_dir: Path, method: str, path: str, body: Any) -> dict[str, Any] | None:
+def ask(data_dir: Path, method: str, path: str, body: Mapping[str, str]) -> dict[str, object] | None:
     """The JSON a running studio answers; None when it cannot be asked. Raises ModelUnavailable with what it refused."""
     address = address_of(data_dir)
     if address is None:
