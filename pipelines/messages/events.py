@@ -15,7 +15,8 @@ from pipelines.messages.spec import ModelSpec
 class Artifact:
     """Encoded media on its way to the library.
 
-    data: the encoded bytes, or None when `path` names a spool file (long video) that the server moves into the library.
+    data: the encoded bytes, or None when `path` names a file of the worker's own (a film need not fit into memory): it crosses
+    in pieces, and the server never hears the path.
     suffix: file ending without the dot. facts: width, height, seconds, fps, sample_rate, tokens, words, … as plain JSON.
     recipe: the request that makes exactly this one again (its own seed, a batch of one); None means the job's request.
     """
@@ -135,9 +136,21 @@ class TextDelta:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A stretch of a file a job made; they come in order. The `Produced` that names the same `file` says that it is whole."""
+
+    job_id: str
+    file: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Produced:
+    """file: names the pieces that came before, where the artifact brings no bytes of its own."""
+
     job_id: str
     artifact: Artifact
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,4 +189,4 @@ class Telemetry:
     snapshot: dict[str, Any]
 
 
-Event = Ready | Progress | TextDelta | Produced | Finished | Planned | Telemetry
+Event = Ready | Progress | TextDelta | Piece | Produced | Finished | Planned | Telemetry

@@ -29,10 +29,10 @@ from pipelines.messages import (
     Event,
     Finished,
     Hint,
+    Piece,
     Pin,
     Plan,
     Planned,
-    Produced,
     Ready,
     Run,
     Stop,
@@ -43,6 +43,7 @@ from pipelines.messages import (
     write_message,
 )
 from pipelines.runtime.context import Context
+from pipelines.worker.crossing import crossing
 from pipelines.worker.registry import needs_torch, pipeline_for
 
 if TYPE_CHECKING:
@@ -158,7 +159,10 @@ class Worker:
         artifacts = pipeline_for(run.request, run.spec.loader).generate(run.request, ctx)
         with contextlib.closing(cast("Generator[Artifact]", artifacts)):  # what a pipeline holds goes with it
             for artifact in artifacts:
-                self._emit(Produced(run.job_id, artifact))
+                for event in crossing(run.job_id, artifact):
+                    self._emit(event)
+                    if isinstance(event, Piece):
+                        ctx.check_cancelled()
 
     def _explained(self, error: BaseException) -> BaseException:
         """An error of the device that says it ran out of memory, as one of ours."""

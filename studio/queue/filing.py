@@ -10,11 +10,11 @@ import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from pipelines.errors import Problem, WorkerLost
-from pipelines.messages import Artifact, Finished, Produced, Progress, TextDelta
+from pipelines.messages import Finished, Piece, Produced, Progress, TextDelta
 from studio.library import Asset, Library
+from studio.queue.arrivals import Arrivals
 from studio.queue.checks import explained
 from studio.queue.endings import End, Endings
 from studio.queue.jobs import CLOSED, Status
@@ -50,6 +50,7 @@ class Filing:
         self._timer, self._tell, self.moved = timer, tell, moved
         self.endings = Endings(store, again=again)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="filing")
+        self._arrivals = Arrivals()
 
     def close(self) -> None:
         """Write what is still to be written."""
@@ -69,6 +70,10 @@ class Filing:
                         return
                     live.text += event.text
                 self._tell(event.job_id)
+            case Piece():  # here, so that a worker is never faster than the disk
+                live = self._running.get(event.job_id)
+                if live is not None and live.problem is None:
+                    self._arrivals.take(event)
             case Produced() | Finished():
                 self._thread.submit(self._take_in, event)
 
@@ -101,24 +106,27 @@ class Filing:
 
     def _take_in(self, event: Produced | Finished) -> None:
         """What goes wrong on our side ends the job, never leaves it open."""
-        live = self._running.get(event.job_id)
-        if live is None:
-            return
+        if (live := self._running.get(event.job_id)) is not None:
+            self._take(live, event)
+        if isinstance(event, Finished):
+            self._arrivals.drop(event.job_id)
+
+    def _take(self, live: Live, event: Produced | Finished) -> None:
         try:
             if isinstance(event, Finished):
                 self._finish(live, event)
             elif live.problem is None:  # else no use in more that cannot be kept
-                self._keep(live, event.artifact)
+                self._keep(live, event)
         except Exception as error:
             log.exception("could not take in %s of job %s", type(event).__name__, event.job_id)
             self._pool.cancel(event.job_id)
             self._close(live, "failed", explained(error))
 
-    def _keep(self, live: Live, artifact: Artifact) -> None:
+    def _keep(self, live: Live, produced: Produced) -> None:
         """Media into the library, then its id onto the job. The first that cannot be kept is the job's problem."""
         job_id = live.row.id
         try:
-            asset = self._add(live, artifact)
+            asset = self._add(live, produced)
             self._store.add_asset(job_id, asset.id)
         except Exception as error:
             log.exception("could not keep what job %s made", job_id)
@@ -132,12 +140,13 @@ class Filing:
                 kept.assets = (*kept.assets, asset.id)
         self._tell(job_id)
 
-    def _add(self, live: Live, artifact: Artifact) -> Asset:
+    def _add(self, live: Live, produced: Produced) -> Asset:
+        artifact = produced.artifact
         recipe = artifact.recipe or live.row.request
         source = live.spec.source
         facts = {**artifact.facts, "model_revision": source.revision if source.repo else ""}
         return self._library.add(
-            artifact.data if artifact.data is not None else Path(artifact.path or ""),
+            self._arrivals.of(produced),
             kind=artifact.kind,
             media_type=artifact.media_type,
             suffix=artifact.suffix,
@@ -155,6 +164,8 @@ class Filing:
         self._close(live, "failed" if problem is not None else event.status, problem)
 
     def _end_lost(self, job_ids: Sequence[str], how: str, stopped: bool) -> None:
+        for job_id in job_ids:
+            self._arrivals.drop(job_id)
         lost = [live for job_id in job_ids if (live := self._running.get(job_id)) is not None]
         what = DEAF if any(live.is_cancelled for live in lost) else how
         for live in lost:

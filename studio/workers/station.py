@@ -24,6 +24,7 @@ from pipelines.messages import (
     Event,
     Finished,
     Hint,
+    Piece,
     Plan,
     Planned,
     Produced,
@@ -41,7 +42,7 @@ from studio.workers.nearness import Nearness
 log = logging.getLogger(__name__)
 
 WorkerState = Literal["starting", "ready", "lost"]
-JobEvent = Progress | TextDelta | Produced | Finished
+JobEvent = Progress | TextDelta | Piece | Produced | Finished
 MOST_RESTART_DELAY = 30.0
 NO_WORKER = WorkerLost(
     "No worker runs just now, so this cannot be told.",
@@ -291,7 +292,7 @@ class Station:
             case Finished():
                 self._finished(event.job_id)
                 self.receiver.told(event)
-            case Progress() | TextDelta() | Produced():
+            case Progress() | TextDelta() | Piece() | Produced():
                 self.receiver.told(event)
 
     def _finished(self, job_id: str) -> None:
