@@ -58,14 +58,14 @@ def _description(app: FastAPI) -> dict[str, object]:
     return found
 
 
-def request_schemas() -> dict[str, Any]:
+def request_schemas() -> dict[str, object]:
     """`Request`, which is one of our tasks, and the schema of each."""
     told, every = models_json_schema(
         [(kind, "validation") for kind in REQUESTS.values()], ref_template=REF + "{model}"
     )
     one_of = [told[kind, "validation"] for kind in REQUESTS.values()]
     own = {modality: told[REQUESTS[modality], "validation"]["$ref"] for modality in MODALITIES}
-    request: dict[str, Any] = {"oneOf": one_of}
+    request: dict[str, object] = {"oneOf": one_of}
     if len(own) == len(REQUESTS):  # a modality with more tasks is told apart by `task` too
         request["discriminator"] = {"propertyName": "modality", "mapping": own}
     return {"Request": request, **every["$defs"]}
