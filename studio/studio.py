@@ -22,6 +22,7 @@ from studio.folder.lock import FolderLock
 from studio.housekeeping import Housekeeping
 from studio.library import Library
 from studio.library.folder import FolderStore
+from studio.library.store import Store
 from studio.planning import Forecast
 from studio.queue.checks import as_invalid, find_inputs
 from studio.queue.feeder import Feeder
@@ -46,7 +47,7 @@ class Studio:
 
     only_own: run the jobs submitted here and leave others in the queue. warm_up: let the worker load its libraries at once.
     clock: seconds since 1970, for the records; timer: seconds that only grow, for waiting. start_worker: makes the link to a
-    worker, as `LocalWorker` does.
+    worker, as `LocalWorker` does. files: where the library keeps its files; a folder in the data folder when left out.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Studio:
         warm_up: bool = True,
         cancel_grace_seconds: float = CANCEL_GRACE_SECONDS,
         start_worker: StartWorker = LocalWorker,
+        files: Store | None = None,
     ) -> None:
         self.settings = settings
         data = settings.data_dir
@@ -74,9 +76,8 @@ class Studio:
         self.store = JobStore(self.engine, clock)
         self.catalog: Catalog = settings.catalog()
         self.downloads = Downloads(self.catalog)
-        self.library = Library(
-            FolderStore(data / "library"), self.engine, sidecars=not settings.disable_metadata
-        )
+        files = files or FolderStore(data / "library")
+        self.library = Library(files, self.engine, sidecars=not settings.disable_metadata)
         self.folder_lock = FolderLock(data / ".lock")
         self.watchers = Watchers()
         station = Station(
