@@ -1,0 +1,1 @@
+"""Tune a model: one training loop, seeded and resumable."""

@@ -1,1 +1,1 @@
-"""The tabs of the page, one module each with `build(studio)`; `frame.py` is what they share."""
+"""The page: a module for each tab with `build(studio)`, and the frame, forms and looks they share."""
