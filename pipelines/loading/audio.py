@@ -20,9 +20,9 @@ import transformers
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
-from pipelines.loading.kept import kept
-from pipelines.loading.opening import explained, libraries, open_part, unusable
+from pipelines.loading.opening import explained, libraries, open_part, opened_bytes, small_files, unusable
 from pipelines.memory import Component
+from pipelines.memory.shelf import SHELF
 from pipelines.runtime.context import Context
 
 
@@ -38,10 +38,11 @@ class SoundModel:
 
     @property
     def tokenizer(self) -> Any:
-        """Opened once per thread: the fast ones must not be used by two at once."""
-        small = sorted(file for file in self.folder.iterdir() if file.suffix != ".safetensors")
-        key = f"{self.folder}@{fingerprint(small)}"  # not the component's: others with the same weights may spell otherwise
-        return kept("sound tokenizer", key, self._open_tokenizer)
+        """This job's own."""
+        small = small_files(self.folder)
+        # not the component's key: others with the same weights may spell otherwise
+        key = ("sound tokenizer", str(self.folder), fingerprint(small))
+        return SHELF.take(key, self._open_tokenizer, opened_bytes(small))
 
     def _open_tokenizer(self) -> Any:
         with explained(self.spec, "tokenizer"):

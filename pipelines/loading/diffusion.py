@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -28,9 +27,11 @@ from pipelines.loading.opening import (
     open_cheap,
     open_from_file,
     open_part,
+    opened_bytes,
     unusable,
 )
 from pipelines.memory import Component, Lease
+from pipelines.memory.shelf import SHELF
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +41,6 @@ Task = Literal["text-to-image", "image-to-image"]
 EVERY_STEP = ("unet", "transformer", "controlnet", "prior")
 USUAL_STEPS = 25
 RENAMED = {"CLIPFeatureExtractor": "CLIPImageProcessor"}  # published folders keep the old name
-_cheap = threading.local()  # tokenizers per thread: the fast ones must not be used by two at once
 
 
 @dataclass(frozen=True)
@@ -133,12 +133,13 @@ class Bundle:
 
     def _cheap_part(self, name: str) -> Any:
         folder = self.folder / name
-        key = (str(folder), fingerprint(sorted(folder.iterdir())) if folder.is_dir() else "")
-        parts: dict[tuple[str, str], Any] = _cheap.__dict__.setdefault("parts", {})
-        if key not in parts:
-            with explained(self.spec, name):
-                parts[key] = open_cheap(self.cheap[name], folder)
-        return parts[key]
+        small = sorted(folder.iterdir()) if folder.is_dir() else []
+        key = ("cheap part", str(folder), fingerprint(small) if small else "")
+        return SHELF.take(key, partial(self._open_cheap, name), opened_bytes(small))
+
+    def _open_cheap(self, name: str) -> Any:
+        with explained(self.spec, name):
+            return open_cheap(self.cheap[name], self.folder / name)
 
 
 def diffusers_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:

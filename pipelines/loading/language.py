@@ -1,7 +1,7 @@
 """ModelSpec → a language model to borrow: its weights as one component, its tokenizer and its own words beside it.
 
 Any decoder-only class transformers knows, by the folder's `config.json`. Safetensors only, no code from folders, dtype always
-said. Tokenizers weigh nothing and are kept one per thread, because the fast ones must not be used by two at once.
+said. Tokenizers come from the shelf (`memory/shelf.py`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pipelines.catalog.classes import causal_language_models, picture_reading_mo
 from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
 from pipelines.errors import ModelUnavailable
-from pipelines.loading.kept import kept
-from pipelines.loading.opening import explained, open_part, unusable
+from pipelines.loading.opening import explained, open_part, opened_bytes, small_files, unusable
 from pipelines.memory import Component
+from pipelines.memory.shelf import SHELF
 
 if TYPE_CHECKING:
     import torch
@@ -144,12 +144,10 @@ def _open(spec: ModelSpec, folder: Path, model_class: Any, weights: Weights, dty
 
 
 def _cheap_parts(spec: ModelSpec, folder: Path) -> tuple[Any, Any, frozenset[int]]:
-    """Tokenizer, config and end tokens; opened once per thread, and again when a file of theirs changes."""
-    key = (
-        str(folder),
-        fingerprint(sorted(file for file in folder.iterdir() if file.suffix != ".safetensors")),
-    )
-    return kept("language parts", key, lambda: _open_cheap_parts(spec, folder))
+    """Tokenizer, config and end tokens; this job's own, opened again when a file of theirs changes."""
+    small = small_files(folder)
+    key = ("language parts", str(folder), fingerprint(small))
+    return SHELF.take(key, lambda: _open_cheap_parts(spec, folder), opened_bytes(small))
 
 
 def _open_cheap_parts(spec: ModelSpec, folder: Path) -> tuple[Any, Any, frozenset[int]]:

@@ -24,6 +24,7 @@ from pipelines.memory.mover import Errand, Mover, Readmit
 from pipelines.memory.parts import Component, Device, Plan
 from pipelines.memory.prefetch import Prefetcher
 from pipelines.memory.refusals import keys_of
+from pipelines.memory.shelf import Shelf
 
 if TYPE_CHECKING:
     from pipelines.memory.learned import WorkingSets
@@ -40,7 +41,7 @@ class MemoryManager:
 
     keep_alive_seconds: how long an idle component stays on the device after its last use, for `sweep`; negative means for
     ever. working_sets: what earlier work really took, to promise that instead of a guess. prefetch: bring in what was announced
-    while there is room. clock: seconds that only grow. poll_seconds: how often a waiter looks whether its job was cancelled.
+    while there is room. shelf: what is kept beside the models. clock: seconds that only grow. poll_seconds: how often a waiter looks whether its job was cancelled.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class MemoryManager:
         keep_alive_seconds: float = 600.0,
         working_sets: WorkingSets | None = None,
         prefetch: bool = True,
+        shelf: Shelf | None = None,
         clock: Callable[[], float] = time.monotonic,
         poll_seconds: float = 0.1,
     ) -> None:
         self.device = device
         self.keep_alive_seconds = keep_alive_seconds
         self.working_sets = working_sets
+        self.shelf = shelf or Shelf()
         self._clock = clock
         self._poll_seconds = poll_seconds
         self._lock = threading.Lock()
@@ -132,6 +135,7 @@ class MemoryManager:
 
     def release_idle(self) -> int:
         """Take everything idle off the device, host copies stay; for work that ran out of memory. How many components."""
+        self.shelf.let_go()
         return self._mover.let_go_idle("a job ran out of memory")
 
     def ran_out(self, lease: Lease, why: str) -> None:
@@ -203,6 +207,7 @@ class MemoryManager:
         if rested:
             self.device.empty_cache()
         old = HOST_KEEP_ALIVE * limit
+        self.shelf.let_go(old)
         return len(rested) + self._drop(
             lambda e: e.state is State.HOST and e.is_idle and now - e.last_used > old,
             f"not used for {old:.0f} s",
@@ -215,6 +220,7 @@ class MemoryManager:
             return {
                 "device": self.device.name,
                 "host_budget_bytes": host_budget,
+                "shelf_bytes": self.shelf.nbytes,
                 **self._ledger.snapshot(self._clock()),
                 "waiting": len(self._line.queue),
             }
@@ -237,6 +243,7 @@ class MemoryManager:
         self.wake()
         self._prefetcher.close()
         self._drop(lambda entry: entry.leases == 0, "the studio closed")
+        self.shelf.let_go()
         if self.working_sets is not None:
             self.working_sets.save()
 

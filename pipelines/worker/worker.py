@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 from pipelines.catalog.digest import digests
 from pipelines.errors import Cancelled, OutOfMemory, Problem, as_problem
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from pipelines.runtime.ladder import Way
 
 log = logging.getLogger(__name__)
+P = ParamSpec("P")
 
 TICK_SECONDS = 1.0
 GRACE_SECONDS = 3.0
@@ -85,19 +86,17 @@ class Worker:
             case Run():
                 with self._lock:
                     self._cancelled[command.job_id] = threading.Event()
-                self._thread(command.request.modality).submit(self._run, command)
+                self._on(command.request.modality, self._run, command)
             case Cancel():
                 self._cancel(command.job_id)
             case Plan():
-                self._thread("plan").submit(self._plan, command)
+                self._on("plan", self._plan, command)
             case Hint():
-                self._thread("plan").submit(self._hint, command)
+                self._on("plan", self._hint, command)
             case Unload():
-                self._thread("plan").submit(self._manage, lambda memory: memory.unload(command.model_id))
+                self._on("plan", self._manage, lambda memory: memory.unload(command.model_id))
             case Pin():
-                self._thread("plan").submit(
-                    self._manage, lambda memory: memory.pin(command.model_id, command.pinned)
-                )
+                self._on("plan", self._manage, lambda memory: memory.pin(command.model_id, command.pinned))
             case Stop():
                 self.stop()
 
@@ -202,6 +201,7 @@ class Worker:
         try:
             from pipelines.memory import MemoryManager
             from pipelines.memory.learned import WorkingSets
+            from pipelines.memory.shelf import SHELF
             from pipelines.runtime.device import TorchDevice
 
             if config.warm_up:
@@ -215,7 +215,9 @@ class Worker:
             )
             digests.keep_in(Path(config.cache) if config.cache else None)
             learned = WorkingSets(Path(config.cache) if config.cache else None, device.describe())
-            memory = MemoryManager(device, keep_alive_seconds=config.keep_alive_seconds, working_sets=learned)
+            memory = MemoryManager(
+                device, keep_alive_seconds=config.keep_alive_seconds, working_sets=learned, shelf=SHELF
+            )
         except BaseException as error:
             log.exception("no device")
             promise.set_exception(error)  # every job that needs a model fails with this
@@ -302,10 +304,18 @@ class Worker:
             except Exception:
                 log.exception("no telemetry")
 
-    def _thread(self, name: str) -> ThreadPoolExecutor:
-        if name not in self._threads:  # only the thread that reads commands comes here
-            self._threads[name] = ThreadPoolExecutor(1, thread_name_prefix=name)
-        return self._threads[name]
+    def _on(self, thread: str, work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Have a thread of that name do it, after what it was given before."""
+        if thread not in self._threads:  # only the thread that reads commands comes here
+            self._threads[thread] = ThreadPoolExecutor(1, thread_name_prefix=thread)
+        self._threads[thread].submit(self._done, lambda: work(*args, **kwargs))
+
+    def _done(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        finally:
+            if memory := self._memory_now():
+                memory.shelf.put_back()
 
 
 class _WhenReady:

@@ -26,6 +26,7 @@ GAUGES = {
     "working_bytes": "Part of it that is promised to running work itself.",
     "host_bytes": "Main memory that copies of models take.",
     "host_budget_bytes": "Main memory that copies of models may take.",
+    "shelf_bytes": "Main memory that tokenizers take.",
     "pinned_bytes": "Main memory that is page-locked.",
     "waiting": "Jobs that wait for memory.",
 }
