@@ -30,7 +30,7 @@ from studio.library import containers, media, metadata, pictures, sandbox, thumb
 from studio.library.errors import LibraryError, UnreadableFile
 
 if TYPE_CHECKING:
-    from studio.library.reader import Asked
+    from studio.library.link import Asked
 
 REQUEST, ANSWER, PART = struct.Struct(">I"), struct.Struct(">iQ"), struct.Struct(">I")
 MEMORY = 2 * GB  # bytes a reading may have; 150 million pixels with transparency take 600 MB

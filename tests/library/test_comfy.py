@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from studio.library.comfy import Tangled, from_graph
+from studio.library.comfy import from_graph
+from studio.library.graph import Tangled
 from studio.library.metadata import read
 from tests.library.conftest import png_with
 
