@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 from pipelines.errors import InvalidRequest, ModelUnavailable, Problem, StudioError
 from studio.api.answers import Json
+from studio.api.asked import Asked
 from studio.api.limits import FORM
 from studio.library import LibraryError
 from studio.queue.checks import explained, first_fault
@@ -64,6 +65,7 @@ class ErrorRoute(APIRoute):
         takes_form = isinstance(getattr(self.body_field, "field_info", None), Form)
 
         async def answer(request: Request) -> Response:
+            request = Asked(request.scope, request.receive)
             try:
                 if takes_form:  # read here, it is there when the framework asks for it with no such bounds
                     await request.form(**FORM)

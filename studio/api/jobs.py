@@ -41,7 +41,7 @@ def router(studio: Studio) -> APIRouter:
                 field="modality",
                 hint=f"Send a JSON object with a modality: {', '.join(MODALITIES)}.",
             )
-        request = parse_request(given)
+        request = await run_in_threadpool(parse_request, given)
         await run_in_threadpool(check_model, studio, request.modality, request.model)
         job = await submit(studio, request, http)
         return await run_in_threadpool(job_body, studio, job)

@@ -89,7 +89,7 @@ def router(studio: Studio) -> APIRouter:
         Fields as a query or a JSON body.
         """
         given = await json_object(http) if http.method == "POST" else dict(http.query_params)
-        forecast = await run_in_threadpool(studio.forecast, parse_request(given))
+        forecast = await run_in_threadpool(lambda: studio.forecast(parse_request(given)))
         return forecast.as_json()
 
     return routes
