@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from pipelines.errors import InvalidRequest
+from pipelines.messages import ImageRequest
 from studio.api.errors import ErrorRoute, unsupported
 from studio.api.running import finish, knobs, submit_built
 from studio.library import Asset
@@ -70,6 +71,7 @@ def router(studio: Studio) -> APIRouter:
             lambda: [entry(asset, body.response_format, base_url) for asset in assets]
         )
         request = done.request
+        assert isinstance(request, ImageRequest)
         size = f"{request.width}x{request.height}"
         return {"created": int(done.created_at), "data": data, "output_format": request.format, "size": size}
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pipelines.errors import InvalidRequest, Problem, WorkerLost
+from pipelines.messages import BaseRequest
 from studio.database import storable
 
 Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
@@ -36,7 +37,7 @@ class Job:
 
     id: str
     owner: str
-    request: Any
+    request: BaseRequest
     status: Status
     created_at: float
     started_at: float | None = None

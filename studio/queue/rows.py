@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlalchemy import Row
 
 from pipelines.errors import InvalidRequest, Problem, StudioError
-from pipelines.messages import REQUESTS, TextRequest, parse_request
+from pipelines.messages import MODALITIES, BaseRequest, TextRequest, parse_request, request_class
 from studio.queue.jobs import SHORT_TEXT, Job, JobSummary
 
 jobs = sa.Table(
@@ -82,18 +82,18 @@ def job_in(row: Row[tuple[object, ...]]) -> Job:
     )
 
 
-def _request(stored: dict[str, object]) -> Any:
+def _request(stored: Mapping[str, object]) -> BaseRequest:
     """The request as stored; of one written by another version, what still means something (history only: `claim` reads anew)."""
     try:
         return parse_request(stored)
     except ValidationError:
-        kind = REQUESTS.get(stored.get("modality"), TextRequest)  # type: ignore[call-overload]
+        kind = request_class(stored) if stored.get("modality") in MODALITIES else TextRequest
         known = {name: value for name, value in stored.items() if name in kind.model_fields}
     try:
         return kind.model_validate(known)
     except ValidationError as error:
         bad = {entry["loc"][0] for entry in error.errors() if entry["loc"]}
-        return kind.model_construct(**{name: value for name, value in known.items() if name not in bad})
+        return kind.model_construct(None, **{name: value for name, value in known.items() if name not in bad})
 
 
 def outdated(error: ValidationError) -> StudioError:
