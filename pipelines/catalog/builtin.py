@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pipelines.catalog.families import unused_by
 from pipelines.catalog.voices import espeak_voices
 from pipelines.messages import AudioRequest, Modality
-from pipelines.messages.spec import ModelSpec, Source
+from pipelines.messages.spec import ModelFacts, ModelSpec, Source
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
@@ -117,7 +118,11 @@ def _starter(
         problem="" if weight_bytes else f"Its weights are missing from {folder}.",
         defaults=notes.get("defaults", {}),
         limits=notes.get("limits", {}),
-        facts={key: value for key, value in notes.items() if key not in ("defaults", "limits", "examples")}
-        | {"understands": _understands(folder)},
+        facts=_facts(notes, folder),
         examples=tuple(notes.get("examples", ())),
     )
+
+
+def _facts(notes: Mapping[str, object], folder: Path) -> ModelFacts:
+    rest = {name: told for name, told in notes.items() if name not in ("defaults", "limits", "examples")}
+    return cast(ModelFacts, {**rest, "understands": _understands(folder)})

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pipelines.catalog.classes import (
     PICTURES_ONLY,
@@ -45,7 +45,7 @@ from pipelines.catalog.single_file import (
     tensors_of,
 )
 from pipelines.messages import AudioRequest, Modality
-from pipelines.messages.spec import ModelSpec, Source, cleaned
+from pipelines.messages.spec import ModelFacts, ModelSpec, Source, cleaned
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def identify(path: Path, places: Iterable[Path] = ()) -> ModelSpec:
     places: diffusers folders that may lend a single file the configs of its family. Raises nothing: whatever a folder holds,
     it is that folder's trouble.
     """
-    facts: dict[str, Any] = {}
+    facts: ModelFacts = {}
     try:
         if path.is_file():
             return _single_file(path, places, facts)
@@ -99,8 +99,7 @@ def name_of(path: Path) -> str:
     return name if len(name) <= 150 else f"{name[:140]}…"
 
 
-def _broken(path: Path, problem: str, remedy: str, facts: dict[str, Any]) -> ModelSpec:
-    facts = {name: cleaned(told) if isinstance(told, str) else told for name, told in facts.items()}
+def _broken(path: Path, problem: str, remedy: str, facts: ModelFacts) -> ModelSpec:
     name = name_of(path)
     return ModelSpec(
         f"local/{name}",
@@ -111,8 +110,14 @@ def _broken(path: Path, problem: str, remedy: str, facts: dict[str, Any]) -> Mod
         state="broken",
         problem=cleaned(problem),
         remedy=cleaned(remedy),
-        facts=facts,
+        facts=_showable(facts),
     )
+
+
+def _showable(facts: ModelFacts) -> ModelFacts:
+    """The same with every text fit to be shown: class names come from strangers' configs."""
+    shown = {name: cleaned(told) if isinstance(told, str) else told for name, told in facts.items()}
+    return cast(ModelFacts, shown)
 
 
 def _spec(path: Path, loader: str, modalities: tuple[Modality, ...], nbytes: int, **rest: Any) -> ModelSpec:
@@ -133,7 +138,7 @@ def _spec(path: Path, loader: str, modalities: tuple[Modality, ...], nbytes: int
 # ---- diffusers ----
 
 
-def _diffusers(folder: Path, facts: dict[str, Any]) -> ModelSpec:
+def _diffusers(folder: Path, facts: ModelFacts) -> ModelSpec:
     index = read_json(folder / "model_index.json")
     makes = _makes(index, facts)
     nbytes = _check_parts(folder, index)
@@ -149,7 +154,7 @@ def _diffusers(folder: Path, facts: dict[str, Any]) -> ModelSpec:
     )
 
 
-def _makes(index: Mapping[str, Any], facts: dict[str, Any]) -> str:
+def _makes(index: Mapping[str, Any], facts: ModelFacts) -> str:
     """ "image" or "video", by the pipeline class; fills facts with the class and its schedulers."""
     name = index.get("_class_name")
     if not isinstance(name, str):
@@ -235,7 +240,7 @@ def _check_unet(unet: Mapping[str, Any], class_name: str, makes: str) -> None:
 # ---- transformers ----
 
 
-def _transformers(folder: Path, facts: dict[str, Any]) -> ModelSpec:
+def _transformers(folder: Path, facts: ModelFacts) -> ModelSpec:
     config = read_json(folder / "config.json")
     if "_class_name" in config:
         raise BadFile(f"It is a single part ({config['_class_name']}), not a whole model.")
@@ -336,7 +341,7 @@ def _has_fim(folder: Path) -> bool:
 # ---- single files ----
 
 
-def _single_file(file: Path, places: Iterable[Path], facts: dict[str, Any]) -> ModelSpec:
+def _single_file(file: Path, places: Iterable[Path], facts: ModelFacts) -> ModelSpec:
     if file.suffix in PICKLES:
         raise pickled(f"{file.name} is a pickle", file)
     if file.suffix == ".gguf":
@@ -403,7 +408,7 @@ def _addition(tensors: Mapping[str, TensorInfo]) -> str:
     return ""
 
 
-def _nothing(folder: Path, facts: dict[str, Any]) -> BadFile:
+def _nothing(folder: Path, facts: ModelFacts) -> BadFile:
     """Why a folder without model_index.json and config.json is no model."""
     if (folder / "adapter_config.json").is_file():
         facts["kind"] = "a LoRA"

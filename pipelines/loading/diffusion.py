@@ -341,7 +341,8 @@ def _nbytes(tensors: Mapping[str, TensorInfo], part_class: Any, dtype: torch.dty
 
 def _passes(spec: ModelSpec, part: str) -> int:
     """How often a picture runs through a part: what removes noise once a step, the rest once."""
-    steps = int(spec.defaults.get("num_inference_steps") or USUAL_STEPS)
+    told = spec.defaults.get("num_inference_steps")
+    steps = told if isinstance(told, int) and told else USUAL_STEPS
     return steps if part.startswith(EVERY_STEP) else 1
 
 

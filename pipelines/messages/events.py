@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from pipelines.errors import Problem
 from pipelines.messages.modalities import Modality
@@ -26,7 +27,7 @@ class Artifact:
     suffix: str
     data: bytes | None = None
     path: str | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
     recipe: BaseRequest | None = None
 
 
@@ -186,7 +187,7 @@ class Planned:
 class Telemetry:
     """What the memory manager holds: its `snapshot()` as plain JSON."""
 
-    snapshot: dict[str, Any]
+    snapshot: Mapping[str, object]
 
 
 Event = Ready | Progress | TextDelta | Piece | Produced | Finished | Planned | Telemetry

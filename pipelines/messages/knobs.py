@@ -5,11 +5,11 @@ Forms, forecasts, the queue's clock, the API and the command line ask the knob; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypedDict, TypeVar, Unpack, cast
+from dataclasses import dataclass, fields, replace
+from typing import Literal, TypedDict, TypeVar, Unpack, cast
 
 from pydantic import BaseModel, Field
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 from pipelines.messages.modalities import Modality
@@ -77,8 +77,8 @@ ALWAYS_TOLD = ("simple", "label", "widget")
 def knob(default: T, description: str, **told: Unpack[Settings]) -> T:
     """A request field. description: one sentence of help for the person at the form. The rest: `Knob` and `Bounds`."""
     facts = Knob(**cast(Facts, {name: value for name, value in told.items() if name in NAMES}))
-    bounds = {name: value for name, value in told.items() if name not in NAMES}
-    field: T = Field(default, description=description, json_schema_extra=_as_json(facts), **cast(Any, bounds))
+    bounds = cast(Bounds, {name: value for name, value in told.items() if name not in NAMES})
+    field: T = Field(default, description=description, json_schema_extra=_as_json(facts), **bounds)
     return field
 
 
@@ -93,8 +93,8 @@ def knob_of(field: FieldInfo) -> Knob | None:
     told = field.json_schema_extra
     if not isinstance(told, dict) or not told.keys() >= set(ALWAYS_TOLD):
         return None
-    facts = cast(Mapping[str, Any], told)
-    return Knob(**{**facts, "only_for": tuple(facts.get("only_for", ()))})
+    facts = cast(Facts, told)
+    return replace(Knob(**facts), only_for=tuple(facts.get("only_for", ())))
 
 
 def label_of(request_type: type[BaseModel], name: str) -> str:
@@ -103,7 +103,7 @@ def label_of(request_type: type[BaseModel], name: str) -> str:
     return (facts.label if facts else "") or name.replace("_", " ").capitalize()
 
 
-def _as_json(facts: Knob) -> dict[str, Any]:
+def _as_json(facts: Knob) -> JsonDict:
     told = {name: getattr(facts, name) for name in NAMES}
     told["only_for"] = list(facts.only_for)
     usual = Knob()

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from pipelines.messages.modalities import Modality
+
+ModelFacts = TypedDict(
+    "ModelFacts",
+    {
+        "class": str,
+        "makes": str,
+        "kind": str,
+        "family": str,
+        "config": str,
+        "tasks": Sequence[str],
+        "schedulers": Sequence[str],
+        "voices": Sequence[str | Mapping[str, str]],
+        "understands": Mapping[str, Sequence[str]],
+        "size_step": int,
+        "context": int,
+        "fim": bool,
+        "licence": str,
+    },
+    total=False,
+)
+"""What is to be known of a model beside all that every model has, as plain JSON.
+
+class: its pipeline or architecture; makes: what that class makes. kind, family, config: of a single file, what it holds, for which
+family, and the folder that lends it its configs. tasks, schedulers: those it has, where
+not all. voices: those to choose from, an id, or an id and a title. understands: attribute →
+words, where they can be listed. size_step: sizes are multiples of it. context: tokens it reads. fim: whether it fills gaps.
+"""
 
 
 @dataclass(frozen=True)
@@ -30,8 +58,7 @@ class ModelSpec:
     weight_bytes: size of the weights on disk; memory_bytes: what to have free to run it at its defaults.
     defaults: request fields this model likes, used where the person chose nothing.
     limits: request field → largest value it can take (e.g. {"width": 1024}). unused: fields that mean nothing to it, which forms
-    leave out. facts: what a form wants to know
-    (voices, class name, whether it knows negative prompts, …), plain JSON.
+    leave out. facts: the rest.
     state: "ready" (on this disk), "remote" (can be downloaded), "broken" (problem says why, remedy what to do about it).
     """
 
@@ -48,10 +75,10 @@ class ModelSpec:
     state: Literal["ready", "remote", "broken"] = "ready"
     problem: str = ""
     remedy: str = ""
-    defaults: dict[str, Any] = field(default_factory=dict)
-    limits: dict[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: ModelFacts = field(default_factory=lambda: ModelFacts())
     examples: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
 

@@ -141,7 +141,7 @@ class NativeVideo:
 def native_rate(bundle: Bundle) -> Fraction:
     """Frames a second this model was trained at."""
     if told := bundle.spec.defaults.get("fps"):
-        return Fraction(told)
+        return Fraction(str(told))
     return rate_of(bundle.pipeline_class.__name__)
 
 

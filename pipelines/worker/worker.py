@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
 
+Snapshot = Mapping[str, object]
+"""What the memory manager holds, as plain JSON."""
 TICK_SECONDS = 1.0
 GRACE_SECONDS = 3.0
 """How long running jobs get to end after `Stop`."""
@@ -70,7 +72,7 @@ class Worker:
         self._memory: Future[MemoryManager] | None = None
         self._cancelled: dict[str, threading.Event] = {}
         self._threads: dict[str, ThreadPoolExecutor] = {}
-        self._told: dict[str, Any] = {}
+        self._told: Snapshot = {}
         self._tick = threading.Event()
         self._telling = threading.Lock()
         self._stopped = threading.Event()
@@ -334,11 +336,12 @@ def _refusal(reason: str) -> Problem:
     return OutOfMemory(message, detail=" ".join(rest[:-1]), hint=rest[-1] if rest else "").problem()
 
 
-def without_clocks(snapshot: dict[str, Any]) -> dict[str, Any]:
+def without_clocks(snapshot: Snapshot) -> Snapshot:
     """The snapshot less the times in it, which always move."""
+    told = snapshot.get("components")
     parts = [
         {key: value for key, value in part.items() if key not in ("idle_seconds", "last_used")}
-        for part in snapshot.get("components", ())
+        for part in (told if isinstance(told, list) else ())
     ]
     return {**snapshot, "components": parts}
 

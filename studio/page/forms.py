@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import gradio as gr
 from pydantic import ValidationError
 
 from pipelines.catalog import Catalog, ModelSpec
 from pipelines.catalog.voices import readable_voice
-from pipelines.errors import InvalidRequest, StudioError, readable_bytes
+from pipelines.errors import InvalidRequest, StudioError
 from pipelines.messages import REQUESTS, BaseRequest
-from pipelines.words.languages import LANGUAGES
-from pipelines.words.samplers import SAMPLERS, sampler_of
-from studio.page.asset_field import asset_field
-from studio.page.controls import Control, Widget, describe
+from pipelines.words.samplers import sampler_of
+from studio.page.components import component
+from studio.page.controls import Control, describe
 from studio.page.faults import FieldErrors, Reach, message, sentence
-from studio.page.restoring import find_model, take_over
+from studio.page.offers import OFFERS, Choices, model_label
+from studio.page.restoring import Recipe, find_model, take_over
 
-WIDE_LIST = 320  # for lists of names, a line of their own
-NARROW = 140  # pixels a small control needs; two stand side by side on a phone
+if TYPE_CHECKING:
+    from gradio.components import Component
 
-Choices = Sequence[tuple[str, Any]]
+Values = Sequence[object]
+"""What the controls hold, in their order."""
+Update = dict[str, object]
+"""What Gradio calls a change of a component."""
 
 
 class Form:
@@ -47,12 +50,12 @@ class Form:
         self.request_type: type[BaseRequest] = REQUESTS[task]
         self.controls = {control.name: control for control in describe(self.request_type)}
         self.choices = dict(choices or {})
-        self.components: dict[str, Any] = {}
+        self.components: dict[str, Component] = {}
         self.quiet: set[str] = set()  # built without a hint, and none comes with another model or a recipe
 
     # ---- building -------------------------------------------------------------------------------------------------
 
-    def build(self, name: str, **changes: Any) -> Any:
+    def build(self, name: str, **changes: object) -> Component:
         """Make the control of that field here; `changes` go to the Gradio component (lines, placeholder, …)."""
         control = self.controls[name]
         options = self._options(control, self._spec(self.default_model()))
@@ -61,7 +64,7 @@ class Form:
         options |= {"label": control.label, "elem_id": f"{self.task}-{name.replace('_', '-')}"} | changes
         if control.widget == "asset":
             options = {"info": control.hint, "kind": control.asset} | options
-        self.components[name] = _COMPONENTS[control.widget](**options)
+        self.components[name] = component(control.widget, **options)
         return self.components[name]
 
     def build_rest(self, *, simple: bool) -> None:
@@ -75,7 +78,7 @@ class Form:
         return list(self.components)
 
     @property
-    def inputs(self) -> list[Any]:
+    def inputs(self) -> list[Component]:
         return list(self.components.values())
 
     def models(self) -> list[tuple[str, str]]:
@@ -88,10 +91,10 @@ class Form:
 
     # ---- values → request -----------------------------------------------------------------------------------------
 
-    def request(self, values: Sequence[Any]) -> Any:
+    def request(self, values: Values) -> BaseRequest:
         """The request these control values ask for, its model's limits checked; raises `FieldErrors`."""
         request, wrong = self._read(values)
-        if wrong:
+        if request is None:
             raise FieldErrors(wrong)
         try:
             request.check_has_something_to_do()
@@ -101,7 +104,7 @@ class Form:
         except StudioError as error:
             raise FieldErrors({"model": sentence(error)}) from None
 
-    def sketch(self, values: Sequence[Any]) -> Any:
+    def sketch(self, values: Values) -> BaseRequest | None:
         """The request as far as it is written, to plan with: the prompt may still be missing. None while a field is wrong."""
         request, _ = self._read(values)
         try:
@@ -122,10 +125,10 @@ class Form:
 
     # ---- recipe, draft, model → values ----------------------------------------------------------------------------
 
-    def fill(self, recipe: Mapping[str, Any]) -> list[Any]:
+    def fill(self, recipe: Recipe) -> list[Update]:
         """Updates that put a recipe (or a part of one) into the form; fields it does not name keep their value."""
         known = {model for _, model in self.models()}
-        spec = self._spec(recipe["model"]) if recipe.get("model") in known else None
+        spec = self._spec(str(recipe["model"])) if recipe.get("model") in known else None
         updates = []
         for name in self.names:
             control = self.controls[name]
@@ -138,11 +141,11 @@ class Form:
             if spec and value != self._default(control, spec):
                 options["visible"] = True  # what is set can be seen, even where it means nothing
             if control.widget == "slider" and spec and isinstance(value, int | float):
-                options["maximum"] = max(options["maximum"], value)
+                options["maximum"] = max(self._highest(control, spec), value)
             updates.append(gr.update(**(options | {"value": value})))
         return updates
 
-    def lay_out(self, recipe: Mapping[str, Any], chosen: str) -> tuple[list[Any], str, tuple[str, ...]]:
+    def lay_out(self, recipe: Recipe, chosen: str) -> tuple[list[Update], str, tuple[str, ...]]:
         """Updates that put a whole recipe in the place of what the form holds, its model, and what of it was not taken over.
 
         Fields it does not name go back to the model's own values. chosen: the model that is there now; it stays where the
@@ -168,7 +171,7 @@ class Form:
             updates.append(gr.update(**options))
         return updates, spec.id if spec else "", left_out
 
-    def suited(self, recipe: Mapping[str, Any], chosen: str) -> dict[str, Any]:
+    def suited(self, recipe: Recipe, chosen: str) -> dict[str, object]:
         """The recipe with another model in it, when it brings a picture and the chosen model cannot look at pictures."""
         spec = self._spec(str(recipe.get("model") or chosen or ""))
         media = {name for name, value in recipe.items() if value and self._is_media(name)}
@@ -180,7 +183,7 @@ class Form:
         return dict(recipe)
 
     @property
-    def weighing(self) -> list[Any]:
+    def weighing(self) -> list[Component]:
         """The controls whose change makes a forecast out of date."""
         return [part for name, part in self.components.items() if self.controls[name].affects_memory]
 
@@ -192,14 +195,14 @@ class Form:
     def _is_media(self, name: str) -> bool:
         return name in self.controls and bool(self.controls[name].asset)
 
-    def restore(self, draft: Mapping[str, Any] | None) -> list[Any]:
+    def restore(self, draft: Recipe | None) -> list[Update]:
         """Updates that put back what the browser remembered of this form; what no longer fits is left out."""
         draft = dict(draft or {})
         if draft.get("model") not in {model for _, model in self.models()}:
             draft.pop("model", None)
         return self.fill({name: value for name, value in draft.items() if value is not None})
 
-    def switch_model(self, previous: str, chosen: str, values: Sequence[Any]) -> list[Any]:
+    def switch_model(self, previous: str, chosen: str, values: Values) -> list[Update]:
         """Updates after another model was picked: fields still at the old model's default take the new one's."""
         before, after = self._spec(previous), self._spec(chosen)
         updates = []
@@ -216,9 +219,9 @@ class Form:
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
-    def _read(self, values: Sequence[Any]) -> tuple[Any, Mapping[str, str]]:
+    def _read(self, values: Values) -> tuple[BaseRequest | None, Mapping[str, str]]:
         """The request those control values spell, or None and what is wrong with it."""
-        data: dict[str, Any] = {}
+        data: dict[str, object] = {}
         wrong: dict[str, str] = {}
         for name, raw in zip(self.names, values, strict=True):
             try:
@@ -245,7 +248,7 @@ class Form:
         """The smallest and largest number that field takes with that model."""
         control = self.controls.get(name)
         least, most = (control.minimum, control.maximum) if control else (None, None)
-        limit = (spec.limits if spec else {}).get(name, math.inf)
+        limit = spec.limits.get(name, math.inf) if spec else math.inf
         return (-math.inf if least is None else least, min(math.inf if most is None else most, limit))
 
     def _spec(self, model_id: str) -> ModelSpec | None:
@@ -254,20 +257,24 @@ class Form:
     def _ready(self) -> list[ModelSpec]:
         return [spec for spec in self.catalog.able(self.request_type) if spec.state == "ready"]
 
-    def _default(self, control: Control, spec: ModelSpec | None) -> Any:
+    def _default(self, control: Control, spec: ModelSpec | None) -> object:
         if control.name == "model":
             return self.default_model()
         return _shown(control, (spec.defaults if spec else {}).get(control.name, control.default))
 
-    def _options(self, control: Control, spec: ModelSpec | None) -> dict[str, Any]:
+    def _highest(self, control: Control, spec: ModelSpec | None) -> float:
+        """Where a slider ends with that model."""
+        limit = spec.limits.get(control.name, math.inf) if spec else math.inf
+        return min(math.inf if control.maximum is None else control.maximum, limit)
+
+    def _options(self, control: Control, spec: ModelSpec | None) -> Update:
         """What the component needs to know, for that model."""
-        options: dict[str, Any] = {"value": self._default(control, spec)}
+        options: Update = {"value": self._default(control, spec)}
         options["visible"] = spec is None or control.name not in spec.unused
         if control.widget not in ("asset", "code") and control.name not in self.quiet:
             options["info"] = control.hint
         if control.widget == "slider":
-            limit = (spec.limits if spec else {}).get(control.name)
-            highest = min(control.maximum or 0, limit) if limit else control.maximum
+            highest = self._highest(control, spec)
             options |= {"minimum": control.minimum, "maximum": highest, "step": control.step, "buttons": []}
         elif control.widget == "number":
             options |= {"step": control.step}
@@ -281,86 +288,12 @@ class Form:
         return options
 
 
-def model_label(spec: ModelSpec) -> str:
-    """How a model is called in a picker: title · size · licence."""
-    size = readable_bytes(spec.weight_bytes) if spec.weight_bytes else ""
-    licence = spec.licence.split(" (")[0]
-    return " · ".join(part for part in (spec.title, size, licence) if part)
-
-
-def samplers(spec: ModelSpec | None = None) -> list[tuple[str, str]]:
-    """The samplers as people know them, each with the class it is."""
-    return [("The model’s own", ""), *((names[0], name) for name, names in SAMPLERS.items())]
-
-
-def languages(spec: ModelSpec | None = None) -> list[tuple[str, str]]:
-    """The programming languages, as (title, what a request says)."""
-    return [(language.title, language.fence) for language in LANGUAGES]
-
-
-def voices(spec: ModelSpec | None) -> list[tuple[str, str]]:
-    return [("The model’s own voice", ""), *voices_of(spec)]
-
-
-def voices_of(spec: ModelSpec | None) -> list[tuple[str, str]]:
-    """The voices a model says it has, as (title, id)."""
-    voices = (spec.facts if spec else {}).get("voices", ())
-    if isinstance(voices, Mapping):
-        return [(str(title), str(voice)) for voice, title in voices.items()]
-    pairs = []
-    for voice in voices:
-        if isinstance(voice, Mapping):
-            pairs.append((str(voice.get("title") or voice.get("name") or voice["id"]), str(voice["id"])))
-        elif isinstance(voice, str):
-            pairs.append(readable_voice(voice))
-        else:
-            pairs.append((str(voice[1]), str(voice[0])))
-    return pairs
-
-
-OFFERS: dict[str, Callable[[ModelSpec | None], Sequence[tuple[str, str]]]] = {
-    "samplers": samplers,
-    "voices": voices,
-    "languages": languages,
-}
-"""`Knob.offers` → the list, for the chosen model."""
-
-
-def _line(choices: Any = None, **options: Any) -> Any:
-    """A line of text; with choices, one that can be picked or typed."""
-    if choices is None:
-        return gr.Textbox(**options)
-    return _pick(choices=choices, allow_custom_value=True, **({"min_width": WIDE_LIST} | options))
-
-
-def _pick(**options: Any) -> Any:
-    return gr.Dropdown(**({"elem_classes": ["pick"], "min_width": NARROW} | options))
-
-
-_COMPONENTS: dict[Widget, Callable[..., Any]] = {
-    "model": _pick,
-    "line": _line,
-    "lines": lambda **options: gr.Textbox(**({"lines": 2, "max_lines": 12, "min_width": 320} | options)),
-    "code": lambda **options: gr.Code(
-        **({"lines": 6, "max_lines": 16, "elem_classes": ["code-field"]} | options)
-    ),
-    "number": lambda **options: gr.Number(**({"min_width": NARROW} | options)),
-    "slider": lambda **options: gr.Slider(**({"min_width": NARROW} | options)),
-    "choice": _pick,
-    "check": lambda **options: gr.Checkbox(**({"min_width": NARROW} | options)),
-    "asset": asset_field,
-    "texts": lambda **options: gr.Textbox(
-        **({"lines": 2, "placeholder": "One per line", "min_width": 320} | options)
-    ),
-}
-
-
-def _plain(control: Control, raw: Any) -> Any:
+def _plain(control: Control, raw: object) -> object:
     """A control's value as the request wants it; raises ValueError with a sentence."""
     if control.widget == "texts":
-        return tuple(line for line in (raw or "").splitlines() if line)
+        return tuple(line for line in str(raw or "").splitlines() if line)
     if control.widget in ("number", "slider"):
-        if raw is None or raw == "":
+        if not isinstance(raw, int | float | str) or raw == "":
             raise ValueError("A number is missing here.")
         if control.whole and float(raw) == int(float(raw)):
             return int(float(raw))
@@ -368,14 +301,14 @@ def _plain(control: Control, raw: Any) -> Any:
     if control.widget == "check":
         return bool(raw)
     if control.offers == "samplers" and raw:
-        return sampler_of(raw).name or raw  # typed by the name people know
+        return sampler_of(str(raw)).name or raw  # typed by the name people know
     return raw or ""
 
 
-def _shown(control: Control, value: Any) -> Any:
+def _shown(control: Control, value: object) -> object:
     """A request's value as the control shows it."""
     if control.widget == "texts":
-        return "\n".join(value) if not isinstance(value, str) else value
+        return "\n".join(map(str, value)) if isinstance(value, list | tuple) else value
     if control.offers == "voices" and isinstance(value, str):
         return readable_voice(value)[1]
     return value

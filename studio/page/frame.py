@@ -389,7 +389,7 @@ class Desk:
             wanted = None
         suited = self.form.suited(recipe, chosen or "")
         if suited.get("model") != recipe.get("model"):
-            wanted = suited["model"]
+            wanted = str(suited["model"])
             told = f"{title_of(self.studio, chosen or '')} cannot start from a picture; {title_of(self.studio, wanted)} can."
             gr.Info(told, duration=6)
         # the seed alone is what the line about a laid out recipe offers: it stays

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
 from pydantic import ValidationError
 
 from pipelines.catalog import ModelSpec
 from pipelines.messages import BaseRequest, knobs_of, label_of
 
+Recipe = Mapping[str, object]
+"""A recipe as it was found: it may be of another version, another program, or half of one."""
 ENDINGS = (".safetensors", ".ckpt", ".gguf", ".sft", ".pt", ".bin")
 
 
@@ -22,12 +23,12 @@ ENDINGS = (".safetensors", ".ckpt", ".gguf", ".sft", ".pt", ".bin")
 class TakenOver:
     """values: field → what the form shows; those not named go back to the model's own. left_out: a phrase for each wish lost."""
 
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     left_out: tuple[str, ...] = ()
 
 
 def take_over(
-    recipe: Mapping[str, Any],
+    recipe: Recipe,
     request_type: type[BaseRequest],
     spec: ModelSpec | None,
     told: Callable[[ValidationError], Mapping[str, str]],
@@ -36,7 +37,7 @@ def take_over(
 
     told: pydantic's findings as one sentence a field.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     left_out = [str(phrase) for phrase in _listed(recipe.get("left_out"))]
     fields, knobs = request_type.model_fields, knobs_of(request_type)
     idle: list[str] = []
@@ -73,7 +74,7 @@ def _unfit(
     request_type: type[BaseRequest],
     spec: ModelSpec | None,
     name: str,
-    value: Any,
+    value: object,
     told: Callable[[ValidationError], Mapping[str, str]],
 ) -> str:
     """Why the form cannot have this value; "" when it can."""
@@ -82,16 +83,16 @@ def _unfit(
         request_type.model_validate({name: value})
     except ValidationError as error:
         return f"{label}: {told(error).get(name, 'it is not a value for this').rstrip('.')}"
-    limit = (spec.limits if spec else {}).get(name)
+    limit = spec.limits.get(name) if spec else None
     if spec and limit is not None and isinstance(value, int | float) and value > limit:
         return f"{label} {value}: {spec.title} takes at most {limit}"
-    offered = (spec.facts if spec else {}).get("schedulers")
+    offered = spec.facts.get("schedulers") if spec else None
     if spec and name == "scheduler" and value and offered and value not in offered:
         return f"{label} {value}: {spec.title} cannot use it"
     return ""
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: object) -> list[object]:
     return value[:40] if isinstance(value, list) else []
 
 

@@ -20,7 +20,10 @@ from pipelines.messages import (
     Modality,
     VideoRequest,
 )
-from studio.page.forms import Control, FieldErrors, Form, describe, model_label, voices_of
+from studio.page.controls import Control, describe
+from studio.page.faults import FieldErrors
+from studio.page.forms import Form
+from studio.page.offers import model_label, voices_of
 
 SMALL = ModelSpec(
     id="house/small",
@@ -304,9 +307,9 @@ def test_voices_are_those_the_model_says_it_has(catalog: Catalog) -> None:
     assert voice.choices == [("The model’s own voice", ""), ("En", "en"), ("De", "de")]
 
 
-def test_voices_are_understood_however_a_model_lists_them() -> None:
-    for voices in ({"en": "English"}, [{"id": "en", "title": "English"}], [("en", "English")]):
-        assert voices_of(dataclasses.replace(VOICE, facts={"voices": voices})) == [("English", "en")]
+def test_a_voice_with_a_title_is_called_by_it() -> None:
+    told = dataclasses.replace(VOICE, facts={"voices": [{"id": "en", "title": "English"}]})
+    assert voices_of(told) == [("English", "en")]
     assert voices_of(None) == []
 
 

@@ -15,7 +15,8 @@ from pipelines.catalog import Catalog
 from pipelines.errors import InvalidRequest, OutOfDisk
 from pipelines.messages import AudioRequest, CodeRequest
 from studio.page import audio, code, refusals
-from studio.page.forms import FieldErrors, Form
+from studio.page.faults import FieldErrors
+from studio.page.forms import Form
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ task: they mean the modality's own, the first that was written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
@@ -49,7 +49,7 @@ class BaseRequest(BaseModel):
     seed: int = knob(-1, "Same seed, same result. -1 draws a new one.", label="Seed", ge=-1, le=MAX_SEED)
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+    def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         if "modality" in cls.model_fields:
             _list(cls)
@@ -58,7 +58,7 @@ class BaseRequest(BaseModel):
         "prompt", "negative_prompt", "system", "code", "suffix", mode="before", check_fields=False
     )
     @classmethod
-    def _a_mark_of_byte_order_is_no_letter(cls, value: Any) -> Any:
+    def _a_mark_of_byte_order_is_no_letter(cls, value: object) -> object:
         return value.removeprefix("\ufeff") if isinstance(value, str) else value
 
     @model_validator(mode="after")
@@ -81,12 +81,12 @@ class BaseRequest(BaseModel):
         return 1.0
 
 
-def parse_request(data: Mapping[str, Any]) -> BaseRequest:
+def parse_request(data: Mapping[str, object]) -> BaseRequest:
     """The request a plain dict describes; raises pydantic.ValidationError with one entry per bad field."""
     return request_class(data).model_validate(data)
 
 
-def request_class(data: Mapping[str, Any]) -> type[BaseRequest]:
+def request_class(data: Mapping[str, object]) -> type[BaseRequest]:
     """The class of the request a plain dict describes; raises pydantic.ValidationError when it names no modality there is."""
     modality = data.get("modality")
     if modality not in MODALITIES:

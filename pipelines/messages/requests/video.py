@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import field_validator
 
@@ -57,7 +57,7 @@ class VideoRequest(DiffusionRequest):
 
     @field_validator("fps", mode="before")
     @classmethod
-    def _fps_may_be_a_number(cls, value: Any) -> Any:
+    def _fps_may_be_a_number(cls, value: object) -> object:
         return f"{value:.12g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
 
     @field_validator("fps")
