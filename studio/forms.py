@@ -52,6 +52,19 @@ class Control:
     choices: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Late:
+    """An answer nobody waited for: the form may have been changed since it was asked.
+
+    offers: an update a control, of what it offers and never of its value. values: for those fields that still hold one of the
+    values in `held`.
+    """
+
+    offers: list[dict[str, Any]]
+    values: dict[str, Any]
+    held: dict[str, list[Any]]
+
+
 class FieldErrors(Exception):
     """What is wrong with a form, field by field: name → one sentence."""
 
@@ -223,15 +236,19 @@ class Form:
     def _is_media(self, name: str) -> bool:
         return name in self.controls and self.controls[name].widget == "asset"
 
-    def restore(self, draft: Mapping[str, Any] | None) -> list[Any]:
-        """Updates that put back what the browser remembered of this form; what no longer fits is left out."""
+    def restore(self, draft: Mapping[str, Any] | None) -> Late:
+        """What the browser remembered of this form; what no longer fits is left out."""
         draft = dict(draft or {})
         if draft.get("model") not in {model for _, model in self.models()}:
             draft.pop("model", None)
-        return self.fill({name: value for name, value in draft.items() if value is not None})
+        updates = self.fill({name: value for name, value in draft.items() if value is not None})
+        drawn = {name: [component.value] for name, component in self.components.items()}
+        # a page drawn before the first model came shows the one that `models` offers by now
+        drawn["model"].append(self.default_model())
+        return self._late(updates, drawn)
 
-    def switch_model(self, previous: str, chosen: str, values: Sequence[Any]) -> list[Any]:
-        """Updates after another model was picked: fields still at the old model's default take the new one's."""
+    def switch_model(self, previous: str, chosen: str, values: Sequence[Any]) -> Late:
+        """After another model was picked: fields still at the old model's default take the new one's."""
         before, after = self._spec(previous), self._spec(chosen)
         updates = []
         for name, value in zip(self.names, values, strict=True):
@@ -243,7 +260,14 @@ class Form:
             if value != self._default(control, before):
                 options |= {"value": value, "visible": options["visible"] or value != options["value"]}
             updates.append(gr.update(**options))
-        return updates
+        return self._late(updates, {name: [value] for name, value in zip(self.names, values, strict=True)})
+
+    def _late(self, updates: Sequence[dict[str, Any]], held: Mapping[str, list[Any]]) -> Late:
+        """Those updates, their values apart."""
+        named = list(zip(self.names, updates, strict=True))
+        values = {name: update["value"] for name, update in named if "value" in update}
+        offers = [{key: value for key, value in update.items() if key != "value"} for _, update in named]
+        return Late(offers, values, {name: held[name] for name in {*values, "model"}})
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
