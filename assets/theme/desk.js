@@ -52,11 +52,27 @@
   const shelf = (name) => { try { return JSON.parse(localStorage.getItem(SHELF + name)) || {}; } catch { return {}; } };
   const keep = (name, words) => { try { localStorage.setItem(SHELF + name, JSON.stringify(words)); } catch { /* private mode */ } };
   const boxOf = (name, field) => find(`${name}-${field.replaceAll("_", "-")}`)?.querySelector("textarea");
-  const typed = (name, draft) => ({ ...(draft || {}), ...shelf(name) });
-  const captured = (name, draft) => {
+  const recall = (name, draft) => {
+    const remembered = { ...(draft || {}), ...shelf(name) };
+    if (Object.keys(remembered).length) window.atelier.send(name, "restore", { draft: remembered });
+  };
+  const captured = (name, fields, values, byPerson) => {
+    if (byPerson) changed(name, values);
+    const draft = Object.fromEntries(fields.map((field, i) => [field, values[i]]));
     keep(name, Object.fromEntries(Object.entries(draft).filter(([field, value]) => typeof value === "string" && boxOf(name, field))));
     return draft;
   };
+
+  /* ---- answers nobody waited for: a field that was changed since they were asked keeps what it has ---- */
+  const same = (one, other) => JSON.stringify(one ?? "") === JSON.stringify(other ?? "");
+  const put = (name, fields, late, now) => {
+    const { values = {}, held = {} } = late || {};
+    const kept = (field, i) => (held[field] || []).some((value) => same(value, boxOf(name, field)?.value ?? now[i]));
+    const model = kept("model", fields.indexOf("model"));
+    // numbers are a model's own, words are anybody's
+    return fields.map((field, i) => (field in values && kept(field, i) && (model || boxOf(name, field)) ? values[field] : undefined));
+  };
+
   document.addEventListener("input", (event) => {
     const name = event.target.matches?.(".inputs textarea") ? nameOf(event.target) : "";
     const id = event.target.closest?.(`[id^='${name}-']`)?.id;
@@ -118,7 +134,13 @@
       if (!kept?.contains(line) && !line.contains(kept)) line.querySelector("[data-answer]")?.setAttribute("hidden", "");
     });
   };
-  const changed = (name) => { const place = pane(name); if (place) clear(place, null); };
+  /* Gradio tells of a change on its own clock, sometimes after the answer to what was changed: that is no change since */
+  const last = new Map();
+  const sent = (name, values) => { last.set(name, values.slice(1)); return values; };
+  const changed = (name, values) => {
+    const place = pane(name);
+    if (place && !same(last.get(name), values)) clear(place, null);
+  };
 
   /* ---- a chat that follows its newest words ---- */
   const chat = (() => {
@@ -179,5 +201,5 @@
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
   else begin();
 
-  Object.assign(window.atelier, { answers, bar, changed, captured, typed, say });
+  Object.assign(window.atelier, { answers, bar, captured, put, recall, say, sent });
 })();

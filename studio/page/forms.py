@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -32,6 +33,19 @@ Values = Sequence[object]
 """What the controls hold, in their order."""
 Update = dict[str, object]
 """What Gradio calls a change of a component."""
+
+
+@dataclass(frozen=True)
+class Late:
+    """An answer nobody waited for: the form may have been changed since it was asked.
+
+    offers: an update a control, of what it offers and never of its value. values: for those fields that still hold one of the
+    values in `held`.
+    """
+
+    offers: list[Update]
+    values: dict[str, object]
+    held: dict[str, list[object]]
 
 
 class Form:
@@ -195,15 +209,19 @@ class Form:
     def _is_media(self, name: str) -> bool:
         return name in self.controls and bool(self.controls[name].asset)
 
-    def restore(self, draft: Recipe | None) -> list[Update]:
-        """Updates that put back what the browser remembered of this form; what no longer fits is left out."""
+    def restore(self, draft: Recipe | None) -> Late:
+        """What the browser remembered of this form; what no longer fits is left out."""
         draft = dict(draft or {})
         if draft.get("model") not in {model for _, model in self.models()}:
             draft.pop("model", None)
-        return self.fill({name: value for name, value in draft.items() if value is not None})
+        updates = self.fill({name: value for name, value in draft.items() if value is not None})
+        drawn = {name: [component.value] for name, component in self.components.items()}
+        # a page drawn before the first model came shows the one that `models` offers by now
+        drawn["model"].append(self.default_model())
+        return self._late(updates, drawn)
 
-    def switch_model(self, previous: str, chosen: str, values: Values) -> list[Update]:
-        """Updates after another model was picked: fields still at the old model's default take the new one's."""
+    def switch_model(self, previous: str, chosen: str, values: Values) -> Late:
+        """After another model was picked: fields still at the old model's default take the new one's."""
         before, after = self._spec(previous), self._spec(chosen)
         updates = []
         for name, value in zip(self.names, values, strict=True):
@@ -215,7 +233,14 @@ class Form:
             if value != self._default(control, before):
                 options |= {"value": value, "visible": options["visible"] or value != options["value"]}
             updates.append(gr.update(**options))
-        return updates
+        return self._late(updates, {name: [value] for name, value in zip(self.names, values, strict=True)})
+
+    def _late(self, updates: Sequence[Update], held: Mapping[str, list[object]]) -> Late:
+        """Those updates, their values apart."""
+        named = list(zip(self.names, updates, strict=True))
+        values = {name: update["value"] for name, update in named if "value" in update}
+        offers = [{key: value for key, value in update.items() if key != "value"} for _, update in named]
+        return Late(offers, values, {name: held[name] for name in {*values, "model"}})
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from pipelines.messages import parse_request
 from studio.accounts import LOCAL_OWNER
 from studio.page import pieces, refusals
 from studio.page.faults import FieldErrors
-from studio.page.forms import Form
+from studio.page.forms import Form, Late
 
 SECRET = "atelier"  # BrowserState scrambles with it; fixed, so that drafts survive a restart of the studio
 SETTLE_SECONDS = 0.3  # a knob rests that long before anybody is asked what its value means
@@ -32,7 +32,7 @@ DIRECT: dict[str, Any] = {**QUIET, "concurrency_limit": None}
 ASKED: dict[str, Any] = {**DIRECT, "trigger_mode": "multiple"}
 """For what a button asks: by default Gradio drops a click that comes while the one before is still on its way."""
 ASKS = (
-    "fill", "again", "retry", "cancel", "clear", "refresh", "look", "plan", "more", "open", "change", "watch",
+    "fill", "restore", "again", "retry", "cancel", "clear", "refresh", "look", "plan", "more", "open", "change", "watch",
 )  # fmt: skip
 """What the page's buttons may ask of a tab. A gr.HTML has the events whose quoted names stand in its script, and no others."""
 
@@ -234,9 +234,10 @@ class Desk:
         cleared = [form.components[name] for name in self.clears]
         sent = [self.jobs, self.refusal, *cleared]
 
-        self.generate.click(self.submit, [self.jobs, *controls], sent, preprocess=False, **ASKED).success(
-            None, controls, self.draft, js=self._capture(), **QUIET
-        ).success(**watching).then(**settled)
+        sending = f"(...values) => window.atelier.sent('{self.modality}', values)"
+        self.generate.click(
+            self.submit, [self.jobs, *controls], sent, js=sending, preprocess=False, **ASKED
+        ).success(None, controls, self.draft, js=self._capture(), **QUIET).success(**watching).then(**settled)
         for event, handler in ((self.bridge.again, self.again), (self.bridge.retry, self.retry)):
             event(handler, [self.jobs], [self.jobs, self.refused_again], **ASKED).success(**watching).then(
                 **settled
@@ -250,17 +251,40 @@ class Desk:
         self.bridge.clear(list, None, [self.jobs], **ASKED).success(**watching)
 
         about = [self.shown_model, self.note, self.examples]
+        late = gr.JSON(visible=False)
+        put: dict[str, Any] = {
+            "fn": None,
+            "inputs": [late, *controls],
+            "outputs": controls,
+            "js": f"(late, ...now) => window.atelier.put('{self.modality}', {json.dumps(form.names)}, late, now)",
+            **QUIET,
+        }
         self.bridge.fill(self.fill, [model], [*controls, *about, self.told], **ASKED).then(
             None, controls, self.draft, js=self._capture(changed=True), **QUIET
         ).then(**settled)
         model.input(
-            self.switch_model, [self.shown_model, *controls], [*controls, *about], preprocess=False, **DIRECT
-        ).then(None, controls, self.draft, js=self._capture(changed=True), **QUIET).then(**settled)
+            self.switch_model,
+            [self.shown_model, *controls],
+            [*controls, *about, late],
+            preprocess=False,
+            **DIRECT,
+            trigger_mode="always_last",  # who picks twice in a row means the second
+        ).then(**put).then(None, controls, self.draft, js=self._capture(changed=True), **QUIET).then(
+            **settled
+        )
         for component in controls:
             component.input(None, controls, self.draft, js=self._capture(changed=True), **QUIET)
         on_load = gr.context.Context.root_block.load
-        typed = f"(draft) => [window.atelier.typed('{self.modality}', draft)]"
-        on_load(self.restore, [self.draft], [*controls, *about], js=typed, **DIRECT).then(**settled)
+        on_load(
+            None,
+            [self.draft],
+            None,
+            js=f"(draft) => window.atelier.recall('{self.modality}', draft)",
+            **QUIET,
+        ).then(**settled)
+        self.bridge.restore(self.restore, None, [*controls, *about, late], **DIRECT).then(**put).then(
+            **settled
+        )
         on_load(**watching)
 
     # ---- sending --------------------------------------------------------------------------------------------------
@@ -409,9 +433,14 @@ class Desk:
         found = asset(self.studio, str(asset_id))
         return found is not None and found.owner == owner_of(request)
 
-    def restore(self, draft: Mapping[str, Any] | None) -> list[Any]:
-        """What was typed before the page was closed."""
-        return [*self.form.restore(draft), *self._about((draft or {}).get("model"))]
+    def restore(self, event: gr.EventData) -> list[Any]:
+        """What was typed before the page was closed: [*controls, *about, late]."""
+        late = self.form.restore(event._data.get("draft"))
+        return self._answer_late(late, str(late.values.get("model") or "") or None)
+
+    def _answer_late(self, late: Late, model: str | None) -> list[Any]:
+        """What the controls offer at once, their values by way of the page: it knows what was touched in the meantime."""
+        return [*late.offers, *self._about(model), {"values": late.values, "held": late.held}]
 
     async def foresee(self, *values: Any) -> str:
         """What the form's request would take, as a line below the button; nothing while that cannot be told."""
@@ -431,8 +460,8 @@ class Desk:
     def switch_model(self, previous: str, *values: Any) -> list[Any]:
         chosen = values[self.form.names.index("model")]
         if chosen == previous:  # told twice of one choice, with the values of before
-            return [*[gr.skip()] * len(values), *self._about(None)]
-        return [*self.form.switch_model(previous, chosen, values), *self._about(chosen)]
+            return [*[gr.skip()] * len(values), *self._about(None), {}]
+        return self._answer_late(self.form.switch_model(previous, chosen, values), chosen)
 
     def _about(self, model_id: str | None) -> list[Any]:
         spec = self._spec(model_id) if model_id else None
@@ -447,10 +476,8 @@ class Desk:
 
     def _capture(self, changed: bool = False) -> str:
         """Script that gathers the controls' values as the draft. changed: a person did it, so a refusal has had its time."""
-        told = f"window.atelier.changed('{self.modality}');" if changed else ""
-        names = json.dumps(self.form.names)
-        draft = f"Object.fromEntries({names}.map((name, i) => [name, values[i]]))"
-        return f"(...values) => {{ {told} return window.atelier.captured('{self.modality}', {draft}); }}"
+        names, told = json.dumps(self.form.names), json.dumps(changed)
+        return f"(...values) => window.atelier.captured('{self.modality}', {names}, values, {told})"
 
 
 def recipe_fill(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ HEAD = """
 """
 # the page's own scripts, in their order: what Gradio draws calls them, so they stand in the document before Gradio's
 SCRIPTS = "".join(
-    f'<script src="theme/{name}.js?{{version}}"></script>' for name in ("atelier", "desk", "queue")
+    f'<script src="theme/{name}.js?{{version}}"></script>' for name in ("stream", "atelier", "desk", "queue")
 )
 
 PAPER = gr.themes.Color(

@@ -45,6 +45,77 @@ def test_a_refusal_stays_until_something_changes(page: Page, studio: Any) -> Non
     assert len(studio.jobs()) == before
 
 
+def test_a_refusal_stays_when_the_page_tells_late_of_what_was_refused(page: Page) -> None:
+    """Gradio tells of a number half a second after it was typed; whoever pressed Generate at once saw the refusal for a blink."""
+    open_tab(page, "image")
+    prompt_of(page, "image").fill("a star")
+    number_of(page, "image-width").fill("100")
+    page.locator("#generate-image").click()
+    beside = page.locator("#image-width .field-error")
+    expect(beside).to_be_visible()
+    page.evaluate("() => { window.before = window.atelier.captured; window.late = 0; }")
+    page.evaluate(
+        "() => { window.atelier.captured = (...told) => { window.late += 1; return window.before(...told); }; }"
+    )
+    number_of(page, "image-width").dispatch_event("input")
+    page.wait_for_function("window.late > 0")
+    expect(beside).to_be_visible()
+    number_of(page, "image-height").fill("128")
+    expect(beside).to_have_count(0)
+
+
+def hold(page: Page, event: str) -> list[Any]:
+    """Keep back what the page asks by that event; `let_go` sends it on."""
+    held: list[Any] = []
+    waiting = re.compile(event)
+
+    def look(route: Any) -> None:
+        if waiting.search(route.request.post_data or "") and "open" not in held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/gradio_api/queue/join*", look)
+    return held
+
+
+def let_go(page: Page, held: list[Any]) -> None:
+    while not held:
+        page.wait_for_timeout(20)
+    waiting = held.copy()
+    held.append("open")
+    for route in waiting:
+        route.continue_()
+
+
+def test_what_was_changed_before_the_draft_came_back_stays(page: Page) -> None:
+    """On a slow machine the remembered draft came after someone had begun to type, and wrote over it."""
+    open_tab(page, "image")
+    prompt_of(page, "image").fill("a star")
+    number_of(page, "image-width").fill("256")
+    number_of(page, "image-height").fill("256")
+    generate(page, "image")
+    held = hold(page, r'"draft"')
+    page.reload()
+    prompt_of(page, "image").fill("a moon")
+    number_of(page, "image-width").fill("104")
+    let_go(page, held)
+    expect(number_of(page, "image-height")).to_have_value("256")
+    expect(number_of(page, "image-width")).to_have_value("104")
+    expect(prompt_of(page, "image")).to_have_value("a moon")
+
+
+def test_what_was_changed_before_another_model_answered_stays(page: Page, studio: Any) -> None:
+    open_tab(page, "image")
+    held = hold(page, '"starter/image"')
+    page.locator("#image-model input").click()
+    page.get_by_role("option", name=studio.catalog.get("starter/image").title).click()
+    number_of(page, "image-width").fill("104")
+    let_go(page, held)
+    expect(number_of(page, "image-height")).to_have_value("256")
+    expect(number_of(page, "image-width")).to_have_value("104")
+
+
 def test_a_field_to_blame_is_unfolded_and_says_why(page: Page) -> None:
     """The start image is gone from the library: told beside it though it lay in Advanced, and not by Gradio's own fields."""
     open_tab(page, "image")

@@ -203,12 +203,14 @@ def test_a_frame_rate_may_be_a_number_and_a_mark_of_byte_order_is_no_letter() ->
 def test_another_model_changes_only_what_nobody_touched(catalog: Catalog) -> None:
     form = built(catalog, "image")
     typed = values(form, prompt="a star", height=128, model="house/large")
-    updates = dict(zip(form.names, form.switch_model("house/small", "house/large", typed), strict=True))
-    assert updates["width"]["value"] == 1024
-    assert updates["height"]["value"] == 128
-    assert updates["num_inference_steps"]["value"] == 30
-    assert updates["num_inference_steps"]["maximum"] == 200
-    assert "value" not in updates["prompt"]
+    late = form.switch_model("house/small", "house/large", typed)
+    offers = dict(zip(form.names, late.offers, strict=True))
+    assert late.values["width"] == 1024
+    assert late.values["height"] == 128
+    assert late.values["num_inference_steps"] == 30
+    assert offers["num_inference_steps"]["maximum"] == 200
+    assert "prompt" not in late.values
+    assert late.held["width"] == [typed[form.names.index("width")]]
 
 
 def test_a_recipe_fills_the_form_that_made_it(catalog: Catalog) -> None:
@@ -287,12 +289,11 @@ def test_a_recipe_of_a_model_not_here_keeps_the_chosen_model(catalog: Catalog) -
 def test_a_draft_comes_back_without_a_model_that_went_away(catalog: Catalog) -> None:
     form = built(catalog, "image")
     draft = {"prompt": "half a thou", "model": "house/gone", "seed": None, "width": 128}
-    updates = dict(zip(form.names, form.restore(draft), strict=True))
-    assert {name: update["value"] for name, update in updates.items() if "value" in update} == {
-        "prompt": "half a thou",
-        "width": 128,
-    }
-    assert all("value" not in update for update in form.restore(None))
+    late = form.restore(draft)
+    assert late.values == {"prompt": "half a thou", "width": 128}
+    assert late.held["prompt"] == [""]
+    assert not any("value" in offer for offer in late.offers)
+    assert form.restore(None).values == {}
 
 
 def test_the_picker_offers_what_can_run_with_size_and_licence(catalog: Catalog) -> None:
@@ -363,16 +364,16 @@ def test_a_form_leaves_out_what_a_model_does_not_use_and_brings_it_back_for_one_
             form.build(name)
     values = [form._default(form.controls[name], catalog.get("starter/image")) for name in form.names]
     there = dict(
-        zip(form.names, form.switch_model("starter/image", "starter/illustrator", values), strict=True)
+        zip(form.names, form.switch_model("starter/image", "starter/illustrator", values).offers, strict=True)
     )
     assert (there["num_inference_steps"]["visible"], there["width"]["visible"]) == (False, True)
     values[form.names.index("init_image")] = "some-picture"
     there = dict(
-        zip(form.names, form.switch_model("starter/image", "starter/illustrator", values), strict=True)
+        zip(form.names, form.switch_model("starter/image", "starter/illustrator", values).offers, strict=True)
     )
     assert there["init_image"]["visible"]
     back = dict(
-        zip(form.names, form.switch_model("starter/illustrator", "starter/image", values), strict=True)
+        zip(form.names, form.switch_model("starter/illustrator", "starter/image", values).offers, strict=True)
     )
     assert back["num_inference_steps"]["visible"]
 
