@@ -11,30 +11,40 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 
 from studio import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+class Reach(TypedDict):
+    """How people reach a setting. constants: further flags that set a fixed value, with their help."""
+
+    flags: list[str]
+    env: str
+    constants: dict[str, tuple[object, str]]
+    page: bool
+    metavar: str
+
+
 def setting(
-    default: Any,
+    default: object,
     help: str,
     *flags: str,
     env: str = "",
-    constants: Mapping[str, tuple[Any, str]] | None = None,
+    constants: Mapping[str, tuple[object, str]] | None = None,
     page: bool = False,
     metavar: str = "",
     repr: bool = True,
-    **bounds: Any,
+    **bounds: object,
 ) -> Any:
     """A field of `Flags` and how people reach it.
 
     flags: its spellings on the command line. constants: further flags that set a fixed value, with their help. page: of use only while the
     page is served, so `generate` does not offer it. bounds: pydantic's names, such as ge and pattern.
     """
-    reach = {
+    reach: Reach = {
         "flags": list(flags),
         "env": env,
         "constants": dict(constants or {}),
@@ -221,8 +231,8 @@ class Flags:
     )
 
 
-FIELDS: dict[str, dataclasses.Field[Any]] = {field.name: field for field in dataclasses.fields(Flags)}
-TYPES: dict[str, Any] = get_type_hints(Flags)
+FIELDS: dict[str, dataclasses.Field[object]] = {field.name: field for field in dataclasses.fields(Flags)}
+TYPES: dict[str, object] = get_type_hints(Flags)
 
 
 def add_arguments(parser: argparse.ArgumentParser, page: bool = True) -> None:
@@ -258,7 +268,7 @@ def add_arguments(parser: argparse.ArgumentParser, page: bool = True) -> None:
             )
 
 
-def reach_of(name: str) -> dict[str, Any]:
-    """How people reach this setting: flags, env, constants, page, metavar."""
-    reach: dict[str, Any] = FIELDS[name].metadata["json_schema_extra"]
+def reach_of(name: str) -> Reach:
+    """How people reach this setting."""
+    reach: Reach = FIELDS[name].metadata["json_schema_extra"]
     return reach

@@ -39,7 +39,7 @@ class Settings(Flags):
         variables = _from_environment(environ)
         data_dir = Path(flags.get("data_dir", variables.get("data_dir", FIELDS["data_dir"].default)))
         file = data_dir.expanduser() / "studio.toml"
-        values = {**_from_toml(file), **variables, **flags}
+        values: dict[str, Any] = {**_from_toml(file), **variables, **flags}
         try:
             return cls(**values)
         except ValidationError as error:
@@ -48,10 +48,10 @@ class Settings(Flags):
 
     @field_validator("data_dir", "models_dirs", "extra_model_paths_config", "tls_keyfile", "tls_certfile")
     @classmethod
-    def _absolute(cls, value: Any) -> Any:
+    def _absolute(cls, value: Path | tuple[Path, ...] | None) -> Path | tuple[Path, ...] | None:
         if isinstance(value, tuple):
             return tuple(path.expanduser().absolute() for path in value)
-        return value and value.expanduser().absolute()
+        return value.expanduser().absolute() if value is not None else None
 
     @field_validator("models_dirs")
     @classmethod
@@ -144,8 +144,8 @@ class Settings(Flags):
         return variables | ({"HF_HUB_OFFLINE": "1"} if self.offline else {})
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str | list[str]]:
+    values: dict[str, str | list[str]] = {}
     for name in FIELDS:
         value = environ.get(reach_of(name)["env"], "")
         if value:
@@ -154,7 +154,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _from_toml(file: Path) -> dict[str, Any]:
+def _from_toml(file: Path) -> dict[str, object]:
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -175,13 +175,13 @@ def _from_toml(file: Path) -> dict[str, Any]:
     return values
 
 
-def _place(name: str, flags: Mapping[str, Any], variables: Mapping[str, Any], file: Path) -> str:
+def _place(name: str, flags: Mapping[str, object], variables: Mapping[str, object], file: Path) -> str:
     if name in flags:
         return f"the flag {reach_of(name)['flags'][0]}"
     return f"the environment variable {reach_of(name)['env']}" if name in variables else str(file)
 
 
-def _explain(error: ValidationError, name: str, value: Any, place: str) -> InvalidSetting:
+def _explain(error: ValidationError, name: str, value: object, place: str) -> InvalidSetting:
     reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
     reason = reason[:1].upper() + reason[1:].rstrip(".") + "."
     if not name:

@@ -39,6 +39,8 @@ def _words(path: Path) -> Iterable[str]:
             yield node.attr
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             yield node.target.id
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
 
 
 def files_with(word: str) -> set[str]:
@@ -93,7 +95,13 @@ def route() -> set[str]:
     return files_with(text("/v1/audio/speech"))
 
 
-COUNTS = {f.__name__: f for f in (model, family, knob, task, modality, route)}
+def store() -> set[str]:
+    """Where the folder's store stands, and whoever takes it from there."""
+    module = "studio.library.folder"
+    return {path_of(module)} | {path for path, words in named().items() if module in words}
+
+
+COUNTS = {f.__name__: f for f in (model, family, knob, task, modality, route, store)}
 
 
 def documented() -> dict[str, int]:

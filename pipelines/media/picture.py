@@ -11,7 +11,7 @@ import json
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin
 
 from pipelines.media.process import FileType
 from pipelines.messages import DiffusionRequest, ImageRequest
@@ -27,7 +27,6 @@ SMALL_SIDE = 256
 
 RECIPE_KEY = "atelier"
 PARAMETERS_KEY = "parameters"
-USER_COMMENT, IMAGE_DESCRIPTION, EXIF_IFD = 0x9286, 0x010E, 0x8769
 JPEG_SEGMENT = 65_000  # EXIF in a JPEG is one segment of at most 64 KiB
 
 
@@ -116,7 +115,9 @@ def _add_text(texts: PngImagePlugin.PngInfo, key: str, text: str) -> None:
 def _exif(parameters: str, recipe: dict[str, Any] | None) -> bytes:
     exif = Image.Exif()
     if parameters:
-        exif.get_ifd(EXIF_IFD)[USER_COMMENT] = b"UNICODE\0" + parameters.encode("utf-16-be")
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = b"UNICODE\0" + parameters.encode(
+            "utf-16-be"
+        )
     if recipe is not None:  # EXIF text is ASCII; JSON escapes the rest
-        exif[IMAGE_DESCRIPTION] = f"{RECIPE_KEY}:{json.dumps(recipe)}"
+        exif[ExifTags.Base.ImageDescription] = f"{RECIPE_KEY}:{json.dumps(recipe)}"
     return exif.tobytes() if parameters or recipe is not None else b""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipelines.errors import OutOfDisk, StudioError, readable_bytes
+from pipelines.words import programs
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,10 @@ def recipe_tags(recipe: dict[str, Any] | None) -> dict[str, str]:
 
 
 def ffmpeg() -> str:
-    """Where ffmpeg is: `IMAGEIO_FFMPEG_EXE`, the one bundled with imageio-ffmpeg, or the system's."""
-    import imageio_ffmpeg
-
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        raise StudioError(
-            "No ffmpeg on this machine.",
-            detail=str(error),
-            hint="Install imageio-ffmpeg, or put ffmpeg on the PATH.",
-        ) from None
+    """Where ffmpeg is; raises StudioError when there is none."""
+    if found := programs.ffmpeg():
+        return found
+    raise StudioError("No ffmpeg on this machine.", hint="Install imageio-ffmpeg, or put ffmpeg on the PATH.")
 
 
 class Ffmpeg:

@@ -8,7 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from pipelines.timeline.interpolation import Frame
+from pipelines.media import Frame
 
 Move = Literal["still", "zoom_in", "zoom_out", "pan_left", "pan_right"]
 SPEED = 0.06  # of the picture's width a second; faster would look hurried on a short clip

@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Frame = NDArray[np.uint8]  # (H, W, 3) RGB
-Field = NDArray[np.float32]  # (h, w, 2), pixels right and down at the size of the field's own grid
+from pipelines.media import Frame
 
+Field = NDArray[np.float32]  # (h, w, 2), pixels right and down at the size of the field's own grid
 Across = Literal["hold", "dissolve"]
 
 CUT, DOUBT = 1.15, 0.9  # cut scores: above the first a cut, between the two a cross-fade is mixed in

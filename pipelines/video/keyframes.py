@@ -20,11 +20,10 @@ from PIL import Image
 
 from pipelines.diffusion.calls import Embeddings
 from pipelines.diffusion.painter import Painter, blend, slerp
-from pipelines.media import disk_error
+from pipelines.media import Frame, disk_error
 from pipelines.media.picture import small_jpeg
 from pipelines.messages import VideoRequest
 from pipelines.runtime.context import Context
-from pipelines.timeline.interpolation import Frame
 from pipelines.timeline.storyboard import Shot
 
 DRIFT = 0.12  # of the quarter circle from one noise to the next, a second; at 0.3 neighbouring keys of small models part ways

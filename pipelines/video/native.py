@@ -24,11 +24,11 @@ from pipelines.diffusion.calls import call_of
 from pipelines.diffusion.painter import explained_run, no_numbers
 from pipelines.diffusion.thrift import thrifty
 from pipelines.loading.diffusion import Bundle, Task
+from pipelines.media import Frame
 from pipelines.memory import Lease
 from pipelines.messages import VideoRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.ladder import Ladder
-from pipelines.timeline.interpolation import Frame
 from pipelines.timeline.storyboard import Shot
 
 FRAMES_DECODED = 8

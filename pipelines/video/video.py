@@ -23,7 +23,7 @@ from pipelines.diffusion.thrift import painting_ways
 from pipelines.diffusion.uploads import start_image
 from pipelines.errors import OutOfDisk, readable_bytes
 from pipelines.loading.diffusion import Bundle, diffusers_bundle
-from pipelines.media import VIDEO_FILES, VideoWriter, recipe_tags
+from pipelines.media import VIDEO_FILES, Frame, VideoWriter, recipe_tags
 from pipelines.media.picture import small_jpeg
 from pipelines.memory import Component
 from pipelines.messages import Artifact, VideoRequest
@@ -32,7 +32,7 @@ from pipelines.runtime.device import TorchDevice
 from pipelines.runtime.ladder import Ladder, Way
 from pipelines.runtime.pipeline import Pipeline
 from pipelines.timeline.camera import Camera
-from pipelines.timeline.interpolation import Frame, interpolate, positions
+from pipelines.timeline.interpolation import interpolate, positions
 from pipelines.timeline.storyboard import Shot, check_rate, storyboard
 from pipelines.video.keyframes import FrameStore, Keyframes
 from pipelines.video.native import NativeVideo, is_native

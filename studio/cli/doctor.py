@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from pipelines.errors import GB, StudioError, readable_bytes
+from pipelines.words.programs import ffmpeg
 from studio import __version__
 from studio.flags import ROOT
 from studio.folder.inspection import inspect_database
@@ -203,17 +204,15 @@ def folders(settings: Settings) -> Iterator[Finding]:
 
 
 def tools() -> Iterator[Finding]:
-    import imageio_ffmpeg
-
     try:
-        answer = subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-version"], capture_output=True, text=True)
+        answer = subprocess.run([ffmpeg() or "ffmpeg", "-version"], capture_output=True, text=True)
         found = re.search(r"ffmpeg version (\S+)", answer.stdout)
         yield Finding(
             "ffmpeg",
             found.group(1) if found else "does not answer",
             "" if found else "Reinstall imageio-ffmpeg.",
         )
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         yield Finding("ffmpeg", str(error).splitlines()[0], "pip install --force-reinstall imageio-ffmpeg")
     try:
         import espeakng_loader

@@ -5,6 +5,7 @@ The public link is Gradio's own tunnel; where it cannot be made, local serving g
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import secrets
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RARELY = (20_000, 10, 1000)
+"""When Python looks for circles of garbage during the start: what is imported and built stays, and looking again and again took
+a tenth of the time."""
+
 
 def main(settings: Settings) -> int:
     """Serve until stopped. Raises StudioError when the port is taken."""
+    usual = gc.get_threshold()
+    gc.set_threshold(*RARELY)
     private.from_now_on()
     os.environ.update(settings.environment())
     listener = bind(settings)
@@ -44,6 +51,8 @@ def main(settings: Settings) -> int:
         from studio.app import create_app
 
         app = create_app(studio)
+        gc.freeze()  # from here on only what comes later is looked through
+        gc.set_threshold(*usual)
         config = uvicorn.Config(
             app,
             http=TimedConnection,

@@ -12,6 +12,8 @@ import tempfile
 import zlib
 from typing import IO
 
+from PIL.ExifTags import IFD, Base
+
 from studio.library.errors import LibraryError
 from studio.library.media import Sniffed, run_ffmpeg, sniff
 from studio.library.pictures import open_picture
@@ -19,7 +21,6 @@ from studio.library.pictures import open_picture
 MAX_TEXT = 4 << 20  # bytes of one text; a whole ComfyUI graph has a few hundred thousand
 MAX_TEXTS = 64
 XMP = "XML:com.adobe.xmp"  # the keyword PNG gives it
-USER_COMMENT, IMAGE_DESCRIPTION, MAKE, MODEL, EXIF_IFD = 0x9286, 0x010E, 0x010F, 0x0110, 0x8769
 
 
 class Damaged(ValueError):
@@ -101,11 +102,11 @@ def _exif(data: bytes) -> dict[str, str]:
         with open_picture(io.BytesIO(data)) as picture:
             exif = picture.getexif()
             # by the book in the Exif IFD; Fooocus, Pillow and others put it into the first one
-            comment = exif.get_ifd(EXIF_IFD).get(USER_COMMENT) or exif.get(USER_COMMENT)
+            comment = exif.get_ifd(IFD.Exif).get(Base.UserComment) or exif.get(Base.UserComment)
             plain = {
-                "description": exif.get(IMAGE_DESCRIPTION),
-                "make": exif.get(MAKE),
-                "model": exif.get(MODEL),
+                "description": exif.get(Base.ImageDescription),
+                "make": exif.get(Base.Make),
+                "model": exif.get(Base.Model),
                 XMP: picture.info.get("xmp"),
             }
             jpeg_comment = picture.info.get("comment")

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO, TypedDict
 
 from pipelines.errors import readable_bytes
+from pipelines.words import programs
+from pipelines.words.languages import language_of_file
 from studio.library.errors import LibraryError, UnreadableFile
 from studio.library.sandbox import die_with_parent
 
@@ -30,15 +32,9 @@ DEMUXERS = {
     "flac": "flac", "ogg": "ogg",
 }  # fmt: skip
 
-_CODE = {
-    "bash": "bash", "c": "c", "cc": "cpp", "cpp": "cpp", "cs": "csharp", "css": "css", "go": "go", "h": "c",
-    "hpp": "cpp", "html": "html", "java": "java", "js": "javascript", "jsx": "javascript", "kt": "kotlin",
-    "lua": "lua", "php": "php", "pl": "perl", "py": "python", "r": "r", "rb": "ruby", "rs": "rust",
-    "scala": "scala", "sh": "bash", "sql": "sql", "swift": "swift", "ts": "typescript", "tsx": "typescript",
+_TEXT = {
+    "txt": "text/plain", "csv": "text/csv", "srt": "text/plain", "vtt": "text/vtt", "log": "text/plain",
 }  # fmt: skip
-_TEXT = {"txt": "text/plain", "md": "text/markdown", "csv": "text/csv", "json": "application/json",
-         "yaml": "application/yaml", "yml": "application/yaml", "xml": "application/xml", "srt": "text/plain",
-         "vtt": "text/vtt", "log": "text/plain", "toml": "application/toml"}  # fmt: skip
 
 
 class Started(TypedDict, total=False):
@@ -228,14 +224,9 @@ def ffmpeg_command(file: IO[bytes], found: Sniffed, output: list[str]) -> tuple[
 
 def ffmpeg() -> str:
     """Where ffmpeg is; raises LibraryError when there is none."""
-    import imageio_ffmpeg
-
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        raise LibraryError(
-            "No ffmpeg on this machine.", detail=str(error), hint="Install imageio-ffmpeg."
-        ) from None
+    if found := programs.ffmpeg():
+        return found
+    raise LibraryError("No ffmpeg on this machine.", hint="Install imageio-ffmpeg.")
 
 
 def _examine_text(file: IO[bytes], filename: str) -> Sniffed:
@@ -257,8 +248,11 @@ def _examine_text(file: IO[bytes], filename: str) -> Sniffed:
     if "\0" in text:
         raise _unreadable(filename, "It is neither a known picture, sound or video nor text.")
     facts = {"lines": text.count("\n") + 1, "characters": len(text)}
-    if suffix in _CODE:
-        return Sniffed("code", "text/plain", suffix, {**facts, "language": _CODE[suffix]})
+    language = language_of_file(suffix)
+    if language and not language.is_text:
+        return Sniffed("code", "text/plain", suffix, {**facts, "language": language.fence})
+    if language:
+        return Sniffed("text", language.media_type, suffix, facts)
     return Sniffed("text", _TEXT.get(suffix, "text/plain"), suffix if suffix in _TEXT else "txt", facts)
 
 

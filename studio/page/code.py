@@ -11,11 +11,6 @@ from pipelines.words.languages import LANGUAGES, language_of
 from studio.page import frame, pieces
 from studio.page.forms import Form
 
-# What gr.Code calls the languages it can highlight, where that is not our word; it has no Java, Go, Rust, …: those are shown plain.
-HIGHLIGHTED = {
-    "python", "javascript", "typescript", "html", "css", "sql", "c", "cpp", "json", "yaml", "r", "markdown", "bash",
-}  # fmt: skip
-RENAMED = {"bash": "shell"}
 VERBS = {
     "write": "Write",
     "complete": "Complete",
@@ -102,8 +97,7 @@ def arrange(task: str) -> list[Any]:
 
 def colours(language: str) -> str | None:
     """What gr.Code highlights that language as; None for plain."""
-    fence = language_of(language).fence
-    return RENAMED.get(fence, fence) if fence in HIGHLIGHTED else None
+    return language_of(language).editor or None
 
 
 def highlight(language: str) -> list[Any]:

@@ -62,7 +62,7 @@ class Feeder:
         self.store, self.catalog, self.library, self.watchers = store, catalog, library, watchers
         self.pool, self.own, self.timer, self._again = pool, own, timer, again
         self.running = Running()
-        self.standings = Standings(store, self.cost, self.seconds_left, watchers.tell)
+        self.standings = Standings(store, self.cost, self.seconds_left, watchers.tell, pool.at_once)
         self.filing = Filing(
             store,
             library,
@@ -150,14 +150,18 @@ class Feeder:
         self._tell_what_comes()
 
     def _feed(self) -> None:
-        stands_still = {end.modality for end in self.filing.endings.unwritten().values()}
         for modality in self.store.waiting():
-            if modality in stands_still or not self.pool.has_room(modality):
-                continue
-            job = self.store.claim(modality, self.own, self.cost)
-            if job is not None:
+            while self._may_begin(modality):
+                job = self.store.claim(modality, self.own, self.cost)
+                if job is None:
+                    break
                 self._begin(job)
                 self.standings.changed()
+
+    def _may_begin(self, modality: str) -> bool:
+        """Whether a worker has room; while an end of that line cannot be written, it stands still."""
+        stands_still = any(end.modality == modality for end in self.filing.endings.unwritten().values())
+        return self.pool.has_room(modality) and not stands_still
 
     def _begin(self, job: Job) -> None:
         """Hand a claimed job to a worker, or close it with the reason why that cannot be."""

@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from heapq import heapify, heapreplace
 from itertools import chain, zip_longest
+from math import inf
 
 from sqlalchemy import Row
 
@@ -49,6 +51,7 @@ class Standing:
 class Standings:
     """The line as it stands. seconds_left: of a running job, None when that cannot be told. tell: wakes who watches a job.
 
+    at_once: so many jobs of one modality run at a time, for the pool has so many workers.
     Between `start` and `close` a thread works it out after every `changed`; before and after, `current` does it each time it is
     asked, since then another process runs the jobs.
     """
@@ -59,8 +62,10 @@ class Standings:
         cost: Cost,
         seconds_left: Callable[[str], float | None],
         tell: Callable[[str], None],
+        at_once: int = 1,
     ) -> None:
         self._store, self._cost, self._seconds_left, self._tell = store, cost, seconds_left, tell
+        self._at_once = at_once
         self._working = threading.Lock()
         self._stale = threading.Event()
         self._latest: Mapping[str, Standing] = {}
@@ -128,19 +133,17 @@ class Standings:
     def _work_out(self) -> dict[str, Standing]:
         rows = {row.id: row for row in self._store.active()}
         running = [row for row in rows.values() if row.status == "in_progress"]
-        left = {row.modality: self._seconds_left(row.id) for row in running}
-        stands = {row.id: _standing(row, 0, left[row.modality]) for row in running}
+        left = {row.id: self._seconds_left(row.id) for row in running}
+        stands = {row.id: _standing(row, 0, left[row.id]) for row in running}
         modalities = dict.fromkeys(row.modality for row in rows.values() if row.status == "queued")
         lines = {modality: self._store.line(modality, self._cost) for modality in modalities}
         needs = self._times({row.model for row in rows.values()})
         waiting = {}
         for modality, line in lines.items():
-            eta = left.get(modality, 0.0)
+            places = Places(self._at_once, [left[row.id] for row in running if row.modality == modality])
             # one that came between two looks has no row yet; the next look sees it
             for position, row in ((place, rows[one]) for place, one in enumerate(line, 1) if one in rows):
-                seconds = needs(row.model, row.work)
-                eta = None if eta is None or seconds is None else eta + seconds
-                waiting[row.id] = _standing(row, position, eta)
+                waiting[row.id] = _standing(row, position, places.take(needs(row.model, row.work)))
         in_turn = chain.from_iterable(zip_longest(*lines.values()))
         return stands | {job_id: waiting[job_id] for job_id in in_turn if job_id in waiting}
 
@@ -148,6 +151,21 @@ class Standings:
         """(model, how much work) → seconds; many wait for the same, so each is told once."""
         paces = {model: self._store.paces(model) for model in models}
         return cache(lambda model, work: seconds_for(work, paces[model]))
+
+
+class Places:
+    """When the places where jobs of one modality run become free, as far as that can be told."""
+
+    def __init__(self, at_once: int, left: Sequence[float | None]) -> None:
+        self._free = [inf if seconds is None else seconds for seconds in left]
+        self._free += [0.0] * (at_once - len(left))
+        heapify(self._free)
+
+    def take(self, seconds: float | None) -> float | None:
+        """When the next job in line ends, if it takes that long; None when that cannot be told."""
+        ends = self._free[0] + (inf if seconds is None else seconds)
+        heapreplace(self._free, ends)
+        return None if ends == inf else ends
 
 
 def _standing(row: Row[tuple[object, ...]], position: int, eta_seconds: float | None) -> Standing:

@@ -44,6 +44,11 @@ class Pool:
         """Whether a job of that modality could begin now."""
         return any(station.has_room(modality) for station in self.stations)
 
+    @property
+    def at_once(self) -> int:
+        """So many jobs of one modality can run at a time."""
+        return len(self.stations)
+
     def seconds(self, spec: ModelSpec) -> float:
         """Until that model could work where it is nearest."""
         return min(station.seconds(spec) for station in self.stations)

@@ -15,7 +15,7 @@ NAMES = {
 }
 
 SMALLEST = {
-    "startup": ["--runs", "1"],
+    "startup": ["--runs", "1", "--idle-seconds", "1", "--events", "3"],
     "overhead": ["--runs", "1", "--small"],
     "memory": ["policy", "queue", "hits", "swaps", "fuzz", "chain", "gpu", "--small"],
     "interpolation": ["--clips", "pan,limbs", "--size", "128x96"],

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from studio.library.comfy import from_graph
-from studio.library.graph import Tangled
+from studio.library.graph import Nodes, Tangled
 from studio.library.metadata import read
 from tests.library.conftest import png_with
 
@@ -382,17 +382,15 @@ def test_the_work_grows_with_the_graph_and_not_with_the_ways_through_it(
     graph: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Counted in visits, not in seconds: each is a step of the budget, and nothing else loops."""
-    from studio.library import comfy
-
     visits = 0
-    spend = comfy._Nodes.spend
+    spend = Nodes.spend
 
     def counted(nodes: Any, name: str) -> Any:
         nonlocal visits
         visits += 1
         return spend(nodes, name)
 
-    monkeypatch.setattr(comfy._Nodes, "spend", counted)
+    monkeypatch.setattr(Nodes, "spend", counted)
     size = sum(1 + len(node["inputs"]) for node in graph.values())
     with contextlib.suppress(Tangled):
         from_graph(graph)
@@ -410,7 +408,7 @@ def test_a_graph_of_people_stays_far_below_its_budget() -> None:
     from studio.library import comfy
 
     for graph in (basic(), two_passes(), flux(), wan(), advanced()):
-        nodes = comfy._Nodes(graph)
+        nodes = Nodes(graph)
         before = nodes._budget
         comfy._settings(nodes, nodes.inputs(comfy._passes(nodes)[-1]))
         assert before - nodes._budget < (before - 10_000) / 2

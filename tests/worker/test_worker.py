@@ -205,7 +205,7 @@ SERVER = """
 import sys, threading
 from pathlib import Path
 from pipelines.messages import Ready, WorkerConfig
-from studio.workers.local.local import LocalWorker
+from studio.workers.local import LocalWorker
 folder, warm = Path(sys.argv[1]), sys.argv[2] == "warm"
 ready = threading.Event()
 worker = LocalWorker(WorkerConfig(spool=str(folder), device="cpu", warm_up=True), log_file=folder / "worker.log",
