@@ -154,9 +154,8 @@ class Studio:
             raise as_invalid(error) from None
         completed.check_has_something_to_do()
         find_inputs(self.library, completed, owner)
-        count = getattr(completed, "num_images", 1)
         if completed.seed == -1:
-            seed = secrets.randbelow(MAX_SEED + 2 - count)  # every picture of a batch has a seed, counted up
+            seed = secrets.randbelow(MAX_SEED + 2 - completed.number_of_seeds())
             completed = completed.model_copy(update={"seed": seed})
         try:
             job = self.store.add(completed, owner, self.settings.max_waiting)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.errors import Cancelled
-from pipelines.messages import Artifact, BaseRequest, Progress, TextDelta
+from pipelines.messages import Artifact, BaseRequest, Event, Progress, TextDelta
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ class Context:
     job_id: str
     spec: ModelSpec
     memory: MemoryManager
-    emit: Callable[[Any], None]
+    emit: Callable[[Event], None]
     is_cancelled: Callable[[], bool]
     spool: Path
     inputs: Mapping[str, bytes] = field(default_factory=dict)
@@ -74,12 +74,12 @@ class Context:
         """Have the next artifact say this: what was done otherwise than asked, or twice."""
         self._notes = list(dict.fromkeys([*self._notes, *sentences]))
 
-    def recipe(self, request: BaseRequest) -> dict[str, Any] | None:
+    def recipe(self, request: BaseRequest) -> dict[str, object] | None:
         """What a file says of how it was made, as plain JSON; None where people share their files without."""
         return request.model_dump(mode="json") if self.with_metadata else None
 
     def artifact(
-        self, request: BaseRequest, file: FileType, content: bytes | Path, facts: Mapping[str, Any]
+        self, request: BaseRequest, file: FileType, content: bytes | Path, facts: Mapping[str, object]
     ) -> Artifact:
         """What was made, on its way out, with everything noted since the last one. content: the bytes, or a file in the spool.
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, cast
+from typing import TYPE_CHECKING, ParamSpec, cast
 
 from pipelines.catalog.digest import digests
 from pipelines.errors import Cancelled, OutOfMemory, Problem, as_problem
@@ -326,7 +326,7 @@ class _WhenReady:
     def __init__(self, memory: Callable[[], MemoryManager]) -> None:
         self._memory = memory
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._memory(), name)
 
 

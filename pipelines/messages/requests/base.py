@@ -7,9 +7,9 @@ task: they mean the modality's own, the first that was written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from pipelines.errors import InvalidRequest
@@ -21,6 +21,14 @@ MAX_SEED = 2**32 - 1
 
 REQUESTS: dict[str, type[BaseRequest]] = {}
 """Task → its request class. A modality's own task is called as the modality is, any other by its `task`."""
+
+
+def _without_mark(value: object) -> object:
+    return value.removeprefix("\ufeff") if isinstance(value, str) else value
+
+
+Words = Annotated[str, BeforeValidator(_without_mark)]
+"""A text that may come out of a file: the mark of byte order some programs begin with is no letter of it."""
 
 
 class BaseRequest(BaseModel):
@@ -42,7 +50,7 @@ class BaseRequest(BaseModel):
     if TYPE_CHECKING:
         modality: Modality  # each class says its own, after the fields it shares with others
 
-    prompt: str = knob(
+    prompt: Words = knob(
         "", "What to make, in your own words.", simple=True, widget="lines", max_length=PROMPT_CHARS
     )
     model: str = knob("", "The model that makes it.", simple=True, max_length=300)
@@ -53,13 +61,6 @@ class BaseRequest(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         if "modality" in cls.model_fields:
             _list(cls)
-
-    @field_validator(
-        "prompt", "negative_prompt", "system", "code", "suffix", mode="before", check_fields=False
-    )
-    @classmethod
-    def _a_mark_of_byte_order_is_no_letter(cls, value: object) -> object:
-        return value.removeprefix("\ufeff") if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _texts_are_bounded(self) -> Self:
@@ -75,6 +76,10 @@ class BaseRequest(BaseModel):
     def done_by(cls) -> str:
         """The task whose models carry it out."""
         return cls.made_by or str(cls.model_fields["modality"].default)
+
+    def number_of_seeds(self) -> int:
+        """How many it takes, counted up from the first."""
+        return 1
 
     def share_of_work(self) -> float:
         """How much of what its knobs say is really done, 0 to 1."""

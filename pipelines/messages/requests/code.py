@@ -6,6 +6,7 @@ from typing import Literal
 
 from pipelines.errors import InvalidRequest
 from pipelines.messages.knobs import knob
+from pipelines.messages.requests.base import Words
 from pipelines.messages.requests.shared import SamplingRequest
 from pipelines.words.texts import CODE_CHARS
 
@@ -17,14 +18,14 @@ class CodeRequest(SamplingRequest):
 
     modality: Literal["code"] = "code"
     task: CodeTask = knob("write", "What to do.", simple=True, label="Task")
-    code: str = knob(
+    code: Words = knob(
         "",
         "The code to work on; for *complete*, what stands before the cursor.",
         simple=True,
         widget="code",
         max_length=CODE_CHARS,
     )
-    suffix: str = knob(
+    suffix: Words = knob(
         "",
         "For *complete*: what stands after the cursor.",
         label="Code after the cursor",

@@ -34,6 +34,9 @@ class ImageRequest(DiffusionRequest):
     )
     format: Literal["png", "jpeg", "webp"] = knob("png", "File format.", simple=True)
 
+    def number_of_seeds(self) -> int:
+        return self.num_images
+
     def single(self, index: int) -> ImageRequest:
         """The request for picture `index` of the batch alone: its own seed, counted up from the first."""
         return self.model_copy(update={"seed": (self.seed + index) % (MAX_SEED + 1), "num_images": 1})

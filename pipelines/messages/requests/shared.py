@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from pipelines.messages.knobs import knob
-from pipelines.messages.requests.base import BaseRequest
+from pipelines.messages.requests.base import BaseRequest, Words
 from pipelines.words.texts import PROMPT_CHARS
 
 
@@ -50,7 +50,7 @@ class DiffusionRequest(BaseRequest):
 
     says_how_much: ClassVar[bool] = True
 
-    negative_prompt: str = knob(
+    negative_prompt: Words = knob(
         "", "What should not be in the picture.", widget="lines", max_length=PROMPT_CHARS
     )
     width: int = knob(

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.messages.knobs import knob
+from pipelines.messages.requests.base import Words
 from pipelines.messages.requests.shared import SamplingRequest
 from pipelines.words.texts import MESSAGE_CHARS, PROMPT_CHARS
 
@@ -23,7 +24,7 @@ class TextRequest(SamplingRequest):
     """Writing and chat."""
 
     modality: Literal["text"] = "text"
-    system: str = knob(
+    system: Words = knob(
         "", "How the assistant should behave.", label="System prompt", widget="lines", max_length=PROMPT_CHARS
     )
     history: tuple[ChatMessage, ...] = knob(

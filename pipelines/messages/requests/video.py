@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import field_validator
 
 from pipelines.messages.knobs import knob
+from pipelines.messages.requests.base import Words
 from pipelines.messages.requests.shared import DiffusionRequest
 from pipelines.words.texts import PROMPT_CHARS
 
@@ -16,7 +17,7 @@ class VideoRequest(DiffusionRequest):
     """Prompts in, a clip out: keyframes by diffusion, the frames between them by interpolation."""
 
     modality: Literal["video"] = "video"
-    prompt: str = knob(
+    prompt: Words = knob(
         "",
         "What to show. One line per moment; start a line with a time like `0:02` to place it.",
         simple=True,
