@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from pipelines.audio.reading import Reading, read_out
-from pipelines.audio.track import Piece, Track, is_silent, join, level, loudness
+from pipelines.audio.track import Piece, Track, is_silent, join, level
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.families import FAMILIES
 from pipelines.errors import InvalidRequest, ModelUnavailable
-from pipelines.media import AUDIO_FILES, encode_audio, recipe_tags
+from pipelines.media import AUDIO_FILES, encode_audio, loudness, recipe_tags
 from pipelines.memory import Component
 from pipelines.messages import Artifact, AudioRequest
 from pipelines.runtime.context import Context
@@ -72,14 +72,16 @@ class AudioPipeline(Pipeline[AudioRequest]):
         # 3. Join the pieces, and look at what came out
         track = join(pieces, request.pause_seconds)
         _check(track, ctx.spec)
+        lufs = loudness(track.sound, track.sample_rate)
         if engine.is_levelled:
-            track = replace(track, sound=level(track.sound, track.sample_rate))
+            sound, lufs = level(track.sound, lufs)
+            track = replace(track, sound=sound)
 
         # 4. Write the file, the recipe inside
         ctx.progress("save")
         tags = recipe_tags(ctx.recipe(request))
         data = encode_audio(track.sound, track.sample_rate, request.format, tags)
-        yield ctx.artifact(request, AUDIO_FILES[request.format], data, _facts(track))
+        yield ctx.artifact(request, AUDIO_FILES[request.format], data, _facts(track, lufs))
 
 
 def _engine(spec: ModelSpec) -> Engine:
@@ -103,12 +105,12 @@ def _spoken(request: AudioRequest, spec: ModelSpec) -> tuple[AudioRequest, Readi
     return request.model_copy(update={"prompt": reading.text}), reading
 
 
-def _facts(track: Track) -> dict[str, Any]:
+def _facts(track: Track, lufs: float) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "seconds": round(track.sound.shape[1] / track.sample_rate, 3),
         "sample_rate": track.sample_rate,
         "channels": track.sound.shape[0],
-        "lufs": round(loudness(track.sound, track.sample_rate), 1),
+        "lufs": round(lufs, 1),
     }
     if track.sentences:
         facts["sentences"] = track.sentences

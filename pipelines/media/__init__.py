@@ -12,6 +12,7 @@ from pipelines.media.sound import (
     Samples,
     change_tempo,
     encode_audio,
+    loudness,
     wav_bytes,
 )
 
@@ -28,6 +29,7 @@ __all__ = [
     "disk_error",
     "encode_audio",
     "ffmpeg",
+    "loudness",
     "recipe_tags",
     "wav_bytes",
 ]

@@ -1,4 +1,4 @@
-"""Samples → WAV, MP3, FLAC, Opus or AAC, and faster or higher by ffmpeg's filters."""
+"""Samples → WAV, MP3, FLAC, Opus or AAC; faster or higher, and how loud, by ffmpeg's filters."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ AUDIO_FILES = {
     "opus": FileType("opus", "audio/ogg", ("-c:a", "libopus", "-b:a", "96k", "-ar", "48000")),
     "aac": FileType("m4a", "audio/mp4", ("-c:a", "aac", "-b:a", "128k", "-movflags", "+faststart")),
 }
+NOTHING_HEARD = -70.0  # LUFS: below the gate of the standard
 RECIPE_CHUNK = b"atlr"  # our own RIFF chunk in WAV files: the recipe as JSON
 
 
@@ -87,23 +88,30 @@ def change_tempo(samples: Samples, sample_rate: int, speed: float = 1.0, semiton
     steps.append(f"atempo={tempo:.9f}")
     channels, length = samples.shape[0], round(samples.shape[1] / speed)
     raw = ["-f", "f32le", "-ar", str(sample_rate), "-ac", str(channels)]
-    command = [
-        ffmpeg(),
-        "-hide_banner",
-        "-loglevel",
-        "error",
-        *raw,
-        "-i",
-        "-",
-        "-af",
-        ",".join(steps),
-        *raw,
-        "-",
-    ]
+    data = _filtered(samples, sample_rate, ",".join(steps), [*raw, "-"])
+    changed = np.frombuffer(data, "<f4").reshape(-1, channels).T[:, :length]
+    return np.pad(changed, ((0, 0), (0, length - changed.shape[1]))).astype(np.float32)
+
+
+def loudness(samples: Samples, sample_rate: int) -> float:
+    """Integrated loudness in LUFS, -inf for silence; (channels, n) in.
+
+    Source: ffmpeg's `ebur128` (ITU-R BS.1770-4), which tells it after every tenth of a second; the last is of the whole sound.
+    Less than one block of 400 ms counts as one.
+    """
+    meter = "apad=whole_dur=0.4,ebur128=metadata=1,ametadata=mode=print:key=lavfi.r128.I:file=-"
+    told = _filtered(samples, sample_rate, meter, ["-f", "null", "-"]).rpartition(b"lavfi.r128.I=")[2]
+    lufs = float(told.split()[0])
+    return lufs if lufs > NOTHING_HEARD else float("-inf")
+
+
+def _filtered(samples: Samples, sample_rate: int, filters: str, output: list[str]) -> bytes:
+    """What ffmpeg writes for a sound that runs through its filters."""
+    raw = ["-f", "f32le", "-ar", str(sample_rate), "-ac", str(samples.shape[0]), "-i", "-"]
+    command = [ffmpeg(), "-hide_banner", "-loglevel", "error", *raw, "-af", filters, *output]
     done = subprocess.run(command, input=samples.T.astype("<f4").tobytes(), capture_output=True, check=False)
     if done.returncode:
         raise StudioError(
-            "ffmpeg could not change the tempo.", detail=done.stderr.decode(errors="replace")[-500:]
+            "ffmpeg could not work on the sound.", detail=done.stderr.decode(errors="replace")[-500:]
         )
-    changed = np.frombuffer(done.stdout, "<f4").reshape(-1, channels).T[:, :length]
-    return np.pad(changed, ((0, 0), (0, length - changed.shape[1]))).astype(np.float32)
+    return done.stdout

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from pipelines.audio.audio import AudioPipeline
-from pipelines.audio.track import Piece, join, level, loudness
+from pipelines.audio.track import Piece, join, level
 from pipelines.catalog import ModelSpec, Source
 from pipelines.errors import Cancelled, InvalidRequest
+from pipelines.media import loudness
 from pipelines.messages import Artifact, AudioRequest
 from pipelines.runtime.context import Context
 
@@ -137,15 +138,26 @@ def test_loudness_is_what_the_standard_says() -> None:
     assert loudness(np.zeros((1, 48000), np.float32), 48000) == float("-inf")
 
 
+def test_a_sound_shorter_than_a_block_of_the_standard_has_a_loudness_too() -> None:
+    short = np.sin(2 * np.pi * 997 * np.arange(4800) / 48000)[None].astype(np.float32)
+    assert loudness(short, 48000) == pytest.approx(-3.01 - 6.02, abs=0.2)  # a quarter of the block
+
+
+def test_level_brings_a_voice_to_one_loudness_and_says_how_loud_it_is() -> None:
+    sine = 0.05 * np.sin(2 * np.pi * 440 * np.arange(48000) / 24000)[None].astype(np.float32)
+    levelled, lufs = level(sine, loudness(sine, 24000))
+    assert lufs == pytest.approx(-19.0)
+    assert loudness(levelled, 24000) == pytest.approx(-19.0, abs=0.05)
+
+
 def test_level_stops_below_the_peak_limit_and_leaves_silence_alone() -> None:
     click = np.zeros((1, 22050), np.float32)
     click[0, 5000] = 0.01
-    assert (
-        np.abs(level(click, 22050)).max() == pytest.approx(10 ** (-1 / 20), rel=1e-3)
-        or loudness(click, 22050) < -70
-    )
+    levelled, lufs = level(click, -60.0)
+    assert np.abs(levelled).max() == pytest.approx(10 ** (-1 / 20), rel=1e-3)
+    assert lufs == pytest.approx(-60.0 + 39.0)  # from -40 dB to -1 dB
     quiet = np.zeros((1, 22050), np.float32)
-    assert np.array_equal(level(quiet, 22050), quiet)
+    assert level(quiet, loudness(quiet, 22050)) == (quiet, float("-inf"))
 
 
 def test_pieces_join_with_their_words_moved() -> None:
