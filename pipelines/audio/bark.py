@@ -211,7 +211,7 @@ def _ways(model: SoundModel) -> list[Way]:
 
 def _working_bytes(model: SoundModel) -> int:
     """Keys and values of the longest stage, its scores, and the samples of 13 seconds on their way through the codec."""
-    config = model.config.get("semantic_config") or {}
-    layers, hidden = int(config.get("num_layers", 24)), int(config.get("hidden_size", 1024))
+    layers = model.number("num_layers", 24, "semantic_config")
+    hidden = model.number("hidden_size", 1024, "semantic_config")
     cache = 2 * layers * hidden * 1300 * model.dtype.itemsize
     return cache + 1024 * 10_048 * 4 + LONGEST_SECONDS * 24_000 * 64 * 4 + (32 << 20)

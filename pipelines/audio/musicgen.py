@@ -81,9 +81,9 @@ def _ways(model: SoundModel, request: AudioRequest) -> list[Way]:
 
 def _working_bytes(model: SoundModel, request: AudioRequest) -> int:
     """Keys and values of all tokens, twice for guidance, and the samples on their way through the codec."""
-    decoder = model.config.get("decoder") or {}
-    layers, hidden = int(decoder.get("num_hidden_layers", 24)), int(decoder.get("hidden_size", 1024))
-    channels = int(decoder.get("audio_channels", 1))
+    layers = model.number("num_hidden_layers", 24, "decoder")
+    hidden = model.number("hidden_size", 1024, "decoder")
+    channels = model.number("audio_channels", 1, "decoder")
     seconds = request.seconds * request.speed
     cache = 2 * 2 * layers * hidden * (seconds * 50 + 64) * model.dtype.itemsize
     return int(cache + channels * seconds * 32_000 * 64 * 4) + (32 << 20)

@@ -110,7 +110,7 @@ def _phonemes_of(texts: list[str]) -> list[str]:
 
 def _speaker(model: SoundModel, voice: str) -> int | None:
     """The number of a voice; models with several must be told, or they speak without any."""
-    count = int(model.config.get("num_speakers") or 1)
+    count = model.number("num_speakers", 1)
     if count <= 1 and voice in ("", "0"):
         return None
     number = voice.strip() or "0"

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TypedDict, cast
 
 from pipelines.catalog.families import unused_by
 from pipelines.catalog.voices import espeak_voices
@@ -96,11 +96,20 @@ def _understands(folder: Path) -> dict[str, list[str]]:
     return {name: [words[0] for words in values.values()] for name, values in attributes.items()}
 
 
+class _Notes(TypedDict, total=False):
+    """What a starter model's `studio.json` says; all but these are facts."""
+
+    licence: str
+    defaults: dict[str, object]
+    limits: dict[str, float]
+    examples: list[str]
+
+
 def _starter(
     name: str, title: str, modalities: tuple[Modality, ...], loader: str, description: str
 ) -> ModelSpec:
     folder = ASSETS / "starter" / name
-    notes: dict[str, Any] = {}
+    notes: _Notes = {}
     if (folder / "studio.json").is_file():
         notes = json.loads((folder / "studio.json").read_text())
     weight_bytes = sum(file.stat().st_size for file in folder.rglob("*.safetensors"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from pipelines.catalog.classes import call_defaults
 from pipelines.catalog.headers import read_json
@@ -27,7 +27,7 @@ VIDEO_SIZE = (832, 480)
 MOST = 4096
 
 
-def made_for(folder: Path, index: Mapping[str, Any], makes: str) -> dict[str, Any]:
+def made_for(folder: Path, index: Mapping[str, object], makes: str) -> dict[str, object]:
     """Request fields such a model likes. makes: "image" or "video".
 
     Raises BadFile where a config that the index names is missing or damaged.
@@ -45,12 +45,12 @@ def made_for(folder: Path, index: Mapping[str, Any], makes: str) -> dict[str, An
     return found | (_length(index, configs, usual) if makes == "video" else {})
 
 
-def size_step_of(folder: Path, index: Mapping[str, Any]) -> int:
+def size_step_of(folder: Path, index: Mapping[str, object]) -> int:
     """What width and height must be multiples of, at least 8."""
     return size_step({part: _config(folder, index, part) for part in ("unet", "transformer", "vae")})
 
 
-def size_step(configs: Mapping[str, Mapping[str, Any]]) -> int:
+def size_step(configs: Mapping[str, Mapping[str, object]]) -> int:
     """The pixels that become one latent, times the latents that become one token."""
     factor, transformer = vae_factor(configs["vae"]), configs["transformer"]
     patch = transformer.get("patch_size")
@@ -63,18 +63,19 @@ def size_step(configs: Mapping[str, Mapping[str, Any]]) -> int:
     return step if step % 8 == 0 and step <= 512 else 8
 
 
-def vae_factor(vae: Mapping[str, Any]) -> int:
+def vae_factor(vae: Mapping[str, object]) -> int:
     """How many pixels, in each direction, become one latent; families say it in different fields."""
     for name in ("scale_factor_spatial", "spatial_compression_ratio"):
-        if isinstance(vae.get(name), int) and vae[name] > 0:
-            return int(vae[name])
+        if isinstance(factor := vae.get(name), int) and factor > 0:
+            return int(factor)
     if isinstance(scaling := vae.get("spatio_temporal_scaling"), list):  # LTX
-        return int(vae.get("patch_size") or 1) * 2 ** sum(map(bool, scaling))
-    if isinstance(vae.get("temperal_downsample"), list):  # Wan and Qwen-Image; so spelled
-        return int(2 ** len(vae["temperal_downsample"]))
+        patch = vae.get("patch_size")
+        return int((patch if _is_number(patch) else 1) or 1) * 2 ** sum(map(bool, scaling))
+    if isinstance(halved := vae.get("temperal_downsample"), list):  # Wan and Qwen-Image; so spelled
+        return int(2 ** len(halved))
     for name in ("block_out_channels", "encoder_block_out_channels"):
-        if isinstance(vae.get(name), list) and vae[name]:
-            return int(2 ** (len(vae[name]) - 1))
+        if isinstance(widths := vae.get(name), list) and widths:
+            return int(2 ** (len(widths) - 1))
     return 8
 
 
@@ -86,13 +87,13 @@ def rate_of(class_name: str) -> Fraction:
     return Fraction(str(told[0]) if told else named).limit_denominator(1001)
 
 
-def _config(folder: Path, index: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+def _config(folder: Path, index: Mapping[str, object], part: str) -> Mapping[str, object]:
     listed = index.get(part)
     is_there = isinstance(listed, list) and len(listed) == 2 and bool(listed[0])
     return read_json(folder / part / "config.json") if is_there else {}
 
 
-def _is_number(value: Any) -> TypeGuard[int | float]:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -100,8 +101,11 @@ def _is_number(value: Any) -> TypeGuard[int | float]:
 
 
 def _denoising(
-    folder: Path, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]], usual: Mapping[str, Any]
-) -> dict[str, Any]:
+    folder: Path,
+    index: Mapping[str, object],
+    configs: Mapping[str, Mapping[str, object]],
+    usual: Mapping[str, object],
+) -> dict[str, object]:
     name = str(index.get("_class_name"))
     if index.get("is_distilled") is True:  # FLUX.2 klein
         return _few(1.0)
@@ -124,7 +128,7 @@ def _denoising(
         configs["unet"] and is_plain and scheduler.get("timestep_spacing") == "trailing"
     ):
         return _few(0.0)  # SD and SDXL turbo, Lightning, Hyper
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     steps = usual.get("num_inference_steps")
     if _is_number(steps) and 1 <= steps < USUAL_STEPS:
         found["num_inference_steps"] = int(steps)
@@ -135,11 +139,11 @@ def _denoising(
     return found
 
 
-def _few(guidance: float) -> dict[str, Any]:
+def _few(guidance: float) -> dict[str, object]:
     return {"num_inference_steps": FEW_STEPS, "guidance_scale": guidance}
 
 
-def _scheduler(folder: Path, index: Mapping[str, Any]) -> Mapping[str, Any]:
+def _scheduler(folder: Path, index: Mapping[str, object]) -> Mapping[str, object]:
     """The scheduler's config, by the class the index names for it."""
     listed = index.get("scheduler")
     if not isinstance(listed, list) or len(listed) != 2 or not listed[0]:
@@ -152,22 +156,24 @@ def _scheduler(folder: Path, index: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _picture_size(
-    configs: Mapping[str, Mapping[str, Any]], usual: Mapping[str, Any]
+    configs: Mapping[str, Mapping[str, object]], usual: Mapping[str, object]
 ) -> tuple[int, int] | None:
     """(width, height) a picture model was trained at; None where nothing tells."""
     network = configs["unet"] or configs["transformer"]
     factor = vae_factor(configs["vae"]) if configs["vae"] else 1 if configs["unet"] else 8
     if size := _sample(network, factor):
         return size
-    if _is_number(usual.get("width")) and _is_number(usual.get("height")):
-        return int(usual["width"]), int(usual["height"])
+    width, height = usual.get("width"), usual.get("height")
+    if _is_number(width) and _is_number(height):
+        return int(width), int(height)
     return (1024, 1024) if configs["transformer"] else None
 
 
-def _video_size(configs: Mapping[str, Mapping[str, Any]], usual: Mapping[str, Any]) -> tuple[int, int]:
+def _video_size(configs: Mapping[str, Mapping[str, object]], usual: Mapping[str, object]) -> tuple[int, int]:
     """(width, height) of the clips a model was trained on."""
-    if _is_number(usual.get("width")) and _is_number(usual.get("height")):
-        return int(usual["width"]), int(usual["height"])
+    width, height = usual.get("width"), usual.get("height")
+    if _is_number(width) and _is_number(height):
+        return int(width), int(height)
     network, factor = configs["transformer"] or configs["unet"], vae_factor(configs["vae"])
     height, width = network.get("sample_height"), network.get("sample_width")
     if isinstance(height, int) and isinstance(width, int):
@@ -175,17 +181,17 @@ def _video_size(configs: Mapping[str, Mapping[str, Any]], usual: Mapping[str, An
     return _sample(network, factor) or VIDEO_SIZE
 
 
-def _sample(network: Mapping[str, Any], factor: int) -> tuple[int, int] | None:
+def _sample(network: Mapping[str, object], factor: int) -> tuple[int, int] | None:
     told = network.get("sample_size")
-    sides: list[Any] = told if isinstance(told, list) and len(told) == 2 else [told, told]
-    if not all(isinstance(side, int) and 0 < side <= MOST for side in sides):
+    height, width = told if isinstance(told, list) and len(told) == 2 else (told, told)
+    if not (isinstance(height, int) and isinstance(width, int) and 0 < height <= MOST and 0 < width <= MOST):
         return None
-    return sides[1] * factor, sides[0] * factor
+    return width * factor, height * factor
 
 
 def _length(
-    index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]], usual: Mapping[str, Any]
-) -> dict[str, Any]:
+    index: Mapping[str, object], configs: Mapping[str, Mapping[str, object]], usual: Mapping[str, object]
+) -> dict[str, object]:
     """Frame rate and seconds of the clips a model was trained on."""
     rate = rate_of(str(index.get("_class_name")))
     told = [usual.get("num_frames"), usual.get("video_length"), configs["transformer"].get("sample_frames")]

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pipelines.errors import GB, Cancelled, ModelUnavailable, OutOfDisk, readable_bytes
 from pipelines.messages.spec import ModelSpec, Source
@@ -22,6 +22,9 @@ from pipelines.messages.spec import ModelSpec, Source
 UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.py", "*.msgpack", "*.h5", "*.onnx")
 CLIENT_MODULES = ("httpx", "httpcore", "huggingface_hub", "hf_xet")
 SPARE_BYTES = GB
+if TYPE_CHECKING:
+    from tqdm.auto import tqdm
+
 T = TypeVar("T")
 
 
@@ -52,7 +55,7 @@ def measure(spec: ModelSpec) -> Measure:
     """Ask the hub what the download would be. Raises ModelUnavailable: offline, unknown, gated, or holding no safe weights."""
     from huggingface_hub import snapshot_download
 
-    found: Any = _explained(
+    found = _explained(
         spec,
         lambda: snapshot_download(
             spec.source.repo,
@@ -223,12 +226,12 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _silent() -> type[Any]:
+def _silent() -> type[tqdm[NoReturn]]:
     """A tqdm that prints nothing: our own progress is on the page and the command line."""
     from tqdm.auto import tqdm
 
     class Silent(tqdm):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
+        def __init__(self, *args: object, **kwargs: object) -> None:
             kwargs.update(disable=False, file=_Nowhere())
             kwargs.pop("name", None)
             super().__init__(*args, **kwargs)
@@ -238,13 +241,13 @@ def _silent() -> type[Any]:
 
 def _progress_class(
     plan: Measure, on_progress: Callable[[int, int], None], is_cancelled: Callable[[], bool]
-) -> type[Any]:
+) -> type[tqdm[NoReturn]]:
     """A tqdm that reports the bytes to us."""
     lock = threading.Lock()
     done = plan.nbytes - plan.missing_bytes
 
     class Report(_silent()):  # type: ignore[misc]
-        def update(self, n: float | None = 1) -> Any:
+        def update(self, n: float | None = 1) -> bool | None:
             nonlocal done
             if is_cancelled():
                 raise Cancelled

@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipelines.catalog.voices import bark_voices
 from pipelines.messages import BaseRequest, knobs_of
 
-VoicesOf = Callable[[Path, Mapping[str, Any]], list[str]]
+VoicesOf = Callable[[Path, Mapping[str, object]], list[str]]
 
 
-def numbered(folder: Path, config: Mapping[str, Any]) -> list[str]:
+def numbered(folder: Path, config: Mapping[str, object]) -> list[str]:
     """The speakers of a model that only counts them."""
     count = config.get("num_speakers")
     return [str(number) for number in range(count)] if isinstance(count, int) and count > 1 else []

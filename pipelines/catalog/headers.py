@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypedDict
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".msgpack", ".h5")
 STEMS = ("diffusion_pytorch_model", "model")  # diffusers, transformers
@@ -105,7 +105,15 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
     return tensors
 
 
-def _header(file: IO[bytes], length: int) -> Mapping[str, Any] | None:
+class _Entry(TypedDict):
+    """What a header says of one tensor, if it keeps to the format; whatever else it holds is found out by using it."""
+
+    dtype: str
+    shape: list[int]
+    data_offsets: tuple[int, int]
+
+
+def _header(file: IO[bytes], length: int) -> dict[str, _Entry] | None:
     """The JSON object a safetensors file begins with; None when there is none. Its length may spell anything, a pickle's mark too."""
     if file.read(1) != b"{":
         return None
@@ -116,7 +124,7 @@ def _header(file: IO[bytes], length: int) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _span(entry: Mapping[str, Any], start: int) -> tuple[int, int]:
+def _span(entry: _Entry, start: int) -> tuple[int, int]:
     """Bytes, and where in the file they begin."""
     first, last = entry["data_offsets"]
     told = (first, last, *entry["shape"])
@@ -210,11 +218,11 @@ def find_weights(folder: Path, prefer: Iterable[str] = ("",)) -> Weights:
 
 
 def _shards(folder: Path, index: str) -> tuple[Path, ...]:
-    told: Any = read_json(folder / index)
-    try:
-        files = tuple(folder / name for name in sorted(set(told["weight_map"].values())))
-    except (KeyError, TypeError, AttributeError):
-        raise BadFile(f"{folder.name}/{index} is damaged.") from None
+    told = read_json(folder / index).get("weight_map")
+    names = set(told.values()) if isinstance(told, dict) else set()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise BadFile(f"{folder.name}/{index} is damaged.")
+    files = tuple(folder / name for name in sorted(names))
     missing = [file.name for file in files if not file.is_file()]
     if missing:
         raise BadFile(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TypedDict, Unpack, cast
 
 from pipelines.catalog.classes import (
     PICTURES_ONLY,
@@ -120,7 +120,18 @@ def _showable(facts: ModelFacts) -> ModelFacts:
     return cast(ModelFacts, shown)
 
 
-def _spec(path: Path, loader: str, modalities: tuple[Modality, ...], nbytes: int, **rest: Any) -> ModelSpec:
+class _Rest(TypedDict, total=False):
+    """Fields of a spec that only some kinds of model have."""
+
+    defaults: dict[str, object]
+    facts: ModelFacts
+    unused: tuple[str, ...]
+    description: str
+
+
+def _spec(
+    path: Path, loader: str, modalities: tuple[Modality, ...], nbytes: int, **rest: Unpack[_Rest]
+) -> ModelSpec:
     name = name_of(path)
     return ModelSpec(
         id=f"local/{name}",
@@ -154,7 +165,7 @@ def _diffusers(folder: Path, facts: ModelFacts) -> ModelSpec:
     )
 
 
-def _makes(index: Mapping[str, Any], facts: ModelFacts) -> str:
+def _makes(index: Mapping[str, object], facts: ModelFacts) -> str:
     """ "image" or "video", by the pipeline class; fills facts with the class and its schedulers."""
     name = index.get("_class_name")
     if not isinstance(name, str):
@@ -174,7 +185,7 @@ def _makes(index: Mapping[str, Any], facts: ModelFacts) -> str:
     return makes
 
 
-def _check_parts(folder: Path, index: Mapping[str, Any]) -> int:
+def _check_parts(folder: Path, index: Mapping[str, object]) -> int:
     """Bytes of all weights; raises BadFile for the first part that is missing or not whole."""
     nbytes = 0
     spared = spared_parts(folder, index)
@@ -200,7 +211,7 @@ def _check_parts(folder: Path, index: Mapping[str, Any]) -> int:
     return nbytes
 
 
-def _check_part(name: str, config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> None:
+def _check_part(name: str, config: Mapping[str, object], tensors: Mapping[str, TensorInfo]) -> None:
     """Raises BadFile where the first layer of a part has another shape than its config tells."""
     widths, channels = config.get("block_out_channels"), config.get("in_channels")
     first = tensors.get("conv_in.weight") if config.get("_class_name") == "UNet2DConditionModel" else None
@@ -214,7 +225,7 @@ def _check_part(name: str, config: Mapping[str, Any], tensors: Mapping[str, Tens
         )
 
 
-def spared_parts(folder: Path, index: Mapping[str, Any]) -> set[str]:
+def spared_parts(folder: Path, index: Mapping[str, object]) -> set[str]:
     """Parts a folder lists that diffusers runs without and that are not here: people leave them out of a download on purpose.
 
     The safety checker goes together with the feature extractor that prepares its pictures.
@@ -225,7 +236,7 @@ def spared_parts(folder: Path, index: Mapping[str, Any]) -> set[str]:
     return missing & index.keys()
 
 
-def _check_unet(unet: Mapping[str, Any], class_name: str, makes: str) -> None:
+def _check_unet(unet: Mapping[str, object], class_name: str, makes: str) -> None:
     channels = unet.get("in_channels")
     use = UNET_USES.get(channels) if isinstance(channels, int) and makes == "image" else None
     if use and "Pix2Pix" not in class_name:
@@ -273,7 +284,7 @@ def _transformers(folder: Path, facts: ModelFacts) -> ModelSpec:
     return _spec(folder, "causal-lm", modalities, weights.nbytes, facts=facts, description=told)
 
 
-def _check_packing(config: Mapping[str, Any]) -> None:
+def _check_packing(config: Mapping[str, object]) -> None:
     """Raises BadFile, naming the package, for weights that nothing here unpacks."""
     quantised = config.get("quantization_config")
     method = quantised.get("quant_method") if isinstance(quantised, dict) else None
@@ -285,10 +296,10 @@ def _check_packing(config: Mapping[str, Any]) -> None:
         )
 
 
-def _check_shapes(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> None:
+def _check_shapes(config: Mapping[str, object], tensors: Mapping[str, TensorInfo]) -> None:
     """Raises BadFile where config and weights are plainly of two models: found by the headers, before anything is read."""
     nested = config.get("text_config")
-    told: Mapping[str, Any] = nested if isinstance(nested, dict) else config
+    told: Mapping[str, object] = nested if isinstance(nested, dict) else config
     layers = told.get("num_hidden_layers") or told.get("n_layer")
     if isinstance(layers, int) and layers > max(MOST_LAYERS, len(tensors)):
         raise BadFile(
@@ -362,7 +373,7 @@ def _single_file(file: Path, places: Iterable[Path], facts: ModelFacts) -> Model
     makes = _makes(index, facts)
     family = family_of(tensors)
     facts |= {"config": str(config), "family": family.title if family else ""}
-    _check_unet(channels, facts["class"], makes)
+    _check_unet(channels, str(facts["class"]), makes)
     _check_inside(config, index, tensors)
     modalities: tuple[Modality, ...] = ("video",) if makes == "video" else ("image", "video")
     nbytes = sum(info.nbytes for info in tensors.values())
@@ -371,7 +382,7 @@ def _single_file(file: Path, places: Iterable[Path], facts: ModelFacts) -> Model
     return _spec(file, "diffusers-single-file", modalities, nbytes, defaults=defaults, facts=facts)
 
 
-def _check_inside(config: Path, index: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> None:
+def _check_inside(config: Path, index: Mapping[str, object], tensors: Mapping[str, TensorInfo]) -> None:
     """Every part has its weights in the file or, failing that, in the config folder."""
     for name, value in index.items():
         is_part = isinstance(value, list) and len(value) == 2 and value[0]

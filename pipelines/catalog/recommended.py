@@ -6,8 +6,8 @@ before it starts (`download.measure`). Nothing here is fetched until a person as
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from pipelines.catalog.families import unused_by
 from pipelines.errors import GB
@@ -47,8 +47,8 @@ class Offer:
     description: str
     restriction: str = ""
     files: tuple[str, ...] = TEXT_FILES
-    defaults: dict[str, Any] = field(default_factory=dict)
-    limits: dict[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     def spec(self) -> ModelSpec:
         return ModelSpec(
@@ -63,8 +63,8 @@ class Offer:
             weight_bytes=int(self.weight_gb * GB),
             memory_bytes=int(self.memory_gb * GB),
             state="remote",
-            defaults=self.defaults,
-            limits=self.limits,
+            defaults=dict(self.defaults),
+            limits=dict(self.limits),
             unused=unused_by(self.loader, REQUESTS[self.modalities[0]]),
         )
 
@@ -107,7 +107,9 @@ def _image(
     )
 
 
-def _video(repo: str, title: str, weight: float, memory: float, description: str, **defaults: Any) -> Offer:
+def _video(
+    repo: str, title: str, weight: float, memory: float, description: str, **defaults: float | str
+) -> Offer:
     return Offer(
         repo,
         title,

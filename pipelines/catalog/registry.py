@@ -11,11 +11,18 @@ import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from pipelines.disk import whole
 
 log = logging.getLogger(__name__)
+
+
+class _Kept(TypedDict, total=False):
+    """What the file holds."""
+
+    folders: list[str]
+    names: dict[str, str]
 
 
 class Registry:
@@ -23,7 +30,7 @@ class Registry:
 
     def __init__(self, file: Path | None) -> None:
         self.file = file
-        self._kept: dict[str, Any] = {}
+        self._kept: _Kept = {}
 
     def folders(self) -> list[Path]:
         return [Path(path) for path in self._read()[0].get("folders", ())]
@@ -63,10 +70,10 @@ class Registry:
                 os.replace(self.file, aside)
                 log.warning("%s could not be read and was set aside as %s", self.file, aside.name)
 
-    def _read(self) -> tuple[dict[str, Any], str]:
+    def _read(self) -> tuple[_Kept, str]:
         """What the file holds, and what is wrong with it."""
         if self.file is None:
-            return dict(self._kept), ""
+            return self._kept.copy(), ""
         try:
             found = json.loads(self.file.read_text(encoding="utf-8"))
             folders, names = found.get("folders", []), found.get("names", {})

@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from pipelines.catalog.headers import PICKLES, STEMS
 from pipelines.catalog.identify import identify, name_of
@@ -81,7 +80,7 @@ def extra_model_paths(file: Path) -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
-def _section_folders(section: dict[str, Any], here: Path) -> list[Path]:
+def _section_folders(section: dict[str, object], here: Path) -> list[Path]:
     base = here / Path(str(section.get("base_path") or ".")).expanduser()
     lines = [line.strip() for kind in MODEL_KINDS for line in str(section.get(kind) or "").splitlines()]
     return [(base / Path(line).expanduser()).resolve() for line in lines if line]

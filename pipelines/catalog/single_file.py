@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipelines.catalog.headers import BadFile, TensorInfo, find_weights, read_json
 
@@ -261,25 +260,29 @@ def fits(folder: Path, tensors: Mapping[str, TensorInfo]) -> bool:
     return False
 
 
-def _unet_fits(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> bool:
+def _unet_fits(config: Mapping[str, object], tensors: Mapping[str, TensorInfo]) -> bool:
     width, channels = tensors[f"{UNET}input_blocks.0.0.weight"].shape[:2]
     described = config["cross_attention_dim"]
+    widths = config["block_out_channels"]
     return bool(
         config["_class_name"] == "UNet2DConditionModel"
         and not config.get(
             "time_cond_proj_dim"
         )  # a distilled one (LCM): it has a weight more than published files
-        and config["block_out_channels"][0] == width
+        and isinstance(widths, list)
+        and widths[0] == width
         and config["in_channels"] == channels
         and _contexts(tensors) == set(described if isinstance(described, list) else [described])
         and _levels_fit(config, tensors)
     )
 
 
-def _levels_fit(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> bool:
+def _levels_fit(config: Mapping[str, object], tensors: Mapping[str, TensorInfo]) -> bool:
     """Whether as many blocks, each as wide, stand in the file. In it one counts on through all levels: the first layer, then of
     each level its blocks and, but for the last, what halves the size."""
     widths, layers = config["block_out_channels"], config["layers_per_block"]
+    if not isinstance(widths, list):
+        return False
     each = layers if isinstance(layers, list) else [layers] * len(widths)
     there = {name.split(".")[3] for name in tensors if name.startswith(f"{UNET}input_blocks.")}
     starts = [1 + sum(each[:level]) + level for level in range(len(widths))]
@@ -289,17 +292,17 @@ def _levels_fit(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) ->
     )
 
 
-def _transformer_fits(config: Mapping[str, Any], tensors: Mapping[str, TensorInfo]) -> bool:
+def _transformer_fits(config: Mapping[str, object], tensors: Mapping[str, TensorInfo]) -> bool:
     names = {name.removeprefix(UNET) for name in tensors}
 
     def blocks(kind: str) -> int:
         return len({name.split(".")[1] for name in names if name.startswith(f"{kind}.")})
 
     if config["_class_name"] == "SD3Transformer2DModel":
-        return bool(blocks("joint_blocks") == config["num_layers"] > 0)
+        return bool(0 < blocks("joint_blocks") == config["num_layers"])
     if config["_class_name"] == "ChromaTransformer2DModel":
         return bool(
-            blocks("double_blocks") == config["num_layers"] > 0
+            0 < blocks("double_blocks") == config["num_layers"]
             and blocks("single_blocks") == config["num_single_layers"]
             and any(name.startswith("distilled_guidance_layer.") for name in names)
         )
@@ -308,7 +311,7 @@ def _transformer_fits(config: Mapping[str, Any], tensors: Mapping[str, TensorInf
             return False
         guided = any(name.startswith("guidance_in.") for name in names)
         return bool(
-            blocks("double_blocks") == config["num_layers"] > 0
+            0 < blocks("double_blocks") == config["num_layers"]
             and blocks("single_blocks") == config["num_single_layers"]
             and bool(config.get("guidance_embeds", False)) == guided
         )

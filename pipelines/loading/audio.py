@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
 import transformers
@@ -20,10 +20,20 @@ import transformers
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
-from pipelines.loading.opening import explained, libraries, open_part, opened_bytes, small_files, unusable
+from pipelines.loading.opening import (
+    PartClass,
+    explained,
+    libraries,
+    open_part,
+    opened_bytes,
+    small_files,
+    unusable,
+)
 from pipelines.memory import Component
 from pipelines.memory.shelf import SHELF
 from pipelines.runtime.context import Context
+
+Model = TypeVar("Model", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True)
@@ -33,25 +43,31 @@ class SoundModel:
     spec: ModelSpec
     folder: Path
     component: Component
-    config: dict[str, Any]
+    config: dict[str, object]
     dtype: torch.dtype
 
+    def number(self, name: str, usual: int, part: str = "") -> int:
+        """A number that config.json tells, at its top or in a part of it."""
+        told = self.config.get(part) if part else self.config
+        found = told.get(name) if isinstance(told, dict) else None
+        return int(found) if isinstance(found, int | float) and found else usual
+
     @property
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> transformers.PreTrainedTokenizerBase:
         """This job's own."""
         small = small_files(self.folder)
         # not the component's key: others with the same weights may spell otherwise
         key = ("sound tokenizer", str(self.folder), fingerprint(small))
         return SHELF.take(key, self._open_tokenizer, opened_bytes(small))
 
-    def _open_tokenizer(self) -> Any:
+    def _open_tokenizer(self) -> transformers.PreTrainedTokenizerBase:
         with explained(self.spec, "tokenizer"):
             return transformers.AutoTokenizer.from_pretrained(
                 self.folder, local_files_only=True, trust_remote_code=False
             )
 
 
-def sound_model(spec: ModelSpec, model_class: Any, dtype: torch.dtype, codec: str = "") -> SoundModel:
+def sound_model(spec: ModelSpec, model_class: PartClass, dtype: torch.dtype, codec: str = "") -> SoundModel:
     """The model in a folder, measured but not yet read; raises ModelUnavailable in one sentence when it cannot be used.
 
     codec: the part that turns tokens into samples, always held in float32: in half precision one hears the rounding.
@@ -73,15 +89,15 @@ def sound_model(spec: ModelSpec, model_class: Any, dtype: torch.dtype, codec: st
 
 
 def _open(
-    spec: ModelSpec, folder: Path, model_class: Any, weights: Weights, dtype: torch.dtype, codec: str
-) -> Any:
+    spec: ModelSpec, folder: Path, model_class: PartClass, weights: Weights, dtype: torch.dtype, codec: str
+) -> torch.nn.Module:
     model = open_part(spec, folder, model_class, weights, dtype)
     if codec:
         getattr(model, codec).float()
     return model
 
 
-def borrowed(module: Any, ctx: Context) -> Any:
+def borrowed(module: Model, ctx: Context) -> Model:
     """The same weights, but each forward pass first asks whether to stop, and runs at full speed under `Dice`.
 
     A copy of the shell only, as others may borrow the original at the same time.
@@ -90,7 +106,7 @@ def borrowed(module: Any, ctx: Context) -> Any:
     forward = module.forward
 
     @functools.wraps(forward)  # generation reads its signature
-    def asked(*args: Any, **kwargs: Any) -> Any:
+    def asked(*args: object, **kwargs: object) -> object:
         ctx.check_cancelled()
         with torch._C.DisableTorchFunction():
             return forward(*args, **kwargs)
@@ -107,7 +123,9 @@ class Listener(transformers.StoppingCriteria):
         self._count = 0
         self._told = time.monotonic()
 
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+    def __call__(
+        self, input_ids: torch.Tensor, scores: torch.Tensor | None, **kwargs: object
+    ) -> torch.Tensor:
         self._count += 1
         if time.monotonic() - self._told >= 0.2:
             self._told = time.monotonic()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.defaults import size_step_of
@@ -22,6 +22,7 @@ from pipelines.catalog.identify import spared_parts
 from pipelines.catalog.single_file import find_config, tensors_of
 from pipelines.errors import InvalidRequest, first_line
 from pipelines.loading.opening import (
+    PartClass,
     explained,
     libraries,
     open_cheap,
@@ -35,6 +36,7 @@ from pipelines.memory.shelf import SHELF
 
 if TYPE_CHECKING:
     import torch
+    from diffusers import DiffusionPipeline, SchedulerMixin
 
 Task = Literal["text-to-image", "image-to-image"]
 
@@ -54,10 +56,10 @@ class Bundle:
 
     spec: ModelSpec
     folder: Path
-    pipeline_class: Any
+    pipeline_class: type[DiffusionPipeline]
     modules: Mapping[str, Component]
-    cheap: Mapping[str, Any]
-    settings: Mapping[str, Any]
+    cheap: Mapping[str, PartClass]
+    settings: Mapping[str, object]
     dtype: torch.dtype
 
     @property
@@ -69,11 +71,11 @@ class Bundle:
         """What width and height must be multiples of."""
         return size_step_of(self.folder, read_json(self.folder / "model_index.json"))
 
-    def class_for(self, task: Task) -> Any:
+    def class_for(self, task: Task) -> type[DiffusionPipeline]:
         """The diffusers class that does this task with these parts; raises InvalidRequest when none does."""
         return _class_for(self, task)
 
-    def build(self, lease: Lease, task: Task = "text-to-image", scheduler: str = "") -> Any:
+    def build(self, lease: Lease, task: Task = "text-to-image", scheduler: str = "") -> DiffusionPipeline:
         """The pipeline for a task, assembled from leased modules; neither moves nor casts them.
 
         scheduler: a class name among the model's compatible ones, empty for the model's own; always a fresh one, it holds state.
@@ -100,7 +102,7 @@ class Bundle:
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
-    def scheduler(self, name: str = "") -> Any:
+    def scheduler(self, name: str = "") -> SchedulerMixin:
         """A fresh scheduler; raises InvalidRequest naming the compatible ones when `name` is not among them."""
         if "scheduler" not in self.cheap:
             raise InvalidRequest(
@@ -131,13 +133,13 @@ class Bundle:
                 hint="Pick another scheduler, or install the package.",
             ) from None
 
-    def _cheap_part(self, name: str) -> Any:
+    def _cheap_part(self, name: str) -> object:
         folder = self.folder / name
         small = sorted(folder.iterdir()) if folder.is_dir() else []
         key = ("cheap part", str(folder), fingerprint(small) if small else "")
         return SHELF.take(key, partial(self._open_cheap, name), opened_bytes(small))
 
-    def _open_cheap(self, name: str) -> Any:
+    def _open_cheap(self, name: str) -> object:
         with explained(self.spec, name):
             return open_cheap(self.cheap[name], self.folder / name)
 
@@ -163,7 +165,7 @@ def _folder_bundle(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> Bundle:
     dtype = _model_dtype(index, lambda part: find_weights(folder / part).tensors(), dtype)
     pipeline_class = _pipeline_class(spec, index)
     modules: dict[str, Component] = {}
-    cheap: dict[str, Any] = {}
+    cheap: dict[str, PartClass] = {}
     spared = spared_parts(folder, index)
     for name, part_class in _part_classes(spec, index).items():
         if name in spared:
@@ -176,7 +178,7 @@ def _folder_bundle(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> Bundle:
     return Bundle(spec, folder, pipeline_class, modules, cheap, _settings(index), dtype)
 
 
-def _folder_component(spec: ModelSpec, folder: Path, part_class: Any, held: torch.dtype) -> Component:
+def _folder_component(spec: ModelSpec, folder: Path, part_class: PartClass, held: torch.dtype) -> Component:
     weights = find_weights(folder, prefer=(_VARIANTS.get(_name(held), ""),))
     return Component(
         component_key(folder.name, part_class.__name__, held, weights.files, folder),
@@ -218,7 +220,7 @@ def _single_file_bundle(spec: ModelSpec, dtype: torch.dtype) -> Bundle:
 # ---- classes, by the folder's own words ----
 
 
-def _pipeline_class(spec: ModelSpec, index: Mapping[str, Any]) -> Any:
+def _pipeline_class(spec: ModelSpec, index: Mapping[str, object]) -> type[DiffusionPipeline]:
     libraries()
     import diffusers
 
@@ -231,13 +233,13 @@ def _pipeline_class(spec: ModelSpec, index: Mapping[str, Any]) -> Any:
     return found
 
 
-def _part_classes(spec: ModelSpec, index: Mapping[str, Any]) -> dict[str, Any]:
+def _part_classes(spec: ModelSpec, index: Mapping[str, object]) -> dict[str, PartClass]:
     """Part name → class, for every part that is not null."""
     parts = {name: value for name, value in index.items() if isinstance(value, list) and len(value) == 2}
     return {name: _part_class(name, *value) for name, value in parts.items() if value[0] and value[1]}
 
 
-def _part_class(part: str, library: str, name: str) -> Any:
+def _part_class(part: str, library: str, name: str) -> PartClass:
     libraries()
     import diffusers.pipelines
 
@@ -250,13 +252,13 @@ def _part_class(part: str, library: str, name: str) -> Any:
     return found
 
 
-def _settings(index: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(index: Mapping[str, object]) -> dict[str, object]:
     """The pipeline's switches, and None for every part the folder says it does without."""
     plain = {name: value for name, value in index.items() if name[0] != "_" and not isinstance(value, list)}
     return plain | {name: None for name, value in index.items() if value == [None, None]}
 
 
-def _class_for(bundle: Bundle, task: Task) -> Any:
+def _class_for(bundle: Bundle, task: Task) -> type[DiffusionPipeline]:
     from diffusers.pipelines import auto_pipeline
 
     own = bundle.pipeline_class
@@ -299,7 +301,9 @@ def _family(class_name: str) -> str:
 
 
 def _model_dtype(
-    index: Mapping[str, Any], tensors_of_part: Callable[[str], Mapping[str, TensorInfo]], dtype: torch.dtype
+    index: Mapping[str, object],
+    tensors_of_part: Callable[[str], Mapping[str, TensorInfo]],
+    dtype: torch.dtype,
 ) -> torch.dtype:
     import torch
 
@@ -311,7 +315,9 @@ def _model_dtype(
     return torch.float16 if "unet" in index or stored == {"F16"} else dtype
 
 
-def _held_dtype(pipeline_class: Any, folder: Path, part_class: Any, dtype: torch.dtype) -> torch.dtype:
+def _held_dtype(
+    pipeline_class: type[DiffusionPipeline], folder: Path, part_class: PartClass, dtype: torch.dtype
+) -> torch.dtype:
     """`dtype`, or float32 for a VAE that overflows in half precision: the pipeline would cast it up, and its config says so."""
     import torch
 
@@ -330,7 +336,7 @@ def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _nbytes(tensors: Mapping[str, TensorInfo], part_class: Any, dtype: torch.dtype) -> int:
+def _nbytes(tensors: Mapping[str, TensorInfo], part_class: PartClass, dtype: torch.dtype) -> int:
     kept = getattr(part_class, "_keep_in_fp32_modules", None) or ()
 
     def itemsize(name: str) -> int:
@@ -346,7 +352,7 @@ def _passes(spec: ModelSpec, part: str) -> int:
     return steps if part.startswith(EVERY_STEP) else 1
 
 
-def _is_module(part_class: Any) -> bool:
+def _is_module(part_class: PartClass) -> bool:
     import torch
 
     return inspect.isclass(part_class) and issubclass(part_class, torch.nn.Module)

@@ -9,19 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.classes import causal_language_models, picture_reading_models
 from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
 from pipelines.errors import ModelUnavailable
-from pipelines.loading.opening import explained, open_part, opened_bytes, small_files, unusable
+from pipelines.loading.opening import PartClass, explained, open_part, opened_bytes, small_files, unusable
 from pipelines.memory import Component
 from pipelines.memory.shelf import SHELF
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 USUAL_TOKENS = 256
 """Each token of an answer runs through the whole model."""
@@ -39,8 +41,8 @@ class LanguageModel:
 
     spec: ModelSpec
     component: Component
-    tokenizer: Any
-    config: Any
+    tokenizer: PreTrainedTokenizerBase
+    config: PretrainedConfig
     end_ids: frozenset[int]
     context: int | None
     vocabulary: int
@@ -105,7 +107,7 @@ def causal_lm(spec: ModelSpec, dtype: torch.dtype) -> LanguageModel:
     )
 
 
-def _marks(config: Any) -> frozenset[int]:
+def _marks(config: PretrainedConfig) -> frozenset[int]:
     names = (f"{kind}_token_{word}" for kind in ("image", "video", "audio") for word in ("id", "index"))
     told = [getattr(config, name, None) for name in names]
     return frozenset(number for number in told if isinstance(number, int))
@@ -116,7 +118,7 @@ def causal_lm_components(spec: ModelSpec, dtype: torch.dtype) -> list[Component]
     return [causal_lm(spec, dtype).component]
 
 
-def _model_class(folder: Path) -> Any:
+def _model_class(folder: Path) -> PartClass:
     """The class config.json names; BadFile when it is not one that writes text."""
     import transformers
 
@@ -136,21 +138,27 @@ def _model_class(folder: Path) -> Any:
     return found
 
 
-def _open(spec: ModelSpec, folder: Path, model_class: Any, weights: Weights, dtype: torch.dtype) -> Any:
+def _open(
+    spec: ModelSpec, folder: Path, model_class: PartClass, weights: Weights, dtype: torch.dtype
+) -> nn.Module:
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
     return open_part(spec, folder, model_class, weights, dtype, part="language model")
 
 
-def _cheap_parts(spec: ModelSpec, folder: Path) -> tuple[Any, Any, frozenset[int]]:
+def _cheap_parts(
+    spec: ModelSpec, folder: Path
+) -> tuple[PreTrainedTokenizerBase, PretrainedConfig, frozenset[int]]:
     """Tokenizer, config and end tokens; this job's own, opened again when a file of theirs changes."""
     small = small_files(folder)
     key = ("language parts", str(folder), fingerprint(small))
     return SHELF.take(key, lambda: _open_cheap_parts(spec, folder), opened_bytes(small))
 
 
-def _open_cheap_parts(spec: ModelSpec, folder: Path) -> tuple[Any, Any, frozenset[int]]:
+def _open_cheap_parts(
+    spec: ModelSpec, folder: Path
+) -> tuple[PreTrainedTokenizerBase, PretrainedConfig, frozenset[int]]:
     from transformers import AutoConfig, AutoTokenizer
 
     with explained(spec, "configuration"):
@@ -173,7 +181,7 @@ def _processors_template(folder: Path) -> str | None:
     return told if isinstance(told, str) else None
 
 
-def _end_ids(folder: Path, config: Any, tokenizer: Any) -> frozenset[int]:
+def _end_ids(folder: Path, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """All tokens any of the folder's files calls the end of a text; a number, or a list of numbers."""
     said = [getattr(config, "eos_token_id", None), tokenizer.eos_token_id]
     if (folder / "generation_config.json").is_file():

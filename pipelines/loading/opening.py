@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.headers import Weights, read_header, read_json
@@ -21,6 +21,8 @@ from pipelines.errors import ModelUnavailable, StudioError, first_line
 
 if TYPE_CHECKING:
     import torch
+    from diffusers import DiffusionPipeline
+    from torch import nn
 
     from pipelines.memory.weights.file_reader import Stored
 
@@ -28,9 +30,19 @@ SHAPES = re.compile(r"size mismatch|mismatched|shape|sizes? of tensor", re.IGNOR
 """What libraries say when weights and config are of two models."""
 
 
+class PartClass(Protocol):
+    """A class of diffusers or transformers that opens itself from a folder: a model, a tokenizer, a scheduler."""
+
+    __name__: str
+
+    def __call__(self, **settings: object) -> object: ...
+
+    def from_pretrained(self, folder: Path, **how: object) -> Any: ...
+
+
 def open_part(
-    spec: ModelSpec, folder: Path, part_class: Any, weights: Weights, dtype: torch.dtype, part: str = ""
-) -> Any:
+    spec: ModelSpec, folder: Path, part_class: PartClass, weights: Weights, dtype: torch.dtype, part: str = ""
+) -> nn.Module:
     """One part of a folder, on the CPU; raises ModelUnavailable when it does not open or tensors are missing.
 
     part: what people call it, when that is not the name of the folder.
@@ -61,14 +73,14 @@ def opened_bytes(files: Sequence[Path]) -> int:
     return 4 * max((file.stat().st_size for file in files if file.is_file()), default=0)
 
 
-def open_cheap(part_class: Any, folder: Path) -> Any:
+def open_cheap(part_class: PartClass, folder: Path) -> object:
     """A tokenizer or image processor; the configs we ship share one vocabulary."""
     if SHIPPED in folder.parents and part_class.__name__ == "CLIPTokenizer":
         return _clip_tokenizer(part_class, read_json(folder / "tokenizer_config.json"))
     return part_class.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
-def _clip_tokenizer(part_class: Any, settings: dict[str, Any]) -> Any:
+def _clip_tokenizer(part_class: PartClass, settings: dict[str, object]) -> object:
     """CLIP's tokenizer from the one list of merges we ship for all families: bytes, bytes that end a word, merges, two marks."""
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
@@ -85,11 +97,11 @@ def open_from_file(
     spec: ModelSpec,
     file: Path,
     config: Path,
-    pipeline_class: Any,
+    pipeline_class: type[DiffusionPipeline],
     part: str,
     parts: tuple[str, ...],
     dtype: torch.dtype,
-) -> Any:
+) -> nn.Module:
     """One part out of a single file; diffusers is told to leave the others alone."""
     others = {name: None for name in parts if name != part}
     with explained(spec, part):
@@ -107,7 +119,7 @@ def open_from_file(
     return _ready(module, (file,))
 
 
-def _ready(module: Any, files: Sequence[Path]) -> Any:
+def _ready(module: nn.Module, files: Sequence[Path]) -> nn.Module:
     """For inference only, and knowing where its weights lie; a VAE held in float32 because it overflows in half precision takes any input.
 
     diffusers would cast such a VAE up and down around each use, which a lent module must not suffer, so it is told not to.
@@ -143,7 +155,7 @@ def stored_in(files: Sequence[Path]) -> Iterator[Stored]:
                 yield Stored(name, file, info.offset, dtypes[info.dtype], prod(info.shape))
 
 
-def _float(value: Any) -> Any:
+def _float(value: object) -> object:
     return value.float() if hasattr(value, "float") else value
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin
@@ -31,7 +31,11 @@ JPEG_SEGMENT = 65_000  # EXIF in a JPEG is one segment of at most 64 KiB
 
 
 def picture_file(
-    pixels: np.ndarray, request: ImageRequest, recipe: dict[str, Any] | None, model_title: str, scheduler: str
+    pixels: np.ndarray,
+    request: ImageRequest,
+    recipe: dict[str, object] | None,
+    model_title: str,
+    scheduler: str,
 ) -> bytes:
     """The file the request asks for, its settings inside; None as the recipe writes nothing of them."""
     if recipe is None:
@@ -51,7 +55,10 @@ def small_jpeg(picture: Image.Image) -> bytes:
 
 
 def encode_image(
-    pixels: np.ndarray, file_format: ImageFormat, parameters: str = "", recipe: dict[str, Any] | None = None
+    pixels: np.ndarray,
+    file_format: ImageFormat,
+    parameters: str = "",
+    recipe: dict[str, object] | None = None,
 ) -> bytes:
     """The file of an (H, W, 3) uint8 picture. parameters, recipe: written inside when given; without them nothing is.
 
@@ -80,7 +87,7 @@ def parameters_text(
     request: DiffusionRequest, *, width: int, height: int, scheduler: str, model_title: str
 ) -> str:
     """The settings as AUTOMATIC1111 writes them: prompt, negative prompt, then one line of `Key: value` pairs."""
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "Steps": request.num_inference_steps,
         "Sampler": written(scheduler),
         "CFG scale": f"{request.guidance_scale:g}",
@@ -98,7 +105,7 @@ def parameters_text(
     return "\n".join(lines)
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     text = str(value)
     return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ',:\n"') else text
 
@@ -112,7 +119,7 @@ def _add_text(texts: PngImagePlugin.PngInfo, key: str, text: str) -> None:
         texts.add_itxt(key, text)
 
 
-def _exif(parameters: str, recipe: dict[str, Any] | None) -> bytes:
+def _exif(parameters: str, recipe: dict[str, object] | None) -> bytes:
     exif = Image.Exif()
     if parameters:
         exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = b"UNICODE\0" + parameters.encode(

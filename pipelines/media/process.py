@@ -10,7 +10,8 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import IO
 
 from pipelines.errors import OutOfDisk, StudioError, readable_bytes
 from pipelines.words import programs
@@ -25,11 +26,11 @@ class FileType:
     codec: tuple[str, ...] = ()
 
 
-def recipe_tags(recipe: dict[str, Any] | None) -> dict[str, str]:
+def recipe_tags(recipe: dict[str, object] | None) -> dict[str, str]:
     """Tags of a file: `title`, the start of the prompt, and `comment`, the recipe as JSON. None writes no tags at all."""
     if recipe is None:
         return {}
-    words = " ".join(recipe["prompt"].split())
+    words = " ".join(str(recipe["prompt"]).split())
     return {
         "title": words if len(words) <= 80 else words[:79] + "…",
         "comment": json.dumps(recipe, ensure_ascii=False),
@@ -104,7 +105,9 @@ class _ignoring_broken_pipe:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
         return isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.EINVAL)  # EINVAL: Windows
 
 

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from pipelines.disk import write_whole
 from pipelines.memory.parts import Component
@@ -156,7 +156,14 @@ class WorkingSets:
             return {}
 
 
-def _seen(values: dict[str, Any]) -> _Seen:
+class _Written(TypedDict):
+    """One label in the file, if nobody wrote anything else there."""
+
+    peaks: list[int]
+    beside: int
+
+
+def _seen(values: _Written) -> _Seen:
     numbers = [*values["peaks"], values["beside"]]
     if not all(type(number) is int and 0 <= number < 1 << 60 for number in numbers):
         raise ValueError("it holds other things than bytes")

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.memory.ledger import Entry
 from pipelines.memory.parts import Component
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Lender(Protocol):
@@ -42,7 +45,7 @@ class Lease:
     def __init__(
         self,
         lender: Lender,
-        device: Any,
+        device: torch.device,
         components: Sequence[Component],
         working_bytes: int,
         job: str,

@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from pipelines.memory import policy
 from pipelines.memory.parts import Component, Held
@@ -137,7 +136,7 @@ class Ledger:
         self.pins: set[str] = set()
         self.hints: dict[str, int] = {}
         self.counters = Counters()
-        self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
+        self.events: deque[dict[str, object]] = deque(maxlen=EVENTS)
 
     def entry(self, component: Component) -> Entry:
         found = self.entries.get(component.key)
@@ -273,7 +272,7 @@ class Ledger:
         keys = list(dict.fromkeys(entry.key for entry in entries))
         self.events.append({"at": time.time(), "what": what, "keys": keys, "why": why, "bytes": nbytes})
 
-    def snapshot(self, now: float) -> dict[str, Any]:
+    def snapshot(self, now: float) -> dict[str, object]:
         here = [entry for entry in self.entries.values() if entry.state is not State.ABSENT]
         return {
             "budget_bytes": self.capacity,
@@ -288,7 +287,7 @@ class Ledger:
         }
 
 
-def _told(entry: Entry, now: float) -> dict[str, Any]:
+def _told(entry: Entry, now: float) -> dict[str, object]:
     on_host = entry.state is State.HOST and not entry.promised
     return {
         "key": entry.key,

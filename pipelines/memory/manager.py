@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.errors import Cancelled, StudioError, readable_bytes
 from pipelines.memory import refusals
@@ -213,7 +213,7 @@ class MemoryManager:
             f"not used for {old:.0f} s",
         )
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """The ledger as plain JSON: every component here, the sums that are promised, what was decided and why."""
         host_budget = 0 if self.device.unified else self.device.host_budget_bytes()
         with self._lock:
@@ -225,7 +225,7 @@ class MemoryManager:
                 "waiting": len(self._line.queue),
             }
 
-    def events(self) -> list[dict[str, Any]]:
+    def events(self) -> list[dict[str, object]]:
         """The last decisions, oldest first: what, which keys, why, how many bytes."""
         with self._lock:
             return list(self._ledger.events)

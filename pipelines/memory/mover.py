@@ -12,13 +12,15 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from pipelines.errors import OutOfMemory, readable_bytes
 from pipelines.memory import refusals
 from pipelines.memory.ledger import Entry, Ledger, State
 from pipelines.memory.parts import Component, Device
 from pipelines.memory.refusals import keys_of
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +113,7 @@ class Mover:
             self._ledger.counters.loads += 1
         entry.held = self._device.hold(entry.thing)
 
-    def _with_room(self, work: Callable[[], Any], entry: Entry) -> Any:
+    def _with_room(self, work: Callable[[], T], entry: Entry) -> T:
         """Do it; if the device runs out of memory all the same, evict everything idle and try once more."""
         try:
             return work()
@@ -211,7 +213,7 @@ class Mover:
             self._wake()
 
 
-def _weak(thing: object) -> weakref.ref[Any] | None:
+def _weak(thing: object) -> weakref.ref[object] | None:
     try:
         return weakref.ref(thing)
     except TypeError:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pipelines.errors import OutOfMemory
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,8 @@ class Device(Protocol):
 
     name: str
     """What people call it: `cuda:0`, `cpu`."""
-    handle: Any
-    """What pipelines move tensors to; a torch.device."""
+    handle: torch.device
+    """What pipelines move tensors to."""
     unified: bool
     """Host and device memory are one: there is no second copy."""
     streams: bool
@@ -120,8 +123,8 @@ class Device(Protocol):
 
     def hold(self, thing: object) -> Held: ...
 
-    def dtype(self) -> Any:
-        """The torch.dtype models run in here."""
+    def dtype(self) -> torch.dtype:
+        """What models run in here."""
 
     def empty_cache(self) -> None:
         """Hand freed memory back to the system."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
@@ -268,7 +268,9 @@ def _host_limits() -> tuple[int, int]:
     return total, available
 
 
-def _cgroup_limits(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Any:
+def _cgroup_limits(
+    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> Iterator[tuple[int, int]]:
     """(limit, used) of each cgroup above this process that has a memory limit, versions 2 and 1."""
     try:
         lines = [line.strip().split(":", 2) for line in own.read_text().splitlines()]

@@ -7,7 +7,6 @@ to them that copy is what they come back to and from.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -20,7 +19,7 @@ class Added:
     """host: its master copy. there: its copy on the device, when it is there. version: the tensor's, when it was uploaded."""
 
     tensor: torch.Tensor
-    owners: list[tuple[dict[str, Any], str]]
+    owners: list[tuple[dict[str, object], str]]
     host: torch.Tensor | None = None
     there: torch.Tensor | None = None
     version: int = 0

@@ -11,7 +11,6 @@ left. Tensors added since (an adapter) travel along and are kept.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
@@ -296,7 +295,7 @@ def _spread(numbers: list[int]) -> list[int]:
     return [n for _, n in sorted((int(f"{i:0{width}b}"[::-1], 2), n) for i, n in enumerate(numbers))]
 
 
-def _identity(tensor: torch.Tensor) -> tuple[Any, ...]:
+def _identity(tensor: torch.Tensor) -> tuple[object, ...]:
     """Equal for two tensors that are the same bytes seen the same way."""
     if type(tensor) not in PLAIN or tensor.is_meta or tensor.numel() == 0:
         return (id(tensor),)

@@ -14,7 +14,7 @@ import sys
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
@@ -120,8 +120,10 @@ class Lane:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._stream: Any = torch.Stream(device=device) if device.type in ("cuda", "xpu") else None
-        self._last: Any = None
+        self._stream: torch.Stream | None = (
+            torch.Stream(device=device) if device.type in ("cuda", "xpu") else None
+        )
+        self._last: torch.Event | None = None
 
     def allocate(self, nbytes: int) -> torch.Tensor:
         """(nbytes,) uint8 on the device, as one allocation; raises what the device raises when memory runs out."""
@@ -135,7 +137,9 @@ class Lane:
             memory.record_stream(self._stream)
         return memory
 
-    def copy(self, target: torch.Tensor, source: torch.Tensor, after: Iterable[Any] = ()) -> Any:
+    def copy(
+        self, target: torch.Tensor, source: torch.Tensor, after: Iterable[torch.Event | None] = ()
+    ) -> torch.Event | None:
         """Copy host bytes to the device once the events in `after` have passed; the event to wait for (None: it is done)."""
         if self._stream is None:
             target.copy_(source)
@@ -147,11 +151,11 @@ class Lane:
         self._last = self._stream.record_event()
         return self._last
 
-    def mark(self) -> Any:
+    def mark(self) -> torch.Event | None:
         """An event behind everything the calling thread has asked the device to do."""
         return None if self._stream is None else torch.accelerator.current_stream(self.device).record_event()
 
-    def wait(self, event: Any) -> None:
+    def wait(self, event: torch.Event | None) -> None:
         """Let what the calling thread asks for next begin after the event; the thread itself does not wait."""
         if event is not None:
             torch.accelerator.current_stream(self.device).wait_event(event)

@@ -13,7 +13,6 @@ import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -131,7 +130,7 @@ class Mapped:
                 left, block = left - weight.nbytes, weight.block
 
     def _map(self, weights: Sequence[Weight], check: Callable[[], None]) -> None:
-        whole: dict[Path, Any] = {}
+        whole: dict[Path, torch.UntypedStorage] = {}
         for weight in weights:
             check()
             source = weight.source
@@ -176,7 +175,7 @@ def _batches(weights: Sequence[Weight]) -> Iterator[list[Weight]]:
         yield batch
 
 
-def _mapped(file: Path, nbytes: int) -> Any:
+def _mapped(file: Path, nbytes: int) -> torch.UntypedStorage:
     """The whole file as private memory; changes to it stay here, as with the libraries that opened it first."""
     try:
         return torch.UntypedStorage.from_file(str(file), False, nbytes)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import nn
@@ -45,7 +44,7 @@ class Wrapped:
     build: makes one around leaves, which are numbers of seats in the piece.
     """
 
-    owners: list[tuple[dict[str, Any], str]]
+    owners: list[tuple[dict[str, object], str]]
     current: torch.Tensor
     build: Callable[[Sequence[torch.Tensor]], torch.Tensor]
     leaves: list[Seat]
@@ -133,13 +132,13 @@ class _Use:
     """A tensor of the module: who holds it under which names, and the plain tensors it is made of."""
 
     tensor: torch.Tensor
-    owners: list[tuple[dict[str, Any], str]]
+    owners: list[tuple[dict[str, object], str]]
     modules: set[nn.Module]
     leaves: list[torch.Tensor]
     build: Callable[[Sequence[torch.Tensor]], torch.Tensor] | None
 
 
-def held_tensors(module: nn.Module) -> list[tuple[nn.Module, dict[str, Any], str, torch.Tensor]]:
+def held_tensors(module: nn.Module) -> list[tuple[nn.Module, dict[str, object], str, torch.Tensor]]:
     """Every parameter and buffer: the module, its dictionary, the name in it, the tensor; tied ones as often as they occur."""
     return [
         (part, tensors, name, tensor)
@@ -169,7 +168,7 @@ def find_groups(module: nn.Module) -> list[Group]:
 
 
 def _unfold(
-    tensor: Any,
+    tensor: torch.Tensor,
 ) -> tuple[list[torch.Tensor], Callable[[Sequence[torch.Tensor]], torch.Tensor] | None]:
     """The plain tensors something is made of, and what makes it of others like them (None: it is one itself)."""
     if type(tensor) in PLAIN:
@@ -254,7 +253,7 @@ def _group(bundle: list[tuple[_Run, list[_Use]]]) -> Group:
     seen: dict[int, _Use] = {}
     for run, run_uses in bundle:
         start = aligned(group.nbytes)
-        known: dict[tuple[Any, ...], Seat] = {}
+        known: dict[tuple[object, ...], Seat] = {}
         for (_, leaf), use in zip(run.members, run_uses, strict=True):
             offset = start + leaf.data_ptr() - run.first if leaf.numel() else start
             if offset % leaf.dtype.itemsize:

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -65,7 +64,7 @@ class Stamp:
 
 
 def weights_of(module: nn.Module) -> list[Weight]:
-    found: dict[tuple[Any, ...], Weight] = {}
+    found: dict[tuple[object, ...], Weight] = {}
     for prefix, part in module.named_modules():
         for name, tensor in (*part._parameters.items(), *part._buffers.items()):
             if tensor is None or tensor.is_meta:

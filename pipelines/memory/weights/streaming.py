@@ -11,13 +11,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from pipelines.memory.weights.arena import Lane
 from pipelines.memory.weights.seats import Look, Piece
+
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
 
 SLOTS = 2
 """One computes while the other is filled."""
@@ -79,8 +82,8 @@ class Slot:
     number: int
     memory: torch.Tensor
     block: Block | None = None
-    ready: Any = None
-    used: dict[int, Any] = field(default_factory=dict)
+    ready: torch.Event | None = None
+    used: dict[int, torch.Event | None] = field(default_factory=dict)
     turn: int = 0
 
 
@@ -100,7 +103,7 @@ class Ring:
         self._last: Block | None = None
         self._turn = 0
         self._lock = threading.Lock()
-        self._hooks: list[Any] = []
+        self._hooks: list[RemovableHandle] = []
 
     def start(self) -> None:
         """Point the blocks at their stand-ins and hook them up; call it without autograd."""
