@@ -84,7 +84,7 @@ def is_question(arguments: list[str]) -> bool:
 
 def hand_over(arguments: list[str]) -> int:
     try:
-        from studio.cli import main as studio_main
+        from studio.cli.main import main as studio_main
 
         return studio_main(arguments)
     except ModuleNotFoundError as error:
