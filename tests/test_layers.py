@@ -56,14 +56,15 @@ ALLOWED = {
     "studio/downloads": "pipelines/errors pipelines/catalog",
     "studio/planning": "pipelines/errors pipelines/messages",
     "studio/library": "pipelines/errors pipelines/disk pipelines/words pipelines/messages database",
-    "studio/accounts": "pipelines/errors pipelines/disk settings database",
+    "studio/templates": "",
+    "studio/accounts": "pipelines/errors pipelines/disk settings database templates",
     "studio/workers": "pipelines/errors pipelines/messages pipelines/catalog settings",
     "studio/queue": f"{FLOOR} settings database library workers",
     "studio/housekeeping": "folder library queue",
     "studio/studio": f"{FLOOR} settings folder database downloads planning library workers queue housekeeping",
     "studio/api": f"{FLOOR} __init__ accounts library workers queue planning studio",
-    "studio/page": f"{FLOOR} accounts library workers queue downloads planning studio api",
-    "studio/app": "settings accounts studio api page",
+    "studio/page": f"{FLOOR} templates accounts library workers queue downloads planning studio api",
+    "studio/app": "settings templates accounts studio api page",
     "studio/cli": f"{FLOOR} __init__ flags settings folder database accounts library queue planning studio api app",
 }
 """Each room and the rooms it may import, anywhere in a file. A short name is of the same side, `pipelines` or `studio`."""

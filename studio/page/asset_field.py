@@ -6,20 +6,13 @@ A function and not a subclass: Gradio writes a stub file beside every subclass's
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import gradio as gr
 
-TEMPLATE = """
-<div class="asset-field">
-  <span class="asset-label">$TITLE</span><span class="asset-hint">$HINT</span>
-  ${value
-    ? `<span class="asset-held"><img src="api/assets/${value}/thumbnail" alt="$TITLE"><button type="button" class="chip" data-clear>Remove</button></span>`
-    : `<label class="asset-drop"><input type="file" accept="image/*,.heic,.heif,.avif,.tif,.tiff" aria-label="$TITLE"><span>Drop a picture here, or <u>choose one</u></span></label>`}
-</div>
-"""
+from studio.templates import Macros
 
+ASSET_FIELD = Macros("asset_field.html")
 SCRIPT = """
 const put = (id) => { props.value = id; trigger('input', {}); };
 const take = async (file) => { if (file) put((await window.atelier.upload(file, '$KIND')) || props.value); };
@@ -40,7 +33,7 @@ element.addEventListener('drop', (event) => {
 def asset_field(*, label: str, info: str = "", value: str = "", kind: str = "image", **options: Any) -> Any:
     """The control; its value is an asset id, or "" for none. kind: of the assets it takes; others are refused in words."""
     # written into the template: an update of the value drops a component's own template variables
-    template = TEMPLATE.replace("$TITLE", escape(label)).replace("$HINT", escape(info))
+    template = ASSET_FIELD.field(label, info)
     script = SCRIPT.replace("$KIND", kind)
     return gr.HTML(
         value, html_template=template, js_on_load=script, apply_default_css=False, label=label, **options

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from html import escape
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
 
 from studio.page import frame, pieces
 from studio.page.forms import Form
+from studio.templates import Macros
 
+if TYPE_CHECKING:
+    from studio.queue.updates import Update
+    from studio.studio import Studio
+
+RESULTS = Macros("results.html")
 EMPTY = pieces.empty(
     "It is quiet here",
     "Write what should be said. The words light up as they are spoken, and you can click one to jump there.",
@@ -16,7 +24,7 @@ EMPTY = pieces.empty(
 REACH = 400  # characters that may be left out between two spoken words: a link, a block of code
 
 
-def build(studio: Any) -> None:
+def build(studio: Studio) -> None:
     with frame.pane("audio", "Audio"):
         form = Form(studio.catalog, "audio")
         desk = frame.Desk(studio, form, words=pieces.SPEAKING)
@@ -33,54 +41,33 @@ def build(studio: Any) -> None:
 class AudioView:
     """A player, and the words it speaks."""
 
-    def __init__(self, studio: Any) -> None:
+    def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.outputs = [frame.html(EMPTY, elem_classes=["sheet"])]
 
-    def render(self, update: Any) -> list[Any]:
-        job = update.job if update else None
-        if job is None or (job.is_over and not update.assets):
+    def render(self, update: Update | None) -> list[Markup]:
+        if update is None or (update.job.is_over and not update.assets):
             return [EMPTY]
+        job = update.job
         if not update.assets:
-            return [f'<div class="player waiting"><p class="script">{escape(job.request.prompt)}</p></div>']
+            return [RESULTS.waiting_player(job.request.prompt)]
         asset = frame.asset(self.studio, update.assets[0])
-        url = pieces.content_url(update.assets[0])
         words = asset.facts.get("words") if asset else None
-        told = frame.about(self.studio, job, [asset])
-        return [
-            f'<div class="player"><audio src="{url}" controls preload="metadata"></audio>'
-            f"{captions(words, job.request.prompt)}</div>{told}{actions(update) if job.is_over else ''}"
-        ]
+        about = frame.about(self.studio, job, [asset])
+        if job.is_over:
+            about += RESULTS.made_actions(job, update.assets[0])
+        return [RESULTS.player(update.assets[0], captions(words or (), job.request.prompt), about)]
 
 
-def captions(words: Any, prompt: str) -> str:
-    """The script as it was written, its words with their times where the engine told them."""
-    timed = [word for word in map(_timed, words or []) if word]
-    if not timed:
-        return f'<p class="script">{escape(prompt)}</p>'
-    shown, place = "", 0
-    for text, at in timed:
+def captions(words: Sequence[Mapping[str, Any]], prompt: str) -> Markup:
+    """The script as it was written, its words with their times where the engine told them. words: text and start of each."""
+    if not words:
+        return RESULTS.script(prompt)
+    shown, place = [], 0
+    for word in words:
+        text, at = str(word["text"]), float(word["start"])
         found = prompt.find(text, place, place + REACH + len(text))
         between = prompt[place:found] if found >= 0 else " "  # paragraphs, and what is not read aloud
-        shown += f'{escape(between)}<span class="word" data-at="{at:.3f}">{escape(text)}</span>'
+        shown.append((between, text, f"{at:.3f}"))
         place = found + len(text) if found >= 0 else place
-    return f'<p class="script timed" tabindex="0">{shown}{escape(prompt[place:])}</p>'
-
-
-def _timed(word: Any) -> tuple[str, float] | None:
-    """(text, start in seconds) of one entry of the facts' `words`."""
-    if isinstance(word, dict):
-        text = word.get("word") or word.get("text")
-        return (str(text), float(word.get("start", 0.0))) if text else None
-    return (str(word[0]), float(word[1]))
-
-
-def actions(update: Any) -> str:
-    first = update.assets[0]
-    return (
-        '<div class="actions">'
-        + pieces.button("Again with a new seed", "again", job=update.job.id)
-        + pieces.link("Download", pieces.content_url(first, download=True), download=True)
-        + pieces.button("Open in Library", "open", asset=first)
-        + "</div>"
-    )
+    return RESULTS.timed_script(shown, prompt[place:])

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from markupsafe import Markup
 
+from pipelines.messages import CodeRequest
 from pipelines.words.languages import LANGUAGES, language_of
 from studio.page import frame, pieces
 from studio.page.forms import Form
+from studio.templates import Macros
 
+if TYPE_CHECKING:
+    from studio.queue.jobs import Job
+    from studio.queue.updates import Update
+    from studio.studio import Studio
+
+RESULTS = Macros("results.html")
 VERBS = {
     "write": "Write",
     "complete": "Complete",
@@ -35,7 +44,7 @@ EMPTY = pieces.empty(
 )
 
 
-def build(studio: Any) -> None:
+def build(studio: Studio) -> None:
     names = [(language.title, language.fence) for language in LANGUAGES]
     form = Form(
         studio.catalog,
@@ -73,7 +82,7 @@ def build(studio: Any) -> None:
     form.components["language"].change(highlight, [form.components["language"]], depends[1:3], **frame.DIRECT)
 
 
-def only_what_is_used(request: Any, last: Any) -> Any:
+def only_what_is_used(request: CodeRequest, last: Job | None) -> CodeRequest:
     """The request without what its task does not look at: it may still stand in a field that is hidden now."""
     unused: dict[str, str] = {}
     if request.task not in WISHES:
@@ -108,7 +117,7 @@ def highlight(language: str) -> list[Any]:
 class CodeView:
     """Code in an editor's colours, prose as prose."""
 
-    def __init__(self, studio: Any) -> None:
+    def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.blank = frame.html(EMPTY, elem_classes=["sheet"])
         self.code = gr.Code(
@@ -130,13 +139,12 @@ class CodeView:
         self.facts = frame.html(elem_classes=["under"])
         self.outputs = [self.blank, self.code, self.prose, self.facts]
 
-    def render(self, update: Any) -> list[Any]:
-        job = update.job if update else None
-        text = (update.text or job.text) if job else ""
+    def render(self, update: Update | None) -> list[Any]:
         hidden = gr.update(visible=False)
-        if job is None or (job.is_over and not text):
+        text = update.text or update.job.text if update else ""
+        if update is None or (update.job.is_over and not text):
             return [gr.update(value=EMPTY, visible=True), hidden, hidden, ""]
-        request, under = job.request, ""
+        job, request, under = update.job, frame.asked(update, CodeRequest), Markup()
         if request.task in PROSE:
             if job.is_over:
                 under = frame.about(self.studio, job, []) + actions(update, text, "")
@@ -148,25 +156,17 @@ class CodeView:
         return [hidden, gr.update(value=code, language=colours(language), visible=True), hidden, under]
 
 
-def whole(request: Any, text: str) -> str:
+def whole(request: CodeRequest, text: str) -> str:
     """The code an answer stands for: out of its Markdown fence; for *complete*, between what was before and after."""
     if request.task == "complete":
-        return str(request.code + text + request.suffix)
+        return request.code + text + request.suffix
     fenced = re.search(r"```[\w+#-]*\n(.*?)(?:\n```|$)", text, re.DOTALL)
     return fenced.group(1) if fenced else text
 
 
-def actions(update: Any, code: str, language: str) -> str:
-    buttons = [pieces.button("Again with a new seed", "again", job=update.job.id)]
-    if language:
-        ending = language_of(language).suffix
-        work = {"code": code, "language": language}
-        buttons += [
-            pieces.button("Work on this code", "send", to="code", fill=work),
-            pieces.button("Download", "save", file=f"{update.job.request.task}.{ending}", text=code),
-        ]
-    else:
-        buttons.append(pieces.button("Download", "save", file=f"{update.job.request.task}.md", text=code))
-    if update.assets:
-        buttons.append(pieces.button("Open in Library", "open", asset=update.assets[0]))
-    return f'<div class="actions">{"".join(buttons)}</div>'
+def actions(update: Update, code: str, language: str) -> Markup:
+    """language: of the code; "" for prose."""
+    ending = language_of(language).suffix if language else "md"
+    first = update.assets[0] if update.assets else ""
+    file = f"{frame.asked(update, CodeRequest).task}.{ending}"
+    return RESULTS.code_actions(update.job, code, language, file, first)

@@ -10,22 +10,27 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import gradio as gr
+from markupsafe import Markup
 
 from pipelines.errors import StudioError, WorkerLost
-from pipelines.messages import parse_request
+from pipelines.messages import BaseRequest, parse_request
 from studio.accounts import LOCAL_OWNER
 from studio.page import pieces, refusals
 from studio.page.faults import FieldErrors
 from studio.page.forms import Form, Late
+
+if TYPE_CHECKING:
+    from studio.queue.updates import Update
 
 SECRET = "atelier"  # BrowserState scrambles with it; fixed, so that drafts survive a restart of the studio
 SETTLE_SECONDS = 0.3  # a knob rests that long before anybody is asked what its value means
 PLAN_SECONDS = 5.0  # how long a forecast may take; later nobody wants it
 KEPT = 12  # job ids a browser remembers for one tab
 T = TypeVar("T")
+R = TypeVar("R", bound=BaseRequest)
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": True}
 DIRECT: dict[str, Any] = {**QUIET, "concurrency_limit": None}
@@ -56,7 +61,7 @@ def columns() -> Iterator[None]:
 def pane(name: str, title: str) -> Iterator[None]:
     """The whole of one tab; atelier.js shows one at a time."""
     with gr.Column(elem_id=f"pane-{name}", elem_classes=["pane", f"pane-{name}"]):
-        gr.HTML(f'<h1 class="sr-only">{title}</h1>', apply_default_css=False, js_on_load=None)
+        gr.HTML(pieces.PIECES.heading(title), apply_default_css=False, js_on_load=None)
         yield
 
 
@@ -90,17 +95,25 @@ def asset(studio: Any, asset_id: str) -> Any:
         return None
 
 
-def about(studio: Any, job: Any, assets: Sequence[Any]) -> str:
+def about(studio: Any, job: Any, assets: Sequence[Any]) -> Markup:
     """The facts line of a job that is over, and what could not be done as asked; nothing before."""
     if not job.is_over:
-        return ""
+        return Markup()
     facts = assets[0].facts if assets and assets[0] else {}
     return pieces.facts_line(job, title_of(studio, job.request.model), facts) + pieces.notes(facts)
 
 
-def prompts(spec: Any) -> str:
+def prompts(spec: Any) -> Markup:
     """Prompts to click that this model is good at, and the words it understands where they can be listed."""
     return pieces.examples(spec) + pieces.understands(spec)
+
+
+def asked(update: Update, kind: type[R]) -> R:
+    """What a job was sent with, as the class its tab sends."""
+    request = update.job.request
+    if not isinstance(request, kind):
+        raise TypeError(f"{type(request).__name__} is not shown on this tab")
+    return request
 
 
 def title_of(studio: Any, model_id: str) -> str:

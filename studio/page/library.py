@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from html import escape
-from typing import IO, Any
+from collections.abc import Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from pipelines.messages import MODALITIES, REQUESTS
-from studio.library import LibraryError
+from studio.library import Asset, LibraryError
 from studio.page import frame, pieces
+from studio.templates import Macros
 
+if TYPE_CHECKING:
+    from studio.library import Library
+    from studio.studio import Studio
+
+SHELF = Macros("library.html")
 PAGE = 48
 DAY = 86_400.0
 SHOWN_TEXT = 40_000  # characters of a text in the page
 LONGEST_TEXT = 200_000  # characters that can be spoken from here, in parts
 TIMES = {"Any time": None, "Today": DAY, "Last 7 days": 7 * DAY, "Last 30 days": 30 * DAY}
 PLACES = ("Everything", "Starred", "Trash")
-STAR = '<svg viewBox="0 0 24 24" fill="currentColor"><path d="m12 3 2.700 5.800 6.300.800-4.600 4.400 1.200 6.300L12 17.200l-5.600 3.100 1.200-6.300L3 9.600l6.300-.800z"/></svg>'
+Family = Sequence[tuple[Asset, str]]
+"""Assets, each with the role it has in another's making."""
 
 
-def build(studio: Any) -> None:
+def build(studio: Studio) -> None:
     with frame.pane("library", "Library"):
         with gr.Row(elem_classes=["filters"]):
             text = gr.Textbox(
@@ -73,7 +80,7 @@ def build(studio: Any) -> None:
 class Shelf:
     """The handlers of the tab. Each takes (opened id, how many shown, *filters) and returns what the screen shows then."""
 
-    def __init__(self, studio: Any) -> None:
+    def __init__(self, studio: Studio) -> None:
         self.studio, self.library = studio, studio.library
 
     def refresh(self, request: gr.Request, opened: str, shown: int, *filters: Any) -> list[Any]:
@@ -142,11 +149,11 @@ class Shelf:
         is_open = asset.id if asset else ""
         return [*self._grid(is_open, shown, filters, request), self._detail(asset) if asset else "", is_open]
 
-    def _own(self, asset_id: str, request: gr.Request) -> Any:
+    def _own(self, asset_id: str, request: gr.Request) -> Asset | None:
         asset = frame.asset(self.studio, asset_id) if asset_id else None
         return asset if asset and asset.owner == frame.owner_of(request) else None
 
-    def _detail(self, asset: Any) -> str:
+    def _detail(self, asset: Asset) -> Markup:
         return detail_card(
             asset,
             content(self.library, asset),
@@ -155,98 +162,50 @@ class Shelf:
         )
 
 
-def tiles(found: list[Any], total: int, opened: str, searching: bool) -> str:
+def tiles(found: Sequence[Asset], total: int, opened: str, searching: bool) -> Markup:
     """The grid; thumbnails load as they come into view, with the prompt as their words."""
-    if not found and searching:
-        return pieces.empty("Nothing here", "No file fits. Try fewer words, or another kind, model or time.")
-    restore = (
-        '<label class="chip drop-note"><input type="file" data-restore>Restore settings from a file…</label>'
-    )
     if not found:
-        return pieces.empty(
-            "Your shelf is empty",
-            "Everything made on any tab is kept here with its recipe. Drop a file made elsewhere to get its settings back.",
-            restore,
-        )
-    more = pieces.button("Show more", "more") if total > len(found) else ""
-    count = f"{len(found)} of {total}" if more else f"{total} {'file' if total == 1 else 'files'}"
-    return (
-        f'<div class="grid">{"".join(tile(asset, opened) for asset in found)}</div>'
-        f'<div class="shelf-foot"><span>{count}</span>{more}{restore}</div>'
-    )
+        return SHELF.nothing_fits() if searching else SHELF.no_files()
+    has_more = total > len(found)
+    count = f"{len(found)} of {total}" if has_more else f"{total} {'file' if total == 1 else 'files'}"
+    return SHELF.tiles([(asset, ago(asset.created_at)) for asset in found], opened, count, has_more)
 
 
-def tile(asset: Any, opened: str) -> str:
-    words = escape(asset.prompt or asset.title)
-    star = f'<span class="mark" title="Starred">{STAR}</span>' if asset.starred else ""
-    return (
-        f'<button type="button" class="tile" data-act="open" data-asset="{asset.id}" data-kind="{escape(asset.kind)}"'
-        f' aria-pressed="{"true" if asset.id == opened else "false"}"><img class="thumb" loading="lazy" decoding="async"'
-        f' src="{pieces.thumbnail_url(asset.id)}" alt="{words}" draggable="true" data-asset="{asset.id}">{star}'
-        f'<span class="name">{escape(asset.title)}</span><span class="sub">{escape(asset.kind.capitalize())}, {ago(asset.created_at)}</span></button>'
-    )
-
-
-def detail_card(
-    asset: Any, media: str, parents: list[tuple[Any, str]], children: list[tuple[Any, str]]
-) -> str:
+def detail_card(asset: Asset, media: Markup, parents: Family, children: Family) -> Markup:
     """One asset: itself, what can be done with it, its recipe, what it was made from and what was made from it."""
-    star = pieces.button("Starred" if asset.starred else "Star", "change", do="star", asset=asset.id)
-    close = '<button type="button" class="icon-button" aria-label="Close" data-act="open" data-asset=""><svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round"><path d="M6 6l12 12M18 6 6 18"/></svg></button>'
-    tags = escape(", ".join(asset.tags))
-    return (
-        f'<aside class="detail-card" aria-label="Details"><div class="row">{star}{close}</div><div class="media">{media}</div>'
-        f'<p class="prompt">{escape(asset.prompt or asset.title)}</p><div class="actions">{doings(asset)}</div>'
-        f'<input class="tags" data-act="change" data-do="tag" data-asset="{asset.id}" value="{tags}"'
-        f' placeholder="Tags, separated by commas" aria-label="Tags">'
-        f"{kin('Made from', parents)}{kin('Used in', children)}<h3>Recipe</h3>{recipe_list(asset)}</aside>"
-    )
+    return SHELF.detail(asset, media, doings(asset), parents, children, recipe_rows(asset))
 
 
-def doings(asset: Any) -> str:
+def doings(asset: Asset) -> Markup:
+    """Buttons for what can be done with it."""
     if asset.trashed_at is not None:
-        return pieces.button("Restore", "change", do="restore", asset=asset.id) + pieces.button(
-            "Delete for good", "change", "chip danger", do="delete", asset=asset.id
-        )
-    buttons = []
+        return SHELF.doings_in_trash(asset)
     modality = asset.recipe.get("modality")
-    if modality in REQUESTS:
-        buttons.append(pieces.settings_buttons(modality, frame.recipe_fill(asset.recipe)))
-    if asset.kind == "image":
-        buttons.append(pieces.button("Start image", "send", to="image", fill={"init_image": asset.id}))
-        first = {"init_image": asset.id, "prompt": asset.prompt}
-        buttons.append(pieces.button("To Video", "send", to="video", fill=first))
-    buttons.append(pieces.link("Download", pieces.content_url(asset.id, download=True), download=True))
-    buttons.append(pieces.button("Trash", "change", do="trash", asset=asset.id))
-    return "".join(buttons)
+    again = pieces.settings_buttons(modality, frame.recipe_fill(asset.recipe)) if modality in REQUESTS else ""
+    return SHELF.doings(asset, again)
 
 
-def content(library: Any, asset: Any) -> str:
+def content(library: Library, asset: Asset) -> Markup:
     """The asset itself, in the page."""
-    url, words = pieces.content_url(asset.id), escape(asset.prompt or asset.title)
     if asset.missing:
-        return f'<img src="{pieces.thumbnail_url(asset.id)}" alt="The file is no longer there">'
+        return SHELF.gone(asset)
     match asset.media_type.split("/")[0]:
         case "image":
-            return f'<img src="{pieces.view_url(asset.id)}" alt="{words}" data-act="zoom" tabindex="0">'
+            return SHELF.picture(asset)
         case "video":
-            return f'<video src="{url}" controls loop playsinline aria-label="{words}"></video>'
+            return SHELF.film(asset)
         case "audio":
-            return f'<audio src="{url}" controls preload="metadata"></audio>'
-    written = library.text(asset, LONGEST_TEXT + 1)
-    shown = written[:SHOWN_TEXT]
-    more = (
-        pieces.note(f"These are its first {SHOWN_TEXT:,} characters; Download has all of it.")
-        if written != shown
-        else ""
-    )
+            return SHELF.sound(asset)
+    text = library.text(asset, LONGEST_TEXT + 1)
+    shown = text[:SHOWN_TEXT]
+    more = f"These are its first {SHOWN_TEXT:,} characters; Download has all of it." if text != shown else ""
     if asset.kind == "text":
-        speak = pieces.speak(written[:LONGEST_TEXT], is_whole=len(written) <= LONGEST_TEXT)
-        return f'<div class="written">{escape(shown)}</div>{more}<div class="actions">{speak}</div>'
-    return f"<pre>{escape(shown)}</pre>{more}"
+        speak = pieces.speak(text[:LONGEST_TEXT], is_whole=len(text) <= LONGEST_TEXT)
+        return SHELF.written(shown, more, speak)
+    return SHELF.listing(shown, more)
 
 
-def recipe_list(asset: Any) -> str:
+def recipe_rows(asset: Asset) -> list[tuple[str, str]]:
     """What it takes to make it again, the facts of the file after it."""
     shown = {
         key: value
@@ -258,12 +217,7 @@ def recipe_list(asset: Any) -> str:
         "made": day(asset.created_at),
         "file": asset.file,
     }
-    cells = "".join(
-        f"<dt>{escape(key.replace('_', ' '))}</dt><dd>{escape(value)}</dd>"
-        for key, value in rows.items()
-        if value
-    )
-    return f'<dl class="recipe">{cells}</dl>'
+    return [(key.replace("_", " "), value) for key, value in rows.items() if value]
 
 
 def plain(value: Any) -> str:
@@ -272,17 +226,6 @@ def plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return json.dumps(value, ensure_ascii=False)[:400] if isinstance(value, list | dict) else str(value)
-
-
-def kin(title: str, family: list[tuple[Any, str]]) -> str:
-    if not family:
-        return ""
-    shown = "".join(
-        f'<button type="button" data-act="open" data-asset="{asset.id}" data-kind="{escape(asset.kind)}" title="{escape(role.replace("_", " "))}">'
-        f'<img loading="lazy" src="{pieces.thumbnail_url(asset.id)}" alt="{escape(asset.title)}"></button>'
-        for asset, role in family
-    )
-    return f'<h3>{title}</h3><div class="kin">{shown}</div>'
 
 
 def ago(moment: float) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from pipelines.errors import readable_bytes
-from studio.page import pieces
+from studio.templates import Macros
 from studio.workers.residents import ON_DEVICE, Part, by_model, parts
+
+MEMORY = Macros("memory.html")
 
 DECISIONS = {
     "evict": "Made room",
@@ -30,78 +34,110 @@ Titles = Mapping[str, str]
 """Model id → what people call it."""
 
 
-def card(told: Mapping[str, Any], titles: Titles, now: float) -> str:
+@dataclass(frozen=True)
+class Segment:
+    """What takes a part of a bar. kind: model, work or host. share: "12.50%" of the bar; told: what it is and how much."""
+
+    kind: str
+    share: str
+    told: str
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """One bar. numbers: facts in words, one with the colour it has in the bar. told: the same for who cannot see it."""
+
+    title: str
+    numbers: Sequence[str]
+    segments: Sequence[Segment]
+    told: str
+
+
+@dataclass(frozen=True)
+class Resident:
+    """One model in memory. share: "75.0%" of it is on the device. made_of: its components, where there is something to say."""
+
+    model: str
+    name: str
+    marks: Sequence[str]
+    facts: Sequence[str]
+    made_of: Sequence[str]
+    share: str
+    is_lent: bool
+    is_pinned: bool
+
+
+def card(told: Mapping[str, Any], titles: Titles, now: float) -> Markup:
     """All of it for a `Studio.telemetry()`. now: seconds since 1970, to say how long ago something was decided."""
     if told.get("worker") != "ready":
-        words = WAITING.get(str(told.get("worker")), WAITING["starting"])
-        return f'<div class="device"><div class="row"><strong>{words}</strong></div></div>'
+        return MEMORY.waiting(WAITING.get(str(told.get("worker")), WAITING["starting"]))
     snapshot: Mapping[str, Any] = told.get("memory") or {}
     held = parts(snapshot)
-    models = by_model(held)
-    by_size = sorted(models.items(), key=lambda pair: -_device_bytes(pair[1]))
-    name = escape(str(told.get("device") or snapshot.get("device") or "The device"))
-    free = pieces.button(
-        "Free all", "change", title="Unload every idle model that is not pinned", do="unload", model=""
-    )
-    rows = "".join(resident(model, its_parts, titles) for model, its_parts in by_size)
-    nothing = '<p class="facts">No model is in memory. The first job that needs one brings it.</p>'
-    return (
-        f'<div class="device"><div class="row"><strong>{name}</strong>{free if models else ""}</div>'
-        f"{gauges(snapshot, held, titles)}"
-        f'<div class="residents">{rows or nothing}</div>{history(snapshot, held, titles, now)}</div>'
+    by_size = sorted(by_model(held).items(), key=lambda pair: -_device_bytes(pair[1]))
+    return MEMORY.card(
+        str(told.get("device") or snapshot.get("device") or "The device"),
+        gauges(snapshot, held, titles),
+        waits(snapshot),
+        [resident(model, its_parts, titles) for model, its_parts in by_size],
+        decisions(snapshot, held, titles, now),
     )
 
 
 # ---- the bars -------------------------------------------------------------------------------------------------------------
 
 
-def gauges(snapshot: Mapping[str, Any], held: Sequence[Part], titles: Titles) -> str:
+def gauges(snapshot: Mapping[str, Any], held: Sequence[Part], titles: Titles) -> list[Gauge]:
     """Device memory by what holds it, and main memory where that is another."""
+    host, host_budget = _number(snapshot, "host_bytes"), _number(snapshot, "host_budget_bytes")
+    if not (host or host_budget):
+        return [_device_gauge("Memory", snapshot, held, titles)]
+    numbers = [_of(host, host_budget)]
+    if pinned := _number(snapshot, "pinned_bytes"):
+        numbers.append(f"{readable_bytes(pinned)} page-locked")
+    copies = _segments([("copies of models", host, "host")], host_budget or host)
+    main = Gauge("Main memory", numbers, copies, f"Main memory: {', '.join(numbers)}")
+    return [_device_gauge("Device memory", snapshot, held, titles), main]
+
+
+def _device_gauge(title: str, snapshot: Mapping[str, Any], held: Sequence[Part], titles: Titles) -> Gauge:
     budget, working = _number(snapshot, "budget_bytes"), _number(snapshot, "working_bytes")
     committed = _number(snapshot, "committed_bytes")
-    segments = [
+    holders = [
         (" and ".join(titles.get(model, model) for model in owners), nbytes, "model")
         for owners, nbytes in _by_owners(held).items()
         if nbytes
     ]
+    numbers = [_of(committed, budget)]
+    told = f"{title}: {numbers[0]}"
     if working:
-        segments.append(("running work", working, "work"))
-    numbers = [
-        f"{readable_bytes(committed)} of {readable_bytes(budget)}" if budget else readable_bytes(committed)
-    ]
-    if working:
-        numbers += [
+        holders.append(("running work", working, "work"))
+        models, work = (
             f"{readable_bytes(committed - working)} models",
-            f'<i class="swatch"></i>{readable_bytes(working)} running work',
-        ]
-    host, host_budget = _number(snapshot, "host_bytes"), _number(snapshot, "host_budget_bytes")
-    has_host = bool(host or host_budget)
-    bars = _gauge("Device memory" if has_host else "Memory", numbers, segments, budget or committed)
-    if has_host:
-        numbers = [
-            f"{readable_bytes(host)} of {readable_bytes(host_budget)}"
-            if host_budget
-            else readable_bytes(host)
-        ]
-        if pinned := _number(snapshot, "pinned_bytes"):
-            numbers.append(f"{readable_bytes(pinned)} page-locked")
-        bars += _gauge("Main memory", numbers, [("copies of models", host, "host")], host_budget or host)
+            f"{readable_bytes(working)} running work",
+        )
+        numbers += [models, MEMORY.swatch(work)]
+        told += f", {models}, {work}"
+    return Gauge(title, numbers, _segments(holders, budget or committed), told)
+
+
+def _of(nbytes: int, whole: int) -> str:
+    return f"{readable_bytes(nbytes)} of {readable_bytes(whole)}" if whole else readable_bytes(nbytes)
+
+
+def _segments(holders: Sequence[tuple[str, int, str]], whole: int) -> list[Segment]:
+    """holders: (name, bytes, kind) each. Nothing can be drawn of a whole that is not known."""
+    return [
+        Segment(kind, f"{min(1.0, nbytes / whole):.2%}", f"{name}: {readable_bytes(nbytes)}")
+        for name, nbytes, kind in holders
+        if whole
+    ]
+
+
+def waits(snapshot: Mapping[str, Any]) -> str:
+    """Who waits for memory, in words; nothing when nobody does."""
     waiting = _number(snapshot, "waiting")
     jobs = "One job waits" if waiting == 1 else f"{waiting} jobs wait"
-    return bars + (f'<p class="facts">{jobs} for memory.</p>' if waiting else "")
-
-
-def _gauge(title: str, numbers: Sequence[str], segments: Sequence[tuple[str, int, str]], whole: int) -> str:
-    drawn = "".join(
-        f'<i class="{kind}" style="width:{min(1.0, nbytes / whole):.2%}" title="{escape(name)}: {readable_bytes(nbytes)}"></i>'
-        for name, nbytes, kind in segments
-        if whole
-    )
-    told = f"{title}: {', '.join(re.sub('<.*?>', '', number) for number in numbers)}"
-    return (
-        f'<div class="meter-row"><div class="row"><span>{title}</span><span class="facts">{pieces.line(numbers)}</span></div>'
-        f'<div class="gauge" role="img" aria-label="{escape(told)}">{drawn}</div></div>'
-    )
+    return f"{jobs} for memory." if waiting else ""
 
 
 def _by_owners(held: Sequence[Part]) -> dict[tuple[str, ...], int]:
@@ -116,34 +152,19 @@ def _by_owners(held: Sequence[Part]) -> dict[tuple[str, ...], int]:
 # ---- the models -----------------------------------------------------------------------------------------------------------
 
 
-def resident(model: str, its_parts: Sequence[Part], titles: Titles) -> str:
+def resident(model: str, its_parts: Sequence[Part], titles: Titles) -> Resident:
     """One model: where it is, what it is made of, and what can be done about it."""
     lent, pinned = any(part.leases for part in its_parts), all(part.pinned for part in its_parts)
     whole = sum(part.whole_bytes for part in its_parts)
-    share = _device_bytes(its_parts) / whole if whole else 1.0
-    marks = "".join(
-        f'<span class="mark">{word}</span>' for word, is_so in (("In use", lent), ("Pinned", pinned)) if is_so
-    )
-    name = escape(titles.get(model, model))
-    title = f'<span class="title" title="{name}">{name}</span>'
-    keep = pieces.button(
-        "Unpin" if pinned else "Pin",
-        "change",
-        title="Let it leave when room is needed" if pinned else "Keep it in memory whatever comes",
-        do="unpin" if pinned else "pin",
-        model=model,
-    )
-    unload = (
-        ""
-        if lent
-        else pieces.button("Unload", "change", title=f"Take {model} out of memory", do="unload", model=model)
-    )
-    return (
-        f'<div class="resident"><div class="what"><span class="name">{title}{marks}</span>'
-        f'<span class="facts">{pieces.line([standing(its_parts), readable_bytes(whole)])}</span>'
-        f'<span class="made">{made_of(model, its_parts, titles)}</span></div>'
-        f'<span class="share" aria-hidden="true"><i style="width:{share:.1%}"></i></span>'
-        f'<span class="actions">{keep}{unload}</span></div>'
+    return Resident(
+        model,
+        titles.get(model, model),
+        [word for word, is_so in (("In use", lent), ("Pinned", pinned)) if is_so],
+        [standing(its_parts), readable_bytes(whole)],
+        made_of(model, its_parts, titles),
+        f"{_device_bytes(its_parts) / whole if whole else 1.0:.1%}",
+        lent,
+        pinned,
     )
 
 
@@ -165,7 +186,7 @@ def standing(its_parts: Sequence[Part]) -> str:
     return f"Partly resident, {share} on the device"
 
 
-def made_of(model: str, its_parts: Sequence[Part], titles: Titles) -> str:
+def made_of(model: str, its_parts: Sequence[Part], titles: Titles) -> list[str]:
     """Its components by size, and with whom it shares them; nothing for a single one of its own."""
     told: list[str] = []
     is_shared = False
@@ -174,9 +195,9 @@ def made_of(model: str, its_parts: Sequence[Part], titles: Titles) -> str:
             continue
         others = [titles.get(other, other) for other in part.models if other != model]
         shared = f", shared with {' and '.join(others)}" if others else ""
-        told.append(escape(f"{_part_name(part.name)} ({readable_bytes(part.whole_bytes)}{shared})"))
+        told.append(f"{_part_name(part.name)} ({readable_bytes(part.whole_bytes)}{shared})")
         is_shared = is_shared or bool(others)
-    return pieces.line(told) if len(told) > 1 or is_shared else ""
+    return told if len(told) > 1 or is_shared else []
 
 
 def _device_bytes(its_parts: Sequence[Part]) -> int:
@@ -186,22 +207,23 @@ def _device_bytes(its_parts: Sequence[Part]) -> int:
 # ---- the decisions ----------------------------------------------------------------------------------------------------------
 
 
-def history(snapshot: Mapping[str, Any], held: Sequence[Part], titles: Titles, now: float) -> str:
-    """The last decisions, newest first, each with its reason."""
+def decisions(
+    snapshot: Mapping[str, Any], held: Sequence[Part], titles: Titles, now: float
+) -> list[tuple[str, str, str]]:
+    """The last decisions, newest first: (kind, why, how long ago) each."""
     events = list(snapshot.get("events") or ())[-SHOWN:][::-1]
     if not events:
         last = str(snapshot.get("last_decision") or "")
         events = [{"why": last}] if last else []
-    if not events:
-        return ""
     known = {part.key: part.models for part in held}
-    items = "".join(
-        f'<li><span class="kind">{escape(DECISIONS.get(str(event.get("what")), "Decided"))}</span>'
-        f"<span>{escape(in_words(str(event.get('why', '')), event.get('keys') or (), known, titles))}</span>"
-        f'<span class="when">{ago(now - event["at"]) if "at" in event else ""}</span></li>'
+    return [
+        (
+            DECISIONS.get(str(event.get("what")), "Decided"),
+            in_words(str(event.get("why", "")), event.get("keys") or (), known, titles),
+            ago(now - event["at"]) if "at" in event else "",
+        )
         for event in events
-    )
-    return f'<div class="decisions"><h3>Why things are where they are</h3><ol>{items}</ol></div>'
+    ]
 
 
 def in_words(why: str, keys: Sequence[str], known: Mapping[str, tuple[str, ...]], titles: Titles) -> str:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from html import escape
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from pipelines.catalog import ModelSpec
-from pipelines.errors import StudioError, readable_bytes
+from pipelines.errors import Problem, StudioError, readable_bytes
 from pipelines.messages import MODALITIES
 from studio.accounts import require
 from studio.page import frame, memory, pieces
+from studio.templates import Macros
 
+if TYPE_CHECKING:
+    from studio.downloads import Download
+    from studio.studio import Studio
+
+MODELS = Macros("models.html")
 TITLES = {"text": "Text", "code": "Code", "image": "Image", "audio": "Audio", "video": "Video"}
 MEMORY = ("unload", "pin", "unpin")
 STATES = {"ready": "Ready", "remote": "Can be downloaded", "broken": "Cannot be used"}
 
 
-def build(studio: Any) -> None:
+def build(studio: Studio) -> None:
     with frame.pane("models", "Models"):
         device = frame.html(elem_id="models-device")
         cards = frame.html(elem_id="models-list")
@@ -76,66 +83,60 @@ def build(studio: Any) -> None:
     bridge.look(look, None, screen, **frame.DIRECT)
 
 
-def model_list(studio: Any) -> str:
+def model_list(studio: Studio) -> Markup:
     """Every model of the catalogue under the first kind it makes; those that cannot be used after all others."""
     going = studio.downloads.all()
     specs = studio.catalog.all()
-    sections = [
-        section(TITLES[kind], [s for s in specs if s.modalities[:1] == (kind,)], going) for kind in MODALITIES
+    groups = [
+        (TITLES[kind], [spec for spec in specs if spec.modalities[:1] == (kind,)]) for kind in MODALITIES
     ]
-    sections.append(section("Cannot be used", [s for s in specs if not s.modalities], going))
-    notes = "".join(f'<p class="restriction">{escape(note)}</p>' for note in studio.catalog.notes())
-    rescan = pieces.button("Look at my folders again", "change", do="rescan")
-    foot = f'<p class="facts">{rescan} Add a folder of your own with <code>python3 launch.py models add FOLDER</code>.</p>'
-    return f'<div class="models">{notes}{"".join(sections)}{foot}</div>'
+    groups.append(("Cannot be used", [spec for spec in specs if not spec.modalities]))
+    sections = [
+        (title, [as_card(spec, going.get(spec.id)) for spec in found]) for title, found in groups if found
+    ]
+    return MODELS.model_list(studio.catalog.notes(), sections)
 
 
-def section(title: str, specs: Sequence[ModelSpec], going: Mapping[str, Any]) -> str:
-    if not specs:
-        return ""
-    cards = "".join(card(spec, going.get(spec.id)) for spec in specs)
-    return f'<section><h2>{title}</h2><div class="cards">{cards}</div></section>'
+@dataclass(frozen=True)
+class Card:
+    """One model as its card shows it. fetch: what the button that downloads it says.
+
+    fetched: how far a download is, in words, "" when none is on its way; share: the same as "12.5%". failed: how one ended.
+    """
+
+    spec: ModelSpec
+    state: str
+    figures: Sequence[str]
+    fetch: str = ""
+    fetched: str = ""
+    share: str = ""
+    failed: Problem | None = None
 
 
-def card(spec: ModelSpec, download: Any) -> str:
+def card(spec: ModelSpec, download: Download | None) -> Markup:
     """One model: what it is, what it weighs, what its licence asks, and the one thing to do with it."""
-    lines = [f'<span class="id" title="{escape(spec.id)}">{escape(spec.id)}</span>']
-    if spec.state == "broken":
-        lines += [paragraph(spec.problem, "restriction"), paragraph(spec.remedy)]
-        lines += [f'<span class="place">{escape(spec.place)}</span>']
-    else:
-        makes = ", ".join(TITLES[modality].lower() for modality in spec.modalities)
-        memory = f"{readable_bytes(spec.memory_bytes)} of memory" if spec.memory_bytes else ""
-        disk = f"{readable_bytes(spec.weight_bytes)} on disk" if spec.weight_bytes else ""
-        figures = pieces.line([makes, disk, memory])
-        lines += [paragraph(spec.description), f'<span class="figures">{figures}</span>']
-        lines += [f'<span class="figures">Licence: {escape(spec.licence)}</span>']
-        lines += [paragraph(spec.restriction, "restriction"), paragraph(spec.problem)]
-    return (
-        f'<article class="card"><div class="head"><span class="title" title="{escape(spec.title)}">{escape(spec.title)}</span>'
-        f'<span class="badge {spec.state}">{STATES[spec.state]}</span></div>{"".join(lines)}{foot(spec, download)}</article>'
-    )
+    return MODELS.card(as_card(spec, download))
 
 
-def paragraph(text: str, kind: str = "") -> str:
-    return f"<p{f' class={kind!r}' if kind else ''}>{escape(text)}</p>" if text else ""
+def as_card(spec: ModelSpec, download: Download | None) -> Card:
+    """The words of a card."""
+    makes = ", ".join(TITLES[modality].lower() for modality in spec.modalities)
+    memory = f"{readable_bytes(spec.memory_bytes)} of memory" if spec.memory_bytes else ""
+    disk = f"{readable_bytes(spec.weight_bytes)} on disk" if spec.weight_bytes else ""
+    plain = Card(spec, STATES[spec.state], [makes, disk, memory])
+    if download is None:
+        return replace(plain, fetch=_fetch(spec))
+    if download.state != "running":
+        return replace(plain, fetch="Go on", failed=download.problem)
+    share = download.done_bytes / download.total_bytes if download.total_bytes else 0.0
+    left = f", {pieces.seconds(download.eta_seconds)} left" if download.eta_seconds else ""
+    whole = readable_bytes(download.total_bytes) if download.total_bytes else "…"
+    told = f"{readable_bytes(download.done_bytes)} of {whole}{left}"
+    return replace(plain, fetched=told, share=f"{share:.1%}")
 
 
-def foot(spec: ModelSpec, download: Any) -> str:
-    if download is not None and download.state == "running":
-        share = download.done_bytes / download.total_bytes if download.total_bytes else 0.0
-        left = f", {pieces.seconds(download.eta_seconds)} left" if download.eta_seconds else ""
-        told = f"{readable_bytes(download.done_bytes)} of {readable_bytes(download.total_bytes) if download.total_bytes else '…'}{left}"
-        stop = pieces.button("Stop", "change", do="stop", model=spec.id)
-        return (
-            f'<div class="foot"><span class="meter"><i style="width:{share:.1%}"></i></span>'
-            f'<span class="figures">{told}</span>{stop}</div>'
-        )
-    if spec.state == "remote":
-        problem = pieces.problem(download.problem) if download is not None and download.problem else ""
-        whole = f"Download {readable_bytes(spec.weight_bytes)}" if spec.weight_bytes else "Download"
-        # a single file is here already: what is fetched is what it lacks
-        label = "Download what it needs" if spec.loader == "diffusers-single-file" else whole
-        resume = "Go on" if download is not None else label
-        return f'{problem}<div class="foot">{pieces.button(resume, "change", do="download", model=spec.id)}</div>'
-    return ""
+def _fetch(spec: ModelSpec) -> str:
+    """What fetching a model is called."""
+    if spec.loader == "diffusers-single-file":  # the file is here already: what is fetched is what it lacks
+        return "Download what it needs"
+    return f"Download {readable_bytes(spec.weight_bytes)}" if spec.weight_bytes else "Download"

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from html import escape
 from typing import TYPE_CHECKING, Any
 
-from pipelines.messages import Progress
+from markupsafe import Markup
+
 from studio.api.running import event
 from studio.page import pieces
 from studio.queue.standing import Standing
 from studio.queue.watchers import EVERYTHING
+from studio.templates import Macros
 
 if TYPE_CHECKING:
+    from pipelines.messages import Progress
     from studio.queue.jobs import JobSummary
+
+QUEUE = Macros("queue.html")
 
 PACE_SECONDS = 0.5  # at most so often, however fast steps come
 ALIVE_SECONDS = 15.0  # a line that is silent for longer may be cut by what stands between
@@ -70,74 +75,73 @@ def summary(engine: str, line: Sequence[Standing], interrupted: int = 0) -> str:
     return f"{interrupted} interrupted" if interrupted else STATES[engine]
 
 
+@dataclass(frozen=True)
+class Row:
+    """One of one's own jobs as the panel shows it. share: "15.0%" of it is done, "" while that cannot be told.
+
+    can_move: there is another of one's own before it.
+    """
+
+    job_id: str
+    modality: str
+    words: str
+    facts: tuple[str, ...]
+    waits: bool
+    share: str
+    can_move: bool
+
+
 def panel(
     line: Sequence[Standing],
     interrupted: Sequence[JobSummary],
     owner: str,
     names: Mapping[str, str],
-    progress: Any,
-) -> str:
+    progress: Callable[[str], Progress | None],
+) -> Markup:
     """The whole line, one's own with what can be done, and below it what a crash or a stop ended."""
-    mine: dict[str, int] = {}
+    seen: set[str] = set()
     rows = []
     for standing in line:
         own = standing.owner == owner
-        before = mine.get(standing.modality, 0)
-        if own and standing.status == "queued":
-            mine[standing.modality] = before + 1
-        rows.append(_row(standing, own, before > 0, names, progress(standing.job_id) if own else None))
-    waits = f'<ol class="line">{"".join(rows)}</ol>' if rows else '<p class="none">Nothing runs or waits.</p>'
-    ended = "".join(_interrupted(job, names) for job in interrupted)
-    offered = f'<h2>Interrupted</h2><ol class="line">{ended}</ol>' if ended else ""
-    return f"<h2>Queue</h2>{waits}{offered}"
-
-
-def _row(
-    standing: Standing, own: bool, can_move: bool, names: Mapping[str, str], progress: Any = None
-) -> str:
-    if not own:
-        return _others(standing)
-    waits = standing.status == "queued"
-    known = bool(progress and progress.total)
-    told = _told(standing, progress)
-    words = standing.words or names.get(standing.model, standing.model)
-    share = f' style="width:{progress.step / progress.total:.1%}"' if known else ""
-    track = "" if waits else f'<span class="track{"" if known else " unknown"}"><i{share}></i></span>'
-    return (
-        f'<li><button type="button" class="words" data-act="watch" data-to="{escape(standing.modality)}"'
-        f' data-job="{escape(standing.job_id)}" title="Show it here">{escape(words)}</button>'
-        f'<span class="told">{told}</span>{track}<span class="doings">{_doings(standing, can_move)}</span></li>'
-    )
+        if not own:
+            rows.append(_others(standing))
+            continue
+        rows.append(_mine(_row(standing, standing.modality in seen, names, progress(standing.job_id))))
+        if standing.status == "queued":
+            seen.add(standing.modality)
+    ended = [(job, job.words[:80] or names.get(job.model, job.model)) for job in interrupted]
+    return QUEUE.panel(rows, ended)
 
 
 @lru_cache(maxsize=4096)
-def _others(standing: Standing) -> str:
+def _others(standing: Standing) -> Markup:
     """The place someone else takes: the same for all who look, so it is written once for them."""
-    told = _told(standing)
-    return f'<li class="other"><span class="words">Someone else’s</span><span class="told">{told}</span></li>'
+    return QUEUE.others(_facts(standing))
 
 
-def _told(standing: Standing, progress: Progress | None = None) -> str:
+@lru_cache(maxsize=2048)
+def _mine(row: Row) -> Markup:
+    """One's own: from one update to the next most rows stay as they were."""
+    return QUEUE.mine(row)
+
+
+def _row(standing: Standing, can_move: bool, names: Mapping[str, str], progress: Progress | None) -> Row:
+    words = standing.words or names.get(standing.model, standing.model)
+    return Row(
+        standing.job_id,
+        standing.modality,
+        words,
+        _facts(standing, progress),
+        waits=standing.status == "queued",
+        share=f"{progress.step / progress.total:.1%}" if progress and progress.total else "",
+        can_move=can_move,
+    )
+
+
+def _facts(standing: Standing, progress: Progress | None = None) -> tuple[str, ...]:
     """Where it stands in a few words."""
     left = f"about {pieces.seconds(standing.eta_seconds)} left" if standing.eta_seconds else ""
     stage = pieces.STAGES.get(progress.stage, "") if progress else ""
     count = f"{progress.step} of {progress.total}" if progress and progress.total else ""
     place = f"number {standing.position} in line" if standing.status == "queued" else stage or "Running"
-    return pieces.line([standing.modality.capitalize(), place, count, left])
-
-
-def _doings(standing: Standing, can_move: bool) -> str:
-    asked = {"job": standing.job_id, "to": standing.modality}
-    up = pieces.icon_button("up", "Move up", "job", do="move-up", **asked) if can_move else ""
-    stop = "Take out of the line" if standing.status == "queued" else "Stop"
-    return up + pieces.icon_button("stop", stop, "job", do="cancel", **asked)
-
-
-def _interrupted(job: JobSummary, names: Mapping[str, str]) -> str:
-    words = job.words[:80] or names.get(job.model, job.model)
-    asked = {"job": job.id, "to": job.modality}
-    return (
-        f'<li><span class="words">{escape(words)}</span><span class="told">{job.modality.capitalize()}</span>'
-        f'<span class="actions">{pieces.button("Put back", "job", do="put-back", **asked)}'
-        f"{pieces.button('Let it be', 'job', do='let-be', **asked)}</span></li>"
-    )
+    return (standing.modality.capitalize(), place, count, left)

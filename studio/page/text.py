@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from markupsafe import Markup
 
-from pipelines.messages import ChatMessage
+from pipelines.messages import ChatMessage, TextRequest
 from pipelines.words.texts import PROMPT_CHARS, parts
 from studio.page import frame, pieces
 from studio.page.forms import Form
+from studio.templates import Macros
 
+if TYPE_CHECKING:
+    from studio.queue.jobs import Job
+    from studio.queue.updates import Update
+    from studio.studio import Studio
+
+RESULTS = Macros("results.html")
 EMPTY = pieces.empty(
     "A blank page",
     "Ask for an e-mail, an outline, a slogan, the opening of a story. Each answer remembers what was said before it.",
 )
 
-JUMP = '<button type="button" id="chat-jump" class="chip" hidden>Newest ↓</button>'
 
-
-def build(studio: Any) -> None:
+def build(studio: Studio) -> None:
     with frame.pane("text", "Text"):
         desk = frame.Desk(
             studio,
@@ -38,9 +44,9 @@ def build(studio: Any) -> None:
     view.chat.clear(desk.forget, None, [desk.jobs, view.facts], **frame.DIRECT)
 
 
-def with_history(request: Any, last: Any) -> Any:
+def with_history(request: TextRequest, last: Job | None) -> TextRequest:
     """The request with the conversation so far: what the last job was told, and what it answered."""
-    if last is None or not last.text:
+    if last is None or not last.text or not isinstance(last.request, TextRequest):
         return request
     turns = (
         *last.request.history,
@@ -54,7 +60,7 @@ def with_history(request: Any, last: Any) -> Any:
 class TextView:
     """The conversation, and what can be done with its last answer."""
 
-    def __init__(self, studio: Any) -> None:
+    def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.chat = gr.Chatbot(
             elem_id="chat",
@@ -67,15 +73,17 @@ class TextView:
             placeholder=EMPTY,
             feedback_options=None,
         )
-        frame.html(JUMP, elem_classes=["chat-jump"])
+        frame.html(RESULTS.jump(), elem_classes=["chat-jump"])
         self.facts = frame.html(elem_classes=["under"])
         self.outputs = [self.chat, self.facts]
 
-    def render(self, update: Any) -> list[Any]:
+    def render(self, update: Update | None) -> list[Any]:
         if update is None:
             return [[], ""]
         job = update.job
-        turns = [{"role": turn.role, "content": turn.content} for turn in job.request.history]
+        turns = [
+            {"role": turn.role, "content": turn.content} for turn in frame.asked(update, TextRequest).history
+        ]
         turns.append({"role": "user", "content": job.request.prompt})
         text = update.text or job.text
         if text:
@@ -83,16 +91,12 @@ class TextView:
         return [turns, actions(self.studio, update, text) if job.is_over else ""]
 
 
-def actions(studio: Any, update: Any, text: str) -> str:
-    buttons = (
-        [pieces.button("Regenerate", "again", job=update.job.id)] if update.job.status != "failed" else []
+def actions(studio: Studio, update: Update, text: str) -> Markup:
+    return RESULTS.chat_actions(
+        update.job,
+        frame.about(studio, update.job, []),
+        text,
+        pieces.speak(text),
+        parts(text, PROMPT_CHARS)[0] if text else "",
+        update.assets[0] if update.assets else "",
     )
-    if text:
-        buttons += [
-            pieces.speak(text),
-            pieces.button("Picture it", "send", to="image", fill={"prompt": parts(text, PROMPT_CHARS)[0]}),
-        ]
-    if update.assets:
-        buttons.append(pieces.button("Open in Library", "open", asset=update.assets[0]))
-    buttons.append(pieces.button("New chat", "clear"))
-    return f'{frame.about(studio, update.job, [])}<div class="actions">{"".join(buttons)}</div>'

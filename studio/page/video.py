@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
+from pipelines.messages import VideoRequest
 from studio.page import frame, image, pieces
 from studio.page.forms import Form
+from studio.templates import Macros
 
+if TYPE_CHECKING:
+    from studio.queue.updates import Update
+    from studio.studio import Studio
+
+RESULTS = Macros("results.html")
 EMPTY = pieces.empty(
     "The screen is dark",
     "One line is one moment: write a few, and the clip travels from each to the next. Start a line with 0:02 to place it.",
 )
 
 
-def build(studio: Any) -> None:
+def build(studio: Studio) -> None:
     with frame.pane("video", "Video"):
         desk = frame.Desk(studio, Form(studio.catalog, "video"))
         with frame.columns():
@@ -28,37 +36,24 @@ def build(studio: Any) -> None:
 class VideoView:
     """The clip of a job, playing in a loop; keyframes as they come while it runs."""
 
-    def __init__(self, studio: Any) -> None:
+    def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.outputs = [frame.html(EMPTY, elem_classes=["sheet"])]
 
-    def render(self, update: Any) -> list[Any]:
-        job = update.job if update else None
-        if job is None or (job.is_over and not update.assets):
+    def render(self, update: Update | None) -> list[Markup]:
+        if update is None or (update.job.is_over and not update.assets):
             return [EMPTY]
+        job = update.job
+        ratio = image.ratio(frame.asked(update, VideoRequest))
         if not update.assets:
-            return [
-                f'<div class="pictures n1" style="--ratio:{job.request.width / job.request.height:.4f}">{image.developing(update, job.request)}</div>'
-            ]
+            return [RESULTS.pictures([image.developing(update, ratio)], ratio, "")]
         asset = frame.asset(self.studio, update.assets[0])
-        url, kind = pieces.content_url(update.assets[0]), asset.media_type if asset else ""
-        alt = escape(job.request.prompt)
-        if kind.startswith("video/"):
-            shown = f'<video src="{url}" controls loop autoplay muted playsinline aria-label="{alt}"></video>'
-        else:
-            shown = f'<img src="{url}" alt="{alt}">'
-        told = frame.about(self.studio, job, [asset])
-        return [
-            f'<div class="screen" style="--ratio:{job.request.width / job.request.height:.4f}">{shown}</div>{told}{actions(update) if job.is_over else ""}'
-        ]
+        is_film = asset is not None and asset.media_type.startswith("video/")
+        about = frame.about(self.studio, job, [asset])
+        if job.is_over:
+            about += actions(update)
+        return [RESULTS.screen(update.assets[0], is_film, job.request.prompt, ratio, about)]
 
 
-def actions(update: Any) -> str:
-    first = update.assets[0]
-    return (
-        '<div class="actions">'
-        + pieces.button("Again with a new seed", "again", job=update.job.id)
-        + pieces.link("Download", pieces.content_url(first, download=True), download=True)
-        + pieces.button("Open in Library", "open", asset=first)
-        + "</div>"
-    )
+def actions(update: Update) -> Markup:
+    return RESULTS.made_actions(update.job, update.assets[0])

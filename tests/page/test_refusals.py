@@ -82,7 +82,10 @@ def test_the_button_of_the_code_tab_says_what_it_does() -> None:
 
 def test_a_spoken_script_keeps_its_paragraphs_and_all_that_is_not_read_aloud() -> None:
     script = AudioRequest(prompt="Good morning.\n\nSee <https://example.org> now.").prompt
-    words = [("Good", 0.0), ("morning.", 0.4), ("See", 1.0), ("now.", 1.5)]
+    words = [
+        {"text": text, "start": start}
+        for text, start in (("Good", 0.0), ("morning.", 0.4), ("See", 1.0), ("now.", 1.5))
+    ]
     shown = audio.captions(words, script)
     assert unescape(re.sub(r"<[^>]+>", "", shown)) == script
     assert shown.count("data-at=") == 4
@@ -91,6 +94,10 @@ def test_a_spoken_script_keeps_its_paragraphs_and_all_that_is_not_read_aloud() -
 def test_no_page_of_ours_runs_scripts_out_of_its_own_text() -> None:
     """A strict content security policy would not run them, and none is needed: buttons carry `data-act`."""
     root = Path(__file__).resolve().parents[2]
-    files = [*(root / "studio").rglob("*.py"), *(root / "assets" / "theme").glob("*.js")]
+    files = [
+        *(root / "studio").rglob("*.py"),
+        *(root / "studio" / "templates").glob("*.html"),
+        *(root / "assets" / "theme").glob("*.js"),
+    ]
     inline = re.compile(r"""<[a-z][^>]*\son(click|change|input|load|error|submit)\s*=""")
     assert [file.name for file in files if inline.search(file.read_text(encoding="utf-8"))] == []
