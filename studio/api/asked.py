@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +14,7 @@ SHORT_BYTES = 10_000
 class Asked(Request):
     """What a route of ours is asked."""
 
-    async def json(self) -> Any:
+    async def json(self) -> object:
         """The body as JSON, whatever that holds; raises ValueError."""
         if not hasattr(self, "_json") and len(body := await self.body()) > SHORT_BYTES:
             self._json = await run_in_threadpool(json.loads, body)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
@@ -67,25 +67,27 @@ def router(studio: Studio) -> APIRouter:
     return routes
 
 
-def exposition(told: Mapping[str, Any], totals: Mapping[str, int]) -> str:
+def exposition(told: Mapping[str, object], totals: Mapping[str, int]) -> str:
     """The text for a `Studio.telemetry()`. totals: how many jobs ended, by status."""
-    snapshot, queue = told.get("memory") or {}, told.get("queue") or {}
+    snapshot, queue = _table(told, "memory"), _table(told, "queue")
     device = {"device": str(snapshot.get("device", ""))}
     lines = _family(
         "atelier_worker_ready", "gauge", "1 while a worker takes jobs.", told.get("worker") == "ready"
     )
-    lines += _family("atelier_jobs_queued", "gauge", "Jobs that wait for their turn.", queue.get("queued", 0))
-    lines += _family("atelier_jobs_running", "gauge", "Jobs that run.", queue.get("running", 0))
+    lines += _family(
+        "atelier_jobs_queued", "gauge", "Jobs that wait for their turn.", _number(queue.get("queued"))
+    )
+    lines += _family("atelier_jobs_running", "gauge", "Jobs that run.", _number(queue.get("running")))
     ended = [
         Sample(totals.get(status, 0), {"status": status}) for status in ("completed", "failed", "cancelled")
     ]
     lines += _family("atelier_jobs_ended_total", "counter", "Jobs in the history of this data folder.", ended)
     for key, help in GAUGES.items():
-        if isinstance(snapshot.get(key), int | float):
-            lines += _family(f"atelier_memory_{key}", "gauge", help, [Sample(snapshot[key], device)])
-    for key, value in (snapshot.get("counters") or {}).items():
+        if isinstance(value := snapshot.get(key), int | float):
+            lines += _family(f"atelier_memory_{key}", "gauge", help, [Sample(value, device)])
+    for key, value in _table(snapshot, "counters").items():
         help = COUNTERS.get(key, "Counted by the memory manager since the worker started.")
-        lines += _family(f"atelier_memory_{key}_total", "counter", help, [Sample(value, device)])
+        lines += _family(f"atelier_memory_{key}_total", "counter", help, [Sample(_number(value), device)])
     held = [
         Sample(
             part.nbytes,
@@ -95,6 +97,15 @@ def exposition(told: Mapping[str, Any], totals: Mapping[str, int]) -> str:
     ]
     lines += _family("atelier_memory_component_bytes", "gauge", "What each part of a model takes now.", held)
     return "".join(f"{line}\n" for line in lines)
+
+
+def _table(told: Mapping[str, object], key: str) -> Mapping[str, object]:
+    found = told.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _number(told: object) -> float:
+    return told if isinstance(told, int | float) else 0
 
 
 def _family(name: str, kind: str, help: str, samples: Iterable[Sample] | float) -> list[str]:
