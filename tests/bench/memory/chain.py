@@ -104,7 +104,7 @@ def _picture(folder: Path, scale: int) -> None:
         vocab_size=49408,
         hidden_size=768 // scale,
         intermediate_size=3072 // scale,
-        num_hidden_layers=12,
+        num_hidden_layers=max(1, 12 // scale),
         num_attention_heads=12,
         projection_dim=768 // scale,
         bos_token_id=tokenizer.bos_token_id,
@@ -115,7 +115,7 @@ def _picture(folder: Path, scale: int) -> None:
             block_out_channels=tuple(max(32, width // scale) for width in (128, 256, 512, 512)),
             down_block_types=("DownEncoderBlock2D",) * 4,
             up_block_types=("UpDecoderBlock2D",) * 4,
-            layers_per_block=2,
+            layers_per_block=max(1, 2 // scale),
         ).half(),
         text_encoder=CLIPTextModel(text).half(),
         tokenizer=tokenizer,
@@ -123,6 +123,7 @@ def _picture(folder: Path, scale: int) -> None:
             block_out_channels=tuple(max(32, width // scale) for width in (320, 640, 1280, 1280)),
             cross_attention_dim=768 // scale,
             attention_head_dim=8,
+            layers_per_block=max(1, 2 // scale),
             norm_num_groups=32 if scale == 1 else 8,
         ).half(),
         scheduler=DDIMScheduler(
@@ -144,7 +145,15 @@ def _speech(folder: Path, scale: int) -> None:
 
     shutil.copytree(tiny_vits(), folder)
     words = len(AutoTokenizer.from_pretrained(folder))
-    VitsModel(VitsConfig(vocab_size=words, sampling_rate=16_000)).save_pretrained(folder)
+    config = VitsConfig(
+        vocab_size=words,
+        sampling_rate=16_000,
+        num_hidden_layers=max(1, 6 // scale),
+        posterior_encoder_num_wavenet_layers=16 // scale,
+        prior_encoder_num_wavenet_layers=max(1, 4 // scale),
+        upsample_initial_channel=512 // scale,
+    )
+    VitsModel(config).save_pretrained(folder)
 
 
 # ---- the chain --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from pipelines.memory import Component, MemoryManager
 from pipelines.runtime.device import TorchDevice
 
 SWAPS, MIB = 1_000, 1 << 20
-SMALL = {"swaps": 160}
+SMALL = {"swaps": 160, "width": 32}
 MOST_GROWTH = 16 * MIB
 
 
@@ -38,32 +38,32 @@ class Tied(nn.Module):
         return self.head(x)
 
 
-def table(swaps: int = SWAPS) -> bool:
+def table(swaps: int = SWAPS, width: int = 256) -> bool:
     """Print one row per kind of memory; whether the bars hold."""
     torch.set_num_threads(1)
     print(
-        f"| {swaps:,} swaps of two modules of 12 MiB, room for one | bits | tied | first to last | slope, 95 % | loads |"
+        f"| {swaps:,} swaps of two modules {width} wide, room for one | bits | tied | first to last | slope, 95 % | loads |"
     )
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        apart = _swap("device of its own", False, Path(folder), swaps)
-        return _swap("one memory", True, Path(folder), swaps) and apart
+        apart = _swap("device of its own", False, Path(folder), swaps, width)
+        return _swap("one memory", True, Path(folder), swaps, width) and apart
 
 
-def _swap(name: str, unified: bool, folder: Path, swaps: int) -> bool:
+def _swap(name: str, unified: bool, folder: Path, swaps: int, width: int) -> bool:
     loads = 0
 
     def component(key: str, seed: int) -> Component:
         file = folder / f"{key}.safetensors"
         torch.manual_seed(seed)
-        made = Tied(256).requires_grad_(False)
+        made = Tied(width).requires_grad_(False)
         if not file.exists():
             _save(made, file)
 
         def load() -> nn.Module:
             nonlocal loads
             loads += 1
-            return _open(file)
+            return _open(file, width)
 
         nbytes = sum(tensor.nbytes for tensor in made.parameters())
         return Component(key, load, nbytes)
@@ -107,12 +107,12 @@ def _save(module: nn.Module, file: Path) -> None:
     save_model(module, str(file))
 
 
-def _open(file: Path) -> nn.Module:
+def _open(file: Path, width: int) -> nn.Module:
     """As libraries do: tensors of the mapped file become the parameters."""
     from safetensors.torch import load_file
 
     with torch.device("meta"):
-        module = Tied(256)
+        module = Tied(width)
     weights = load_file(file)
     name = next(key for key in ("embed.weight", "head.weight") if key in weights)
     weights["embed.weight"] = weights["head.weight"] = weights[name]
