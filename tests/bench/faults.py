@@ -32,7 +32,7 @@ from PIL import Image
 from pipelines.errors import WorkerLost
 from studio.settings import Settings
 from studio.studio import Studio
-from tests.bench.report import BARS, HEADER, bar, machine, parser, row, write_between
+from tests.bench.report import Report, parser, write_between
 from tests.bench.startup import fetch, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +43,11 @@ VICTIMS = {
     "server": ("launch.py", 2),
 }
 """A word of the command of each process that is killed, and how often it is chosen."""
+BACK = {
+    "first start": "first start, until the page answers (baseline)",
+    "server": "server killed, until the page answers",
+    "worker": "worker killed, until another begins",
+}
 HOUR = 3600.0
 AT_MOST_WAITING = 12  # jobs; who has that many waiting sends no more for now
 RUN_OUT_SECONDS = 600.0  # for all jobs to end after the last kill
@@ -63,13 +68,12 @@ def main(argv: list[str]) -> int:
             house.give_up()
             raise
         found = count(house, work)
-    text, held = report(work, found)
-    print(text)
+    report = told_of(work, found)
     for words in found.words:
         print(f"! {words}")
     if told.write:
-        write_between(DOCUMENT, "figures: written by `launch.py bench faults --write`", text)
-    return 0 if held else 1
+        write_between(DOCUMENT, "figures: written by `launch.py bench faults --write`", report.text())
+    return report.end()
 
 
 # ---- the studio that is killed ----------------------------------------------------------------------------------------
@@ -385,27 +389,32 @@ def is_note(path: Path, library: Path, files: set[str]) -> bool:
     return any(file.startswith(f"{folder}/") and Path(file).name in path.name for file in files)
 
 
-def report(work: Work, found: Found) -> tuple[str, bool]:
-    lines = [machine(), "", HEADER]
-    first = work.back["first start"]
-    names = {"first start": "first start, until the page answers", "server": "server killed, until the page answers", "worker": "worker killed, until another begins"}  # fmt: skip
-    lines += [row(words, work.back[kind], first) for kind, words in names.items() if work.back[kind]]
+def told_of(work: Work, found: Found) -> Report:
     kills = ", ".join(f"{kind} {n}×" for kind, n in sorted(work.killed.items()))
+    report = Report(f"{sum(work.killed.values())} kills ({kills})")
+    first = work.back["first start"]
+    for kind, words in BACK.items():
+        if work.back[kind]:
+            report.figure(words, work.back[kind], None if kind == "first start" else first)
+    for name, wrong in {
+        "assets, files or jobs lost": found.lost,
+        "jobs stuck": work.stuck,
+        "jobs failed for another reason than a kill": work.failed,
+        "jobs put back and not made then": work.not_back,
+        "orphan processes": work.orphans,
+        "left lying about an hour later": found.left,
+    }.items():
+        report.bar(name, "0", str(len(wrong)), not wrong)
+    report.bar("the server stops when asked", "yes", "yes" if work.has_stopped else "no", work.has_stopped)
     ends = ", ".join(f"{n} {status}" for status, n in sorted(work.ended.items()))
-    lines += ["", f"{sum(work.killed.values())} kills ({kills}) while {len(work.jobs)} jobs were acknowledged ({ends}) and {len(work.uploads)} files brought; {found.rows} assets.", "", BARS]  # fmt: skip
-    bars = [
-        ("assets, files or jobs lost", "0", str(len(found.lost)), not found.lost),
-        ("jobs stuck", "0", str(len(work.stuck)), not work.stuck),
-        ("jobs failed for another reason than a kill", "0", str(len(work.failed)), not work.failed),
-        ("jobs put back and not made then", "0", str(len(work.not_back)), not work.not_back),
-        ("orphan processes", "0", str(len(work.orphans)), not work.orphans),
-        ("left lying about an hour later", "0", str(len(found.left)), not found.left),
-        ("the server stops when asked", "yes", "yes" if work.has_stopped else "no", work.has_stopped),
-    ]
-    lines += [bar(*each) for each in bars]
-    lines += [f"\norphan: {each}" for each in work.orphans]
-    lines += [f"\nfailed: {each}" for each in work.failed]
-    return "\n".join(lines), all(each[3] for each in bars)
+    report.say(
+        f"Meanwhile {len(work.jobs)} jobs were acknowledged ({ends}) and {len(work.uploads)} files brought; "
+        f"{found.rows} assets."
+    )
+    for name, wrong in {"orphan": work.orphans, "failed": work.failed}.items():
+        for each in wrong:
+            report.say(f"{name}: {each}")
+    return report
 
 
 if __name__ == "__main__":

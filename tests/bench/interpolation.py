@@ -1,6 +1,6 @@
 """How good and how fast the interpolation is: frames are dropped, made again, and compared with the true ones.
 
-    python launch.py bench interpolation [--clips pan,limbs] [--size 854x480] [--json]
+    python launch.py bench interpolation [--clips pan,limbs] [--size 854x480]
 
 Beside it, in the same run: repeating frames, cross-fading, and ffmpeg's motion-compensated minterpolate.
 """
@@ -8,13 +8,13 @@ Beside it, in the same run: repeating frames, cross-fading, and ffmpeg's motion-
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -22,9 +22,10 @@ import numpy as np
 from pipelines.media import ffmpeg
 from pipelines.timeline.interpolation import CUT, Frame, cut_score, interpolate, positions
 from tests.bench.clips import CLIPS, render
-from tests.bench.report import machine
+from tests.bench.report import Report
 
 Method = Callable[[Sequence[Frame], int], list[Frame]]
+MOST_SEAM = 1.25
 INTERVALS = {2: 7, 4: 6}  # key intervals compared a clip
 
 
@@ -75,16 +76,24 @@ def minterpolate(keys: Sequence[Frame], factor: int) -> list[Frame]:
     return list(np.frombuffer(out, np.uint8).reshape(-1, h, w, 3)[: (len(keys) - 1) * factor + 1])
 
 
+FFMPEG = "ffmpeg mci aobmc"
 METHODS: dict[str, Method] = {
     "duplicate": duplicate,
     "cross-fade": cross_fade,
-    "ffmpeg mci aobmc": minterpolate,
+    FFMPEG: minterpolate,
     "ours": ours,
 }
 
 
-def compare(clip: Sequence[Frame], factor: int) -> Iterator[tuple[str, float, float, float]]:
-    """(method, mean PSNR, mean SSIM, CPU milliseconds per frame made) over the frames that had been dropped."""
+class Quality(NamedTuple):
+    """Over the frames that had been dropped, mean; cpu_ms: per frame made."""
+
+    psnr: float
+    ssim: float
+    cpu_ms: float
+
+
+def compare(clip: Sequence[Frame], factor: int) -> Iterator[tuple[str, Quality]]:
     true = list(clip[: INTERVALS[factor] * factor + 1])
     keys = true[::factor]
     dropped = [j for j in range(len(true)) if j % factor]
@@ -92,12 +101,8 @@ def compare(clip: Sequence[Frame], factor: int) -> Iterator[tuple[str, float, fl
         before = sum(os.times()[:4])  # this process and its children, all threads
         made = method(keys, factor)
         spent = (sum(os.times()[:4]) - before) * 1000 / len(dropped)
-        yield (
-            name,
-            float(np.mean([psnr(made[j], true[j]) for j in dropped])),
-            float(np.mean([ssim(made[j], true[j]) for j in dropped])),
-            spent,
-        )
+        alike = [psnr(made[j], true[j]) for j in dropped], [ssim(made[j], true[j]) for j in dropped]
+        yield name, Quality(float(np.mean(alike[0])), float(np.mean(alike[1])), spent)
 
 
 def loop_evenness() -> tuple[float, float]:
@@ -133,51 +138,48 @@ def cut_guard(clips: dict[str, list[Frame]]) -> tuple[int, int, int, int]:
 
 
 def main(argv: list[str]) -> int:
-    """Render, drop, make again, compare; prints tables, or one JSON object with --json."""
-    parser = argparse.ArgumentParser(prog="bench interpolation", description=main.__doc__)
-    parser.add_argument("--clips", default=",".join(CLIPS), help="which clips, by name")
-    parser.add_argument("--size", default="854x480")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(argv)
-    width, height = (int(side) for side in options.size.split("x"))
-    clips = {name: render(name, width, height) for name in options.clips.split(",")}
-
-    result: dict[str, dict] = {}
+    arguments = argparse.ArgumentParser(prog="bench interpolation", description=__doc__)
+    arguments.add_argument("--clips", default=",".join(CLIPS), help="which clips, by name")
+    arguments.add_argument("--size", default="854x480")
+    told = arguments.parse_args(argv)
+    width, height = (int(side) for side in told.size.split("x"))
+    clips = {name: render(name, width, height) for name in told.clips.split(",")}
+    report = Report(f"{told.size}, {len(clips)} clips")
     for factor in INTERVALS:
-        table: dict[str, dict[str, tuple[float, float, float]]] = {name: {} for name in METHODS}
-        for name, clip in clips.items():
-            for method, *figures in compare(clip, factor):
-                table[method][name] = (figures[0], figures[1], figures[2])
-        result[f"x{factor}"] = table
+        table: dict[str, list[Quality]] = {name: [] for name in METHODS}
+        for clip in clips.values():
+            for name, quality in compare(clip, factor):
+                table[name].append(quality)
+        tell(report, factor, table, list(clips))
     found, cuts, alarms, pairs = cut_guard(clips)
+    report.bar("cuts found", str(cuts), str(found), found == cuts)
+    report.bar(f"false alarms in {pairs} pairs two and four frames apart", "0", str(alarms), not alarms)
     quality, seam = loop_evenness()
-    result["guard"] = {"found": found, "cuts": cuts, "false_alarms": alarms, "pairs": pairs}
-    result["loop"] = {"psnr": quality, "seam_step": seam}
-    print(
-        json.dumps(result)
-        if options.json
-        else f"{machine()}; {options.size}\n{_as_text(result, list(clips))}"
+    loop = (
+        f"loop (circular pan, 8 keys to 32 frames, {quality:.1f} dB): last-to-first step of the median step"
     )
-    return 0
+    report.bar(loop, f"{MOST_SEAM}×", f"{seam:.2f}×", seam <= MOST_SEAM)
+    return report.end()
 
 
-def _as_text(result: dict[str, dict], names: list[str]) -> str:
-    lines = []
-    for factor in INTERVALS:
-        lines += ["", f"| x{factor}, PSNR dB | " + " | ".join(names) + " | average | SSIM | CPU ms a frame |"]
-        lines += ["|---" * (len(names) + 4) + "|"]
-        for method, row in result[f"x{factor}"].items():
-            mean = np.mean([row[name] for name in names], axis=0)
-            cells = [f"{row[name][0]:.1f}" for name in names]
-            lines.append(
-                f"| {method} | " + " | ".join(cells) + f" | {mean[0]:.1f} | {mean[1]:.3f} | {mean[2]:.0f} |"
-            )
-    guard, loop = result["guard"], result["loop"]
-    lines += ["", f"Cut guard: {guard['found']} of {guard['cuts']} cuts found, "]
-    lines[-1] += f"{guard['false_alarms']} false alarms in {guard['pairs']} pairs two and four frames apart."
-    lines += [f"Loop (circular pan, 8 keys to 32 frames): {loop['psnr']:.1f} dB, "]
-    lines[-1] += f"last-to-first step {loop['seam_step']:.2f} of the median step."
-    return "\n".join(lines)
+def tell(report: Report, factor: int, table: dict[str, list[Quality]], clips: list[str]) -> None:
+    """Figures over the clips; the bars are that no clip is below a cross-fade, and all together not below ffmpeg."""
+    lines = [f"| x{factor}, PSNR dB | " + " | ".join(clips) + " | SSIM |", "|---" * (len(clips) + 2) + "|"]
+    for method, of in table.items():
+        cells = " | ".join(f"{each.psnr:.1f}" for each in of)
+        lines.append(f"| {method} | {cells} | {np.mean([each.ssim for each in of]):.3f} |")
+    report.say("\n".join(lines))
+    for method, of in table.items():
+        report.figure(f"x{factor}, {method}, PSNR", [each.psnr for each in of], unit="dB")
+    theirs = [each.cpu_ms for each in table[FFMPEG]]
+    report.figure(f"x{factor}, {FFMPEG}, processor time a frame (baseline)", theirs, unit="ms")
+    report.figure(f"x{factor}, ours, processor time a frame", [e.cpu_ms for e in table["ours"]], theirs, "ms")
+    least = min(a.psnr - b.psnr for a, b in zip(table["ours"], table["cross-fade"], strict=True))
+    report.bar(
+        f"x{factor}, above a cross-fade, the least of any clip", "0 dB", f"{least:+.1f} dB", least >= 0
+    )
+    above = float(np.mean([a.psnr - b.psnr for a, b in zip(table["ours"], table[FFMPEG], strict=True)]))
+    report.bar(f"x{factor}, above {FFMPEG}, on average", "0 dB", f"{above:+.1f} dB", above >= 0)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from PIL import Image
 from studio.library import media, thumbnails
 from studio.library.reader import Reader
 from tests.bench.hostile.pictures import bomb
-from tests.bench.report import BARS, HEADER, bar, in_turn, machine, parser, row, write_between
+from tests.bench.report import Report, in_turn, parser, write_between
 
 MARK = "figures: written by `launch.py bench reader --write`"
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reader.md"
@@ -44,7 +44,7 @@ peaks = [thread.start() for thread in threads] and []
 while any(thread.is_alive() for thread in threads):
     peaks.append(psutil.Process().memory_info().rss)
     threads[0].join(0.02) or [thread.join(0.02) for thread in threads]
-print((max(peaks) - before) / 2**20, told.count("read"))
+print((max(peaks) - before) / 2**20, told.count("read"), len(told))
 reader.close()
 """
 
@@ -54,28 +54,20 @@ def main(argv: list[str]) -> int:
     arguments.add_argument("--side", type=int, default=12_200, help="pixels a side of the huge picture")
     arguments.add_argument("--write", action="store_true", help="put the figures into docs/reader.md")
     told = arguments.parse_args(argv)
-    grown, answered = huge(told.side)
-    report = [
-        f"{machine()}; {told.runs} runs of each, in turn.\n",
-        HEADER,
-        *costs(told.runs),
-        "",
-        BARS,
-        bar(
-            f"the server grows, four PNGs of {told.side**2 / 1e6:.0f} megapixels at once, {answered} of 8 answers whole",
-            f"{GROWTH_MIB} MiB",
-            f"{grown:.0f} MiB",
-            grown <= GROWTH_MIB,
-        ),
-    ]
-    print("\n".join(report))
+    grown, whole, answered = huge(told.side)
+    report = Report(f"{told.runs} runs of each, in turn")
+    costs(told.runs, report)
+    four = f"four PNGs of {told.side**2 / 1e6:.0f} megapixels at once"
+    report.bar(f"the server grows, {four}", f"{GROWTH_MIB} MiB", f"{grown:.0f} MiB", grown <= GROWTH_MIB)
+    report.bar("questions about them answered, whole or with a reason", "8", str(answered), answered == 8)
+    report.say(f"{whole} of 8 were answered whole.")
     if told.write:
-        write_between(DOCUMENT, MARK, "\n".join(report))
-    return int(grown > GROWTH_MIB)
+        write_between(DOCUMENT, MARK, report.text())
+    return report.end()
 
 
-def costs(runs: int) -> list[str]:
-    """Rows: starting the reader, then one picture here and through it."""
+def costs(runs: int, report: Report) -> None:
+    """Rows: one picture here and through the reader, and starting it."""
     data = photograph()
     reader = Reader(at_once=1)
     started: list[float] = []
@@ -93,12 +85,10 @@ def costs(runs: int) -> list[str]:
     finally:
         reader.close()
     name = f"examine and thumbnail of a PNG of {len(data) / 1e6:.1f} MB"
-    return [
-        row(f"{name}, in this process (baseline)", here),
-        row(f"{name}, through the reader", there, here),
-        row("a question with nothing to read", asked),
-        row("the first question, which starts the process", started),
-    ]
+    report.figure(f"{name}, in this process (baseline)", here)
+    report.figure(f"{name}, through the reader", there, here)
+    report.figure("a question with nothing to read", asked)
+    report.figure("the first question, which starts the process", started)
 
 
 def photograph() -> bytes:
@@ -125,12 +115,12 @@ def seconds(task: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def huge(side: int) -> tuple[float, int]:
-    """MiB a process that only asks grows by, and how many of its eight questions were answered."""
+def huge(side: int) -> tuple[float, int, int]:
+    """MiB a process that only asks grows by, and of its eight questions how many were answered whole, and at all."""
     command = [sys.executable, "-c", SERVER]
     done = subprocess.run(command, input=bomb(side, side), capture_output=True, check=True)
-    grown, answered = done.stdout.split()
-    return float(grown), int(answered)
+    grown, whole, answered = done.stdout.split()
+    return float(grown), int(whole), int(answered)
 
 
 if __name__ == "__main__":

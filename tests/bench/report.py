@@ -1,4 +1,7 @@
-"""What every benchmark prints: the machine, medians with their spread, ratios to a baseline of the same run."""
+"""The one form of every benchmark: the machine, medians with their spread and ratio, then the bars.
+
+A `Report` prints each line as it comes. `report.end()` is the exit code: 1 when a bar was missed.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,54 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
+
+HEADER = "| what | median | from–to | ratio |\n|---|---|---|---|"
+BARS = "| bar | allowed | measured | |\n|---|---|---|---|"
+
+
+class Report:
+    """What a benchmark tells. Figures that follow each other are one table, and so are bars; anything else ends it."""
+
+    def __init__(self, about: str) -> None:
+        self.missed: list[str] = []
+        self._lines: list[str] = []
+        self._table = ""
+        self.say(f"{machine()}; {about}.")
+
+    def figure(
+        self, name: str, values: Sequence[float], baseline: Sequence[float] | None = None, unit: str = "s"
+    ) -> None:
+        """A row: median, smallest and largest, and the ratio of medians to the baseline's, measured in the same run."""
+        self._row(HEADER, row(name, values, baseline, unit))
+
+    def bar(self, name: str, allowed: str, measured: str, held: bool) -> None:
+        """A row of what was promised; one that is not held makes the benchmark fail."""
+        if not held:
+            self.missed.append(name)
+        self._row(BARS, bar(name, allowed, measured, held))
+
+    def say(self, text: str) -> None:
+        """A line, a heading or a table of its own."""
+        if self._lines:
+            self._add("")
+        self._table = ""
+        self._add(text)
+
+    def text(self) -> str:
+        return "\n".join(self._lines)
+
+    def end(self) -> int:
+        return 1 if self.missed else 0
+
+    def _row(self, header: str, row: str) -> None:
+        if self._table != header:
+            self.say(header)
+            self._table = header
+        self._add(row)
+
+    def _add(self, line: str) -> None:
+        print(line, flush=True)
+        self._lines.append(line)
 
 
 def machine() -> str:
@@ -27,13 +78,18 @@ def parser(description: str, *, runs: int = 5) -> argparse.ArgumentParser:
 
 
 def row(name: str, values: Sequence[float], baseline: Sequence[float] | None = None, unit: str = "s") -> str:
-    """A table row: median, smallest and largest, and the ratio of medians to the baseline."""
-    middle = statistics.median(values)
-    ratio = f"{middle / statistics.median(baseline):.2f}×" if baseline else ""
-    return f"| {name} | {middle:.3g} {unit} | {min(values):.3g}–{max(values):.3g} | {ratio} |"
+    middle, base = statistics.median(values), statistics.median(baseline or [0.0])
+    ratio = f"{middle / base:.2f}×" if base else ""
+    return f"| {name} | {_short(middle)} {unit} | {_short(min(values))}–{_short(max(values))} | {ratio} |"
 
 
-HEADER = "| what | median | from–to | ratio |\n|---|---|---|---|"
+def _short(value: float) -> str:
+    """Three digits of it, and never as a power of ten."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def bar(name: str, allowed: str, measured: str, held: bool) -> str:
+    return f"| {name} | {allowed} | {measured} | {'held' if held else 'MISSED'} |"
 
 
 def in_turn(runs: int, *tasks: Callable[[], None]) -> None:
@@ -41,14 +97,6 @@ def in_turn(runs: int, *tasks: Callable[[], None]) -> None:
     for _ in range(runs):
         for task in tasks:
             task()
-
-
-BARS = "| bar | allowed | measured | |\n|---|---|---|---|"
-
-
-def bar(name: str, allowed: str, measured: str, held: bool) -> str:
-    """A row of a table of bars; `held` decides over the exit code."""
-    return f"| {name} | {allowed} | {measured} | {'held' if held else 'MISSED'} |"
 
 
 def write_between(file: Path, mark: str, text: str) -> None:

@@ -26,7 +26,7 @@ from studio.page.queue import events as page_events
 from studio.queue.standing import Standing
 from studio.settings import Settings
 from studio.studio import Studio
-from tests.bench.report import BARS, HEADER, bar, machine, parser, row
+from tests.bench.report import Report, parser
 
 MOST_HELD_MS = 20.0
 OWNERS = 20
@@ -99,21 +99,19 @@ def main(argv: list[str]) -> int:
     told = arguments.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="service-") as folder:
         found = run(Path(folder), told.waiting, told.watchers, told.changes)
-    print(f"{machine()}; {told.waiting} waiting, {told.watchers} watch, {told.changes} changes\n")
-    print(HEADER)
+    report = Report(f"{told.waiting} waiting, {told.watchers} watch, {told.changes} changes")
     quiet, busy = found.quiet, found.busy
-    print(row("the loop comes late, nothing going on (baseline)", quiet.late, unit="ms"))
-    print(row("the loop comes late, while the line changes", busy.late, quiet.late, unit="ms"))
-    print(row("computed on the loop in one turn", busy.held, unit="ms"))
-    print(row("the line worked out once, on its thread", found.computed, unit="ms"))
+    report.figure("the loop comes late, nothing going on (baseline)", quiet.late, unit="ms")
+    report.figure("the loop comes late, while the line changes", busy.late, quiet.late, unit="ms")
+    report.figure("computed on the loop in one turn", busy.held, unit="ms")
+    report.figure("the line worked out once, on its thread", found.computed, unit="ms")
     held, touched = max(busy.held), len(found.touched)
-    print(f"\n{found.updates} updates were told.\n\n{BARS}")
-    held_enough, touched_nothing = held <= MOST_HELD_MS, touched == 0
-    print(bar("longest turn of the loop", f"{MOST_HELD_MS:.0f} ms", f"{held:.1f} ms", held_enough))
-    print(bar("files and rows touched on the loop", "0", str(touched), touched_nothing))
+    report.bar("longest turn of the loop", f"{MOST_HELD_MS:.0f} ms", f"{held:.1f} ms", held <= MOST_HELD_MS)
+    report.bar("files and rows touched on the loop", "0", str(touched), touched == 0)
+    report.say(f"{found.updates} updates were told.")
     for what in sorted(set(found.touched))[:10]:
-        print(f"touched: {what}")
-    return 0 if held_enough and touched_nothing else 1
+        report.say(f"touched: {what}")
+    return report.end()
 
 
 def run(folder: Path, waiting: int, watchers: int, changes: int) -> Counted:

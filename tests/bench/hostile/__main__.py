@@ -9,7 +9,6 @@ never more than 300 MiB above idle, 0 bytes of the other user's things, always a
 from __future__ import annotations
 
 import socket
-import statistics
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from tests.bench.hostile import pictures
 from tests.bench.hostile.asks import HALF
 from tests.bench.hostile.corpus import Case, corpus, sample
 from tests.bench.hostile.house import ROOT, Answer, House, Things, leaked, opened
-from tests.bench.report import BARS, HEADER, bar, machine, parser, row, write_between
+from tests.bench.report import Report, parser, write_between
 
 MORE_MIB = 300
 HALF_SECONDS = 60.0  # within which a server ends what was begun and never finished
@@ -81,14 +80,13 @@ def main(argv: list[str]) -> int:
         print(file=sys.stderr)
         verdicts.append(end_halves(house, halves))
         children = house.children_peak()
-    text, held = report(verdicts, ordinary, idle, children, told.patience)
-    print(text)
+    report = told_of(verdicts, ordinary, idle, children, told.patience)
     for verdict in verdicts:
         for which, words in verdict.faults:
             print(f"! {which}: {verdict.case.group}: {verdict.case.name}: {words}")
     if told.write:
-        write_between(DOCUMENT, "figures: written by `launch.py bench hostile --write`", text)
-    return 0 if held else 1
+        write_between(DOCUMENT, "figures: written by `launch.py bench hostile --write`", report.text())
+    return report.end()
 
 
 def warm_up(house: House) -> list[float]:
@@ -174,42 +172,38 @@ def end_halves(house: House, lines: list[Half]) -> Verdict:
     return verdict
 
 
-def report(
+def told_of(
     verdicts: list[Verdict], ordinary: list[float], idle: int, children: int, patience: float
-) -> tuple[str, bool]:
-    """The tables, and whether every bar was held."""
+) -> Report:
     groups: dict[str, list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         groups[verdict.case.group].append(verdict)
-    lines = [machine(), "", HEADER, row("an ordinary request", ordinary)]
+    asked = [second for verdict in verdicts for second in verdict.seconds]
+    report = Report(
+        f"{len(verdicts)} cases, {len(asked)} answers; the server weighs {idle / 2**20:.0f} MiB at idle"
+    )
+    report.figure("an ordinary request (baseline)", ordinary)
     for name, group in groups.items():
         seconds = [second for verdict in group for second in verdict.seconds] or [0.0]
-        lines.append(row(f"{name}, {len(group)} cases", seconds, ordinary))
-    slowest = max((second for verdict in verdicts for second in verdict.seconds), default=0.0)
+        report.figure(f"{name}, {len(group)} cases", seconds, ordinary)
+    report.figure("all answers", asked or [0.0], ordinary)
+    bars(report, verdicts, max(asked, default=0.0), patience)
+    report.say(
+        f"The largest process beside the server had {children / 2**20:.0f} MiB (the worker, with its models)."
+    )
+    return report
+
+
+def bars(report: Report, verdicts: list[Verdict], slowest: float, patience: float) -> None:
+    counts = Counter(which for verdict in verdicts for which, _ in verdict.faults)
     most = max(verdict.more_mib for verdict in verdicts)
-    asked = sum(len(verdict.seconds) for verdict in verdicts)
-    counts = {which: sum(fault[0] == which for v in verdicts for fault in v.faults) for which in ("hangs", "errors 500", "memory", "leaks", "alive")}  # fmt: skip
-    lines += [
-        "",
-        f"{len(verdicts)} cases, {asked} answers; the server weighs {idle / 2**20:.0f} MiB at idle.",
-        "",
-        BARS,
-    ]
-    bars = [
-        (f"hangs (no answer within {patience:g} s)", "0", f"{counts['hangs']}, slowest answer {slowest:.2f} s", not counts["hangs"]),
-        ("answers 500", "0", str(counts["errors 500"]), not counts["errors 500"]),
-        ("server's memory above idle", f"{MORE_MIB} MiB", f"{most:.0f} MiB", most <= MORE_MIB),
-        ("answers with another user's data", "0", str(counts["leaks"]), not counts["leaks"]),
-        ("cases after which it did not answer others", "0", str(counts["alive"]), not counts["alive"]),
-    ]  # fmt: skip
-    lines += [bar(*each) for each in bars]
-    lines += [
-        "",
-        f"The largest process beside the server had {children / 2**20:.0f} MiB (the worker, with its models).",
-    ]
-    median = statistics.median(second for verdict in verdicts for second in verdict.seconds or [0.0])
-    lines += [f"Median of all answers: {median * 1000:.0f} ms."]
-    return "\n".join(lines), all(each[3] for each in bars)
+    hangs = f"{counts['hangs']}, slowest answer {slowest:.2f} s"
+    report.bar(f"hangs (no answer within {patience:g} s)", "0", hangs, not counts["hangs"])
+    report.bar("answers 500", "0", str(counts["errors 500"]), not counts["errors 500"])
+    report.bar("server's memory above idle", f"{MORE_MIB} MiB", f"{most:.0f} MiB", most <= MORE_MIB)
+    report.bar("answers with another user's data", "0", str(counts["leaks"]), not counts["leaks"])
+    alive = "cases after which it did not answer others"
+    report.bar(alive, "0", str(counts["alive"]), not counts["alive"])
 
 
 if __name__ == "__main__":

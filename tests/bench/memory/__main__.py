@@ -9,7 +9,7 @@ import argparse
 import importlib
 import sys
 
-from tests.bench.report import machine
+from tests.bench.report import Report
 
 PARTS = {
     "policy": "who leaves, beside the offline optimum and simple rules",
@@ -36,19 +36,16 @@ def main(argv: list[str]) -> int:
     if unknown := set(asked.parts) - set(PARTS):
         arguments.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     default = ["fuzz"] if asked.fuzz else [name for name in PARTS if name != "chain"]
-    print(machine(), "\n")
-    held = True
-    for name in asked.parts or default:
-        print(f"## {name}: {PARTS[name]}\n")
-        part = importlib.import_module(f"tests.bench.memory.{'policy' if name == 'queue' else name}")
+    parts = asked.parts or default
+    report = Report(f"parts: {', '.join(parts)}")
+    for name in parts:
+        report.say(f"## {name}: {PARTS[name]}")
+        part = importlib.import_module(f"tests.bench.memory.{name}")
         if name == "fuzz":
-            good = part.report(asked.fuzz or (2_000 if asked.small else 100_000), asked.seed)
+            part.tell(report, asked.fuzz or (2_000 if asked.small else 100_000), asked.seed)
         else:
-            table = part.queue_table if name == "queue" else part.table
-            good = table(**part.SMALL) if asked.small and name != "gpu" else table()
-        print("" if good else f"\nA bar of {name} is missed.\n", flush=True)
-        held &= good
-    return 0 if held else 1
+            part.tell(report, **(part.SMALL if asked.small else {}))
+    return report.end()
 
 
 if __name__ == "__main__":

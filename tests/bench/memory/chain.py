@@ -32,6 +32,7 @@ from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
 from pipelines.video.video import VideoPipeline
 from tests.bench.checkpoints import language_model
+from tests.bench.report import Report
 from tests.checkpoints import clip_tokenizer
 from tests.checkpoints_audio import vits as tiny_vits
 
@@ -40,34 +41,40 @@ BUDGET_BYTES = 5 * GIB
 BESIDE_BYTES = 64 << 20
 """Private memory allowed beyond the budget: tokenizers, the interpreter and its libraries are promised to nobody."""
 ROUNDS = 2
-SMALL = {"budget": 900 << 20, "scale": 8}
+SMALL = {"budget": 450 << 20, "scale": 8}
 
 
-def table(budget: int = BUDGET_BYTES, scale: int = 1) -> bool:
-    """Print the results and times; whether everything is the same and nothing went over. scale: models this much thinner."""
+def tell(report: Report, budget: int = BUDGET_BYTES, scale: int = 1) -> None:
+    """The times; the bars are that every result is the same and nothing went over. scale: models this much thinner."""
     with tempfile.TemporaryDirectory(prefix="chain-", ignore_cleanup_errors=True) as folder:
-        print("writing the checkpoints …", flush=True)
         specs = checkpoints(Path(folder), scale)
         free = run(specs, None, Path(folder))
         tight = run(specs, budget, Path(folder))
-        print(
-            f"| job | result | in, no limit | in, {budget / GIB:.3g} GiB | whole job, {budget / GIB:.3g} GiB |"
-        )
-        print("|---|---|---|---|---|")
-        for a, b in zip(free.jobs, tight.jobs, strict=True):
-            result = "the same bytes" if a.digest == b.digest else "OTHER BYTES"
-            print(
-                f"| {a.name} | {result} | {a.in_seconds:.2f} s | {b.in_seconds:.2f} s | {b.seconds:.1f} s |"
-            )
-        print(
-            f"\nPromised at most {tight.most_promised / GIB:.2f} of {budget / GIB:.2f} GiB ({free.most_promised / GIB:.2f} GiB "
-            f"without a limit); private memory grew by at most {tight.most_private / GIB:.2f} GiB ({free.most_private / GIB:.2f})."
-            f"\nLoads {tight.counters['loads']}, evictions {tight.counters['evictions']} "
-            f"({tight.counters['evicted_bytes'] / GIB:.2f} GiB), brought in {tight.counters['uploaded_bytes'] / GIB:.2f} GiB.\n"
-        )
-        libraries(specs, Path(folder))
-    same = all(a.digest == b.digest for a, b in zip(free.jobs, tight.jobs, strict=True))
-    return same and tight.most_promised <= budget >= tight.most_private - BESIDE_BYTES
+        within = f"{budget / GIB:.3g} GiB"
+        for name in dict.fromkeys(job.name for job in free.jobs):
+            before, after = free.of(name), tight.of(name)
+            report.figure(f"{name}, no limit (baseline)", [job.seconds for job in before])
+            whole = [job.seconds for job in before]
+            report.figure(f"{name}, within {within}", [job.seconds for job in after], whole)
+            report.figure(f"{name}, within {within}, bringing in", [job.in_seconds for job in after], whole)
+        bars(report, free, tight, budget)
+        libraries(report, specs, Path(folder))
+
+
+def bars(report: Report, free: Run, tight: Run, budget: int) -> None:
+    other = [a.name for a, b in zip(free.jobs, tight.jobs, strict=True) if a.digest != b.digest]
+    report.bar("results that are not the same bytes", "0", ", ".join(other) or "0", not other)
+    for name, most, allowed in (
+        ("promised at most", tight.most_promised, budget),
+        ("private memory grew by at most", tight.most_private, budget + BESIDE_BYTES),
+    ):
+        report.bar(name, f"{allowed / GIB:.2f} GiB", f"{most / GIB:.2f} GiB", most <= allowed)
+    counters = tight.counters
+    report.say(
+        f"Without a limit {free.most_promised / GIB:.2f} GiB are promised. Loads {counters['loads']}, evictions "
+        f"{counters['evictions']} ({counters['evicted_bytes'] / GIB:.2f} GiB), brought in "
+        f"{counters['uploaded_bytes'] / GIB:.2f} GiB."
+    )
 
 
 # ---- checkpoints ------------------------------------------------------------------------------------------------------
@@ -176,6 +183,9 @@ class Run:
     most_private: int = 0
     counters: dict[str, Any] = field(default_factory=dict)
 
+    def of(self, name: str) -> list[Done]:
+        return [job for job in self.jobs if job.name == name]
+
 
 class Timed(MemoryManager):
     """Counts how long leases take to be granted."""
@@ -216,9 +226,6 @@ def run(specs: dict[str, ModelSpec], budget: int | None, folder: Path) -> Run:
                 seconds = time.perf_counter() - started
                 manager.sweep()  # as the worker does every second
                 made.jobs.append(Done(name, digest.hexdigest(), manager.in_seconds, seconds))
-                print(
-                    f"  {name}: {seconds:.1f} s, {manager.in_seconds:.2f} s of them bringing in", flush=True
-                )
     finally:
         over.set()
         watcher.join()
@@ -259,8 +266,8 @@ def _private_bytes() -> int:
 # ---- beside it --------------------------------------------------------------------------------------------------------
 
 
-def libraries(specs: dict[str, ModelSpec], folder: Path) -> None:
-    """Print what plain loading takes each time, and diffusers' own ways of sharing memory, as far as they run here."""
+def libraries(report: Report, specs: dict[str, ModelSpec], folder: Path) -> None:
+    """What plain loading takes each time, and diffusers' own ways of sharing memory, as far as they run here."""
     from diffusers import StableDiffusionPipeline
     from transformers import AutoModelForCausalLM, VitsModel
 
@@ -276,12 +283,12 @@ def libraries(specs: dict[str, ModelSpec], folder: Path) -> None:
         "picture and clip": picture,
         "speech": lambda: VitsModel.from_pretrained(paths["speech"], dtype=torch.float32),
     }
-    print("| plain `from_pretrained` each time | first | again |\n|---|---|---|")
+    report.say("Plain `from_pretrained`, the first time and again:")
     for name, load in loads.items():
-        print(f"| {name} | {_seconds(load):.2f} s | {_seconds(load):.2f} s |", flush=True)
-    print("\n| diffusers' own ways, on this machine | one picture of 2 steps |\n|---|---|")
-    for name, prepare in _ways(folder).items():
-        print(f"| {name} | {_tried(picture(), prepare)} |", flush=True)
+        report.figure(name, [_seconds(load), _seconds(load)])
+    ways = [f"| {name} | {_tried(picture(), prepare)} |" for name, prepare in _ways(folder).items()]
+    header = "| diffusers' own ways, on this machine | one picture of 2 steps |\n|---|---|\n"
+    report.say(header + "\n".join(ways))
 
 
 def _tried(pipe: Any, prepare: Callable[[Any], Any]) -> str:

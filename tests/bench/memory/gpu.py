@@ -21,6 +21,7 @@ from torch import nn
 from pipelines.errors import OutOfMemory
 from pipelines.memory import Component, MemoryManager
 from pipelines.runtime.device import TorchDevice
+from tests.bench.report import Report
 
 GIB, MIB = 1 << 30, 1 << 20
 CARDS = (6, 8, 12, 16, 24)
@@ -36,17 +37,18 @@ PARTS = (
 )
 
 
-def table() -> bool:
-    """Print what was measured; whether the bars hold. Nothing was missed where there is no GPU."""
+SMALL: dict[str, Any] = {}
+
+
+def tell(report: Report) -> None:
+    """Nothing is missed where there is no GPU."""
     if not torch.cuda.is_available():
-        print("No GPU here. Not measured: " + "; ".join(PARTS) + ".\n")
-        return True
-    print(
-        f"{torch.cuda.get_device_name()}, {torch.cuda.mem_get_info()[1] / GIB:.0f} GiB, torch {torch.__version__}\n"
-    )
-    checks = (_reload, _cards, _swaps, _runs_out, _prefetch, _beside_diffusers)
-    held = [check() for check in checks]  # every one of them, whatever the first ones say
-    return all(held)
+        report.say("No GPU here. Not measured: " + "; ".join(PARTS) + ".")
+        return
+    size = torch.cuda.mem_get_info()[1] / GIB
+    report.say(f"{torch.cuda.get_device_name()}, {size:.0f} GiB, torch {torch.__version__}.")
+    for check in (_reload, _cards, _swaps, _runs_out, _prefetch, _beside_diffusers):
+        check(report)
 
 
 class Stack(nn.Module):
@@ -81,54 +83,45 @@ def _seconds(task: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def _best(task: Callable[[], Any], times: int = 5) -> float:
-    return min(_seconds(task) for _ in range(times))
-
-
-def _reload() -> bool:
-    """Bar: 0.90 of what one pinned copy reaches, pointing included."""
+def _reload(report: Report) -> None:
+    """Milliseconds to bring 2 GiB in. Bar: one pinned copy takes 0.90 of our time, pointing included."""
     nbytes = 2 * GIB
-    ceiling, plain = _copies(nbytes)
+    target = torch.empty(nbytes, dtype=torch.uint8, device="cuda")
+    ceiling = _copies(target, pin=True)
+    pageable = _copies(target, pin=False)
+    del target
     module = Stack(nbytes).requires_grad_(False)
     held = TorchDevice("cuda").hold(module)
-    speeds: dict[str, float] = {}
+    ours: dict[str, list[float]] = {}
+    leaving: list[float] = []
     for name, prepare in (("host copy as it is", lambda: None), ("host copy page-locked", held.pin_host)):
         prepare()
-        times = []
         for _ in range(6):
-            times.append(_seconds(held.upload))
-            leaving = _seconds(held.unload)
-        speeds[name] = (held.nbytes or 0) / min(times)
+            ours.setdefault(name, []).append(_seconds(held.upload) * 1000)
+            leaving.append(_seconds(held.unload) * 1000)
     other, by_module = Stack(nbytes).requires_grad_(False), []
     for _ in range(3):
-        by_module.append(_seconds(lambda: other.to("cuda")))
+        by_module.append(_seconds(lambda: other.to("cuda")) * 1000)
         other.to("cpu")
-    print("| bringing 2 GiB in | GiB/s | of the ceiling |\n|---|---|---|")
-    for name, speed in {
-        "one pinned copy (the ceiling)": ceiling,
-        "one pageable copy": plain,
-        "`module.to`": nbytes / min(by_module),
-        **{f"ours, {name}": speed for name, speed in speeds.items()},
-    }.items():
-        print(f"| {name} | {speed / GIB:.1f} | {speed / ceiling:.2f} |")
-    print(f"\nLeaving: {leaving * 1000:.1f} ms for {len(module.layers)} tensors, 0 bytes moved. Bar: 0.90.\n")
-    return speeds["host copy page-locked"] >= 0.90 * ceiling
+    report.figure("2 GiB in: one pinned copy (baseline)", ceiling, unit="ms")
+    report.figure("2 GiB in: one pageable copy", pageable, ceiling, unit="ms")
+    report.figure("2 GiB in: `module.to`", by_module, ceiling, unit="ms")
+    for name, times in ours.items():
+        report.figure(f"2 GiB in: ours, {name}", times, ceiling, unit="ms")
+    report.figure(f"leaving, {len(module.layers)} tensors, 0 bytes moved", leaving, ceiling, unit="ms")
+    share = min(ceiling) / min(ours["host copy page-locked"])
+    report.bar("reload, of the pinned copy's speed", "0.90", f"{share:.2f}", share >= 0.90)
 
 
-def _copies(nbytes: int) -> tuple[float, float]:
-    """Bytes a second of one copy from page-locked memory, and from what is not."""
-    target = torch.empty(nbytes, dtype=torch.uint8, device="cuda")
-    speeds = []
-    for pin in (True, False):
-        source = torch.ones(nbytes, dtype=torch.uint8, pin_memory=pin)
-        speeds.append(nbytes / _best(lambda source=source: target.copy_(source, non_blocking=True)))
-    return speeds[0], speeds[1]
+def _copies(target: torch.Tensor, *, pin: bool) -> list[float]:
+    """Milliseconds of a copy from page-locked memory, or from what is not."""
+    source = torch.ones(target.nbytes, dtype=torch.uint8, pin_memory=pin)
+    return [_seconds(lambda: target.copy_(source, non_blocking=True)) * 1000 for _ in range(5)]
 
 
-def _cards() -> bool:
-    """Bar: no out of memory reaches a job, and the driver's cap is never hit."""
-    total, good = torch.cuda.mem_get_info()[1], True
-    print("| emulated card | leases | out of memory | most reserved | waits |\n|---|---|---|---|---|")
+def _cards(report: Report) -> None:
+    """Bars: no out of memory reaches a job, and the driver's cap is never hit."""
+    total = torch.cuda.mem_get_info()[1]
     for gb in (gb for gb in CARDS if gb * GIB < total):
         cap = gb * GIB - CONTEXT_BYTES
         torch.cuda.empty_cache()
@@ -138,13 +131,11 @@ def _cards() -> bool:
         failed = _borrow_from_threads(manager, cap)
         most, counters = torch.cuda.max_memory_reserved(), manager.snapshot()["counters"]
         manager.close()
-        print(
-            f"| {gb} GB | {counters['leases']} | {failed} | {most / GIB:.2f} of {cap / GIB:.2f} GiB | {counters['waits']} |"
-        )
-        good &= failed == 0 and most <= cap
+        leases = f"{counters['leases']} leases, {counters['waits']} waits"
+        report.bar(f"{gb} GB card: out of memory in {leases}", "0", str(failed), failed == 0)
+        allowed, measured = f"{cap / GIB:.2f} GiB", f"{most / GIB:.2f} GiB"
+        report.bar(f"{gb} GB card: most reserved", allowed, measured, most <= cap)
     torch.cuda.set_per_process_memory_fraction(1.0)
-    print()
-    return good
 
 
 def _borrow_from_threads(manager: MemoryManager, cap: int, threads: int = 4, turns: int = 25) -> int:
@@ -172,8 +163,8 @@ def _borrow_from_threads(manager: MemoryManager, cap: int, threads: int = 4, tur
     return len(failures)
 
 
-def _swaps() -> bool:
-    """Bar: 0 bytes left on the device, the same numbers each time."""
+def _swaps(report: Report) -> None:
+    """Bars: 0 bytes left on the device, the same numbers each time."""
     gc.collect()
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated()
@@ -192,11 +183,11 @@ def _swaps() -> bool:
     del x, lease
     gc.collect()
     left = torch.cuda.memory_allocated() - before
-    print(f"1,000 swaps of 256 MiB: {'the same numbers' if same else 'OTHER NUMBERS'}, {left} bytes left.\n")
-    return same and left <= 0
+    report.bar("1,000 swaps of 256 MiB: numbers", "the same", "the same" if same else "OTHER", same)
+    report.bar("1,000 swaps of 256 MiB: bytes left", "0", str(left), left <= 0)
 
 
-def _runs_out() -> bool:
+def _runs_out(report: Report) -> None:
     """The driver's cap falls below what the ledger believes: the job is told, and the next one runs."""
     total = torch.cuda.mem_get_info()[1]
     manager = MemoryManager(TorchDevice("cuda", budget_bytes=4 * GIB), prefetch=False)
@@ -214,14 +205,12 @@ def _runs_out() -> bool:
     with manager.lease([part]) as lease:
         again = next(lease[part].parameters()).is_cuda
     manager.close()
-    print(
-        f"Out of memory in mid-upload: {'told' if told else 'NOT TOLD'}; afterwards it {'runs' if again else 'FAILS'}.\n"
-    )
-    return told and again
+    report.bar("out of memory in mid-upload", "told", "told" if told else "NOT TOLD", told)
+    report.bar("afterwards", "runs", "runs" if again else "FAILS", again)
 
 
-def _prefetch() -> bool:
-    """Bar: four fifths of the next load hidden behind the job that runs, which loses 3 % at most."""
+def _prefetch(report: Report) -> None:
+    """Bars: four fifths of the next load hidden behind the job that runs, which loses 3 % at most."""
     one, two = _component("runs now", GIB), _component("runs next", 4 * GIB)
     manager = MemoryManager(TorchDevice("cuda"))
     x = torch.randn(4096, 2048, dtype=torch.float16, device="cuda")
@@ -247,17 +236,16 @@ def _prefetch() -> bool:
             waits.append(time.perf_counter() - started)
     manager.close()
     hidden, slower = 1 - waits[1] / waits[0], computing[1] / computing[0] - 1
-    print(
-        f"Prefetch hides {hidden:.0%} of {waits[0] * 1000:.0f} ms; the running job takes {slower:+.1%}. Bars: 80 %, 3 %.\n"
-    )
-    return hidden >= 0.8 and slower <= 0.03
+    announced = f"of {waits[0] * 1000:.0f} ms hidden by prefetch"
+    report.bar(announced, "80 %", f"{hidden:.0%}", hidden >= 0.8)
+    report.bar("the running job takes more", "3 %", f"{slower:+.1%}", slower <= 0.03)
 
 
-def _beside_diffusers() -> bool:
+def _beside_diffusers(report: Report) -> None:
     """Seconds for a picture of Stable Diffusion's size while a language model is used in between."""
     from tests.bench.memory import chain
 
-    print("| picture of 20 steps, 512×512, float16 | seconds | most allocated |\n|---|---|---|")
+    rows = ["| picture of 20 steps, 512×512, float16 | seconds | most allocated |\n|---|---|---|"]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         torch.manual_seed(0)
         chain._picture(Path(folder, "image"), scale=1)
@@ -265,19 +253,18 @@ def _beside_diffusers() -> bool:
             gc.collect()
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-            try:
-                draw = (
-                    _ours(Path(folder, "image"))
-                    if prepare is None
-                    else _theirs(Path(folder, "image"), prepare)
-                )
-                draw()
-                told = f"{statistics.median(_seconds(draw) for _ in range(3)):.2f} s"
-            except Exception as error:
-                told = f"does not run: {type(error).__name__}: {str(error).splitlines()[0][:100]}"
-            print(f"| {name} | {told} | {torch.cuda.max_memory_allocated() / GIB:.2f} GiB |", flush=True)
-    print()
-    return True
+            told = _tried(Path(folder, "image"), prepare)
+            rows.append(f"| {name} | {told} | {torch.cuda.max_memory_allocated() / GIB:.2f} GiB |")
+    report.say("\n".join(rows))
+
+
+def _tried(folder: Path, prepare: Callable[[Any], Any] | None) -> str:
+    try:
+        draw = _ours(folder) if prepare is None else _theirs(folder, prepare)
+        draw()
+        return f"{statistics.median(_seconds(draw) for _ in range(3)):.2f} s"
+    except Exception as error:
+        return f"does not run: {type(error).__name__}: {str(error).splitlines()[0][:100]}"
 
 
 def _theirs(folder: Path, prepare: Callable[[Any], Any]) -> Callable[[], Any]:

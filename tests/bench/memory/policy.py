@@ -1,19 +1,15 @@
-"""Who leaves, and who goes first: reload seconds beside the offline optimum, simple rules, and a queue in order of arrival."""
+"""Who leaves: reload seconds beside the offline optimum, which knows all that comes, and simple rules."""
 
 from __future__ import annotations
 
-import random
 import statistics
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.memory import Component, MemoryManager
-from studio.queue.affinity import MOST_OVERTAKEN, Line, Turn, Waiting, free
 from tests.bench.memory.optimum import RULES, SINGLE_OWNER, optimum, rule_seconds
-from tests.bench.memory.replay import LINKS, NOTHING, OWN_JOB, Link, components, device_of, replay
-from tests.bench.memory.traces import GIB, KINDS, PARTS, SESSIONS, Job, all_traces
-from tests.memory.made_up import Clock
+from tests.bench.memory.replay import LINKS, NOTHING, OWN_JOB, Link, replay
+from tests.bench.memory.traces import GIB, PARTS, Trace, all_traces
+from tests.bench.report import Report
 
 BUDGETS = (8, 12, 16)
 SEEDS = (11, 12, 13)
@@ -26,169 +22,73 @@ OURS = {
     "ours, and one queued job": 1,
     "ours, and two queued jobs": 2,
 }
+BARS = {"ours, told nothing": 1.20, "ours, the job's own phases": 1.10, "ours, and two queued jobs": 1.05}
 
 
-def table(seeds: tuple[int, ...] = SEEDS, jobs: int = JOBS) -> bool:
-    """Print reload seconds over the optimum, mean (largest) over all traces and budgets; whether the bars hold in RAM."""
-    ratios: dict[str, dict[str, list[float]]] = {}
-    by_session: dict[str, dict[str, list[float]]] = {}
-    needless = leases = 0
+def tell(report: Report, seeds: tuple[int, ...] = SEEDS, jobs: int = JOBS) -> None:
+    """Reload seconds of all traces and budgets; the bars are of those from RAM."""
+    found = Found()
     for link in LINKS:
-        costs = link.costs()
         for trace in (trace for seed in seeds for trace in all_traces(seed, jobs)):
             for gib in BUDGETS:
-                best = optimum(trace, gib * GIB, costs)
-                seconds = {
-                    rule: rule_seconds(rule, trace, gib * GIB, costs) for rule in (*RULES, SINGLE_OWNER)
-                }
-                for name, told in OURS.items():
-                    outcome = replay(trace, gib * GIB, link, told)
-                    seconds[name] = outcome.reload_seconds
-                    needless += outcome.needless
-                    leases += outcome.leases
-                for name, spent in seconds.items():
-                    ratios.setdefault(name, {}).setdefault(link.name, []).append(spent / best)
-                    if link is LINKS[1]:
-                        by_session.setdefault(name, {}).setdefault(trace.name, []).append(spent / best)
-    print(
-        f"{len(seeds) * 5} traces of {jobs} jobs, budgets of {', '.join(map(str, BUDGETS))} GiB, {len(PARTS)} components\n"
-    )
-    _print("reload seconds / optimum: mean (largest)", ratios)
-    _print(f"the same by session, {LINKS[1].name}", by_session)
-    print(f"{needless} needless evictions in {leases:,} leases.\n")
-    bars = {"ours, told nothing": 1.20, "ours, the job's own phases": 1.10, "ours, and two queued jobs": 1.05}
+                found.add(link, trace, gib)
+    budgets = ", ".join(map(str, BUDGETS))
+    report.say(f"{len(seeds) * 5} traces of {jobs} jobs, budgets of {budgets} GiB, {len(PARTS)} components.")
+    for link in LINKS:
+        best = found.seconds[link.name]["optimum"]
+        report.figure(f"{link.name}: the offline optimum (baseline)", best)
+        for name, seconds in found.seconds[link.name].items():
+            if name != "optimum":
+                report.figure(f"{link.name}: {name}", seconds, best)
     in_ram = [link.name for link in LINKS if not link.unified]
-    means = {name: statistics.mean(x for link in in_ram for x in ratios[name][link]) for name in bars}
-    for name, bar in bars.items():
-        print(f"- {name}, from RAM: {means[name]:.3f}; the bar is {bar:.2f}.")
-    return needless == 0 and all(means[name] <= bar for name, bar in bars.items())
-
-
-def _print(title: str, ratios: dict[str, dict[str, list[float]]]) -> None:
-    columns = list(next(iter(ratios.values())))
-    print(f"| {title} | " + " | ".join(columns) + " |")
-    print("|---" * (1 + len(columns)) + "|")
-    for name, cells in ratios.items():
-        told = (f"{statistics.mean(cells[column]):.2f} ({max(cells[column]):.2f})" for column in columns)
-        print(f"| {name} | " + " | ".join(told) + " |")
-    print()
-
-
-# ---- the order of the queue -------------------------------------------------------------------------------------------
+    for name, most in BARS.items():
+        mean = statistics.mean(ratio for link in in_ram for ratio in found.ratios(link, name))
+        report.bar(f"{name}, from RAM, over the optimum, mean", f"{most:.2f}×", f"{mean:.3f}×", mean <= most)
+    report.bar(f"needless evictions in {found.leases:,} leases", "0", str(found.needless), not found.needless)
+    report.say(_matrix("reload seconds / optimum: mean (largest)", found, by_session=False))
+    report.say(_matrix(f"the same by session, {LINKS[1].name}", found, by_session=True))
 
 
 @dataclass
-class _Person:
-    """Sends `batch` jobs at once, waits for the last, thinks, and sends the next."""
+class Found:
+    """seconds: link → who decides → reload seconds of each trace under each budget; "optimum" is one who decides."""
 
-    name: str
-    habits: Iterator[str]
-    open_jobs: int = 0
-    returns_at: float = 0.0
+    seconds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    sessions: list[str] = field(
+        default_factory=list
+    )  # of the traces, in the order of the seconds of one link
+    needless: int = 0
+    leases: int = 0
+
+    def add(self, link: Link, trace: Trace, gib: int) -> None:
+        here, costs, budget = self.seconds.setdefault(link.name, {}), link.costs(), gib * GIB
+        here.setdefault("optimum", []).append(optimum(trace, budget, costs))
+        for rule in (*RULES, SINGLE_OWNER):
+            here.setdefault(rule, []).append(rule_seconds(rule, trace, budget, costs))
+        for name, told in OURS.items():
+            outcome = replay(trace, budget, link, told)
+            here.setdefault(name, []).append(outcome.reload_seconds)
+            self.needless += outcome.needless
+            self.leases += outcome.leases
+        if link is LINKS[1]:
+            self.sessions.append(trace.name)
+
+    def ratios(self, link: str, name: str, session: str = "") -> list[float]:
+        pairs = zip(self.seconds[link][name], self.seconds[link]["optimum"], strict=True)
+        ratios = [seconds / best for seconds, best in pairs]
+        if not session:
+            return ratios
+        return [ratio for ratio, each in zip(ratios, self.sessions, strict=True) if each == session]
 
 
-@dataclass(frozen=True)
-class Served:
-    """What a queue made of the same people. waits: seconds from sending a job to its start. overtaken: most of any job."""
-
-    reload_seconds: float
-    waits: tuple[float, ...]
-    overtaken: int
-
-
-def serve(seed: int, gib: int, link: Link, near_first: bool, jobs: int = 200, batch: int = 4) -> Served:
-    """Three people at one device; near_first: by `studio.queue.affinity`, else fair and in order of arrival."""
-    clock = Clock()
-    device, parts = device_of(link, gib * GIB, clock), components(link, clock)
-    manager = MemoryManager(device, clock=clock, keep_alive_seconds=-1, prefetch=False)
-    people = [
-        _Person(name, SESSIONS[name](random.Random(f"{name} {seed}")))
-        for name in ("writer", "artist", "film maker")
-    ]
-    thinks = {person.name: random.Random(f"{person.name} thinks {seed}") for person in people}
-    waiting: list[Waiting] = []
-    sent: dict[str, float] = {}
-    turns: dict[str, Turn] = {}
-    waits: list[float] = []
-    reloads, most, number, round = 0.0, 0, 0, 0
-    while len(waits) < jobs:
-        for person in people:
-            if not person.open_jobs and person.returns_at <= clock.now:
-                for _ in range(thinks[person.name].randint(1, batch)):
-                    number += 1
-                    waiting.append(Waiting(str(number), person.name, next(person.habits)))
-                    sent[str(number)] = max(person.returns_at, 1000.0)
-                    person.open_jobs += 1
-        if not waiting:
-            clock.now = min(person.returns_at for person in people)
-            continue
-        line = Line(waiting, turns, round)
-        choice = line.next(_cost(manager, link) if near_first else free)
-        round = choice.round
-        turns[choice.job.owner] = Turn(choice.round, len(waits) + 1)
-        most = max(most, choice.job.overtaken)
-        waiting = [
-            Waiting(job.id, job.owner, job.model, job.overtaken + (job.id in choice.overtakes))
-            for job in waiting
-            if job.id != choice.job.id
+def _matrix(title: str, found: Found, *, by_session: bool) -> str:
+    columns = list(dict.fromkeys(found.sessions)) if by_session else list(found.seconds)
+    lines = [f"| {title} | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
+    for name in (*RULES, SINGLE_OWNER, *OURS):
+        cells = [
+            found.ratios(LINKS[1].name, name, column) if by_session else found.ratios(column, name)
+            for column in columns
         ]
-        waits.append(clock.now - sent[choice.job.id])
-        reloads += _run(manager, KINDS[choice.job.model], parts, clock)
-        owner = next(person for person in people if person.name == choice.job.owner)
-        owner.open_jobs -= 1
-        if not owner.open_jobs:
-            owner.returns_at = clock.now + thinks[owner.name].expovariate(1 / 15)
-    manager.close()
-    return Served(reloads, tuple(waits), most)
-
-
-def _run(manager: MemoryManager, job: Job, parts: dict[str, Component], clock: Clock) -> float:
-    spent = 0.0
-    for place, phase in enumerate(job):
-        manager.hint([parts[name] for later in job[place + 1 :] for name in later.parts])
-        started = clock.now
-        with manager.lease([parts[name] for name in phase.parts], phase.working_bytes):
-            spent += clock.now - started
-            clock.now += phase.seconds
-    return spent
-
-
-def _cost(manager: MemoryManager, link: Link) -> Callable[[str], float]:
-    """Seconds to bring in what a kind of job lacks now."""
-    here = {
-        c["key"]: c["nbytes"]
-        for c in manager.snapshot()["components"]
-        if c["state"] in ("resident", "partial")
-    }
-    costs = link.costs()
-
-    def seconds(kind: str) -> float:
-        names = {name for phase in KINDS[kind] for name in phase.parts}
-        return sum(costs[name] * (1 - here.get(name, 0) / PARTS[name].nbytes) for name in names)
-
-    return seconds
-
-
-def queue_table(seeds: tuple[int, ...] = SEEDS, jobs: int = 200) -> bool:
-    """Print what reordering gains and whom it makes wait; whether nobody was overtaken more often than promised."""
-    print(
-        f"| three people, {jobs} jobs each run | reload seconds | median wait | longest wait | most overtaken |"
-    )
-    print("|---|---|---|---|---|")
-    most = 0
-    for link in (LINKS[1], LINKS[2]):
-        for gib in BUDGETS:
-            runs = {near: [serve(seed, gib, link, near, jobs) for seed in seeds] for near in (False, True)}
-            before = sum(run.reload_seconds for run in runs[False])
-            for near, served in runs.items():
-                spent = sum(run.reload_seconds for run in served)
-                waits = [wait for run in served for wait in run.waits]
-                overtaken = max(run.overtaken for run in served)
-                most = max(most, overtaken)
-                print(
-                    f"| {link.name}, {gib} GiB, {'the nearest first' if near else 'in fair order'} "
-                    f"| {spent:.0f} s ({spent / before:.2f}×) | {statistics.median(waits):.0f} s | {max(waits):.0f} s "
-                    f"| {overtaken} |"
-                )
-    print(f"\nNobody may be overtaken more than {MOST_OVERTAKEN} times.")
-    return most <= MOST_OVERTAKEN
+        told = (f"{statistics.mean(each):.2f} ({max(each):.2f})" for each in cells)
+        lines.append(f"| {name} | " + " | ".join(told) + " |")
+    return "\n".join(lines)

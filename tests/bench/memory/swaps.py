@@ -7,6 +7,9 @@ import hashlib
 import math
 import statistics
 import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -15,6 +18,7 @@ from torch import nn
 
 from pipelines.memory import Component, MemoryManager
 from pipelines.runtime.device import TorchDevice
+from tests.bench.report import Report
 
 SWAPS, MIB = 1_000, 1 << 20
 SMALL = {"swaps": 160, "width": 32}
@@ -38,20 +42,52 @@ class Tied(nn.Module):
         return self.head(x)
 
 
-def table(swaps: int = SWAPS, width: int = 256) -> bool:
-    """Print one row per kind of memory; whether the bars hold."""
+def tell(report: Report, swaps: int = SWAPS, width: int = 256) -> None:
+    """For each kind of memory what a swap takes, beside reading the module from its file; and that nothing changes or grows."""
     torch.set_num_threads(1)
-    print(
-        f"| {swaps:,} swaps of two modules {width} wide, room for one | bits | tied | first to last | slope, 95 % | loads |"
-    )
-    print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        apart = _swap("device of its own", False, Path(folder), swaps, width)
-        return _swap("one memory", True, Path(folder), swaps, width) and apart
+        done = [
+            _swap(name, unified, Path(folder), swaps, width)
+            for name, unified in (("device of its own", False), ("one memory", True))
+        ]
+        anew = [_ms(lambda: _open(Path(folder, "one.safetensors"), width)) for _ in range(9)]
+        report.figure(f"a module {width} wide from its file anew (baseline)", anew, unit="ms")
+    for each in done:
+        report.figure(f"a swap, {each.name}", each.times, anew, unit="ms")
+    for each in done:
+        each.tell(report, swaps)
 
 
-def _swap(name: str, unified: bool, folder: Path, swaps: int, width: int) -> bool:
-    loads = 0
+@dataclass
+class Swapped:
+    """times: milliseconds. resident: bytes of this process, every 20 swaps."""
+
+    name: str
+    loads: int = 0
+    is_same: bool = True
+    is_tied: bool = True
+    times: list[float] = field(default_factory=list)
+    resident: list[int] = field(default_factory=list)
+
+    def tell(self, report: Report, swaps: int) -> None:
+        settled = self.resident[5:]  # the first hundred fill caches that everyone fills once
+        growth = (settled[-1] - settled[0]) / MIB
+        slope, margin = _slope([value / 1024 / 20 for value in settled])  # a step of the series is 20 swaps
+        name = f"{self.name}, {swaps:,} swaps"
+        report.bar(f"{name}: bits", "identical", "identical" if self.is_same else "CHANGED", self.is_same)
+        report.bar(f"{name}: tied weights", "tied", "tied" if self.is_tied else "NO LONGER", self.is_tied)
+        allowed, grown = (
+            f"{MOST_GROWTH // MIB} MiB",
+            f"{growth:+.1f} MiB, {slope:+.3f} ± {margin:.3f} KiB a swap",
+        )
+        report.bar(
+            f"{name}: memory, first to last, and its slope", allowed, grown, growth * MIB <= MOST_GROWTH
+        )
+        report.bar(f"{name}: loads", "2", str(self.loads), self.loads == 2)
+
+
+def _swap(name: str, unified: bool, folder: Path, swaps: int, width: int) -> Swapped:
+    done = Swapped(name)
 
     def component(key: str, seed: int) -> Component:
         file = folder / f"{key}.safetensors"
@@ -61,44 +97,35 @@ def _swap(name: str, unified: bool, folder: Path, swaps: int, width: int) -> boo
             _save(made, file)
 
         def load() -> nn.Module:
-            nonlocal loads
-            loads += 1
+            done.loads += 1
             return _open(file, width)
 
         nbytes = sum(tensor.nbytes for tensor in made.parameters())
         return Component(key, load, nbytes)
 
     parts = [component("one", 1), component("two", 2)]
-    room = max(part.nbytes for part in parts) + 2 * MIB
+    room = max(part.nbytes for part in parts) * 7 // 6
     device = TorchDevice("cpu", budget_bytes=room, reserve_bytes=0, unified=unified)
     manager = MemoryManager(device, prefetch=False)
     before: dict[str, str] = {}
-    resident: list[int] = []
-    same = tied = True
     words = torch.arange(8)
     with torch.no_grad():
         for swap in range(swaps):
             part = parts[swap % 2]
+            started = time.perf_counter()
             with manager.lease([part]) as lease:
                 module = lease[part]
+                done.times.append((time.perf_counter() - started) * 1000)
                 digest = _digest(module) + hashlib.sha256(module(words).numpy().tobytes()).hexdigest()
-                same &= before.setdefault(part.key, digest) == digest
-                tied &= module.head.weight.data_ptr() == module.embed.weight.data_ptr()
+                done.is_same &= before.setdefault(part.key, digest) == digest
+                done.is_tied &= module.head.weight.data_ptr() == module.embed.weight.data_ptr()
                 assert manager.snapshot()["committed_bytes"] <= room
             del module
             if swap % 20 == 19:
                 gc.collect()
-                resident.append(psutil.Process().memory_info().rss)
+                done.resident.append(psutil.Process().memory_info().rss)
     manager.close()
-    settled = resident[5:]  # the first hundred fill caches that everyone fills once
-    growth = settled[-1] - settled[0]
-    slope, margin = _slope([float(value) for value in settled])
-    kib = 1024 * 20  # a step of the series is 20 swaps
-    print(
-        f"| {name} | {'identical' if same else 'CHANGED'} | {'still' if tied else 'NO LONGER'} | {growth / MIB:+.1f} MiB "
-        f"| {slope / kib:+.3f} ± {margin / kib:.3f} KiB a swap | {loads} |"
-    )
-    return same and tied and growth <= MOST_GROWTH
+    return done
 
 
 def _save(module: nn.Module, file: Path) -> None:
@@ -119,6 +146,12 @@ def _open(file: Path, width: int) -> nn.Module:
     module.load_state_dict(weights, assign=True)
     module.head.weight = module.embed.weight
     return module.requires_grad_(False).eval()
+
+
+def _ms(task: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    task()
+    return (time.perf_counter() - started) * 1000
 
 
 def _digest(module: nn.Module) -> str:
