@@ -45,7 +45,9 @@ async def events(studio: Any, owner: str, pace: float = PACE_SECONDS) -> AsyncIt
             last = told
             wait = ALIVE_SECONDS if studio.worker_state() == "ready" else STARTING_SECONDS
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), wait)
+                # not wait_for: before Python 3.12 it forgets a cancel that comes in the same turn as the change
+                async with asyncio.timeout(wait):
+                    await changed.wait()
                 await asyncio.sleep(pace)
 
 

@@ -100,7 +100,8 @@ class WaitingQueue(Queue):  # type: ignore[misc]
 
 async def told(event: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), LOOK_SECONDS)
+        async with asyncio.timeout(LOOK_SECONDS):  # which, unlike wait_for, never forgets a cancel
+            await event.wait()
     event.clear()
 
 

@@ -59,7 +59,9 @@ class Updates:
                 # what another process does is only seen by looking
                 seconds = None if self._feeder.is_running else TICK_SECONDS / 4
                 try:
-                    await asyncio.wait_for(changed.wait(), seconds)
+                    # not wait_for: before Python 3.12 it forgets a cancel that comes in the same turn as the change
+                    async with asyncio.timeout(seconds):
+                        await changed.wait()
                 except TimeoutError:
                     continue
 
