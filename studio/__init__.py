@@ -1,3 +1,3 @@
 """The server: what people see, and what remembers. Never imports torch."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

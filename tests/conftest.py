@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+TESTS = Path(__file__).parent
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when huggingface_hub is imported
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -18,3 +21,15 @@ settings.load_profile("studio")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", r"error:::(studio|pipelines|launch)(\..*)?$")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two groups for `--dist=loadgroup`, about equally long, so that what shares a process is the same every time."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
+
+
+def group_of(test: Path) -> str:
+    """What mirrors a folder of `pipelines/` is about the worker and torch; all else is about the server."""
+    place = test.relative_to(TESTS).parts[0]
+    return "worker" if (TESTS.parent / "pipelines" / place).is_dir() else "server"

@@ -24,7 +24,7 @@ python3 launch.py restore FOLDER                put a backup into a new data fol
 python3 launch.py doctor                        what this machine has, what fits, what is wrong
 python3 launch.py train NAME                    make a starter model again
 python3 launch.py bench NAME                    measure
-python3 launch.py test [pytest arguments]       run the whole test suite
+python3 launch.py test [pytest arguments]       run the whole test suite; --lint: without the tests; --coverage: what they reach
 
 Add --help after a command for its flags."""
 
@@ -118,19 +118,31 @@ def bench(argv: list[str]) -> int:
 
 
 def test(argv: list[str]) -> int:
-    """Lint, types and the suite; with arguments, pytest alone with those."""
-    if argv:
+    """Lint, types and the suite; with --lint without the suite, with --coverage the suite alone and what it reaches; with other
+    arguments, pytest alone with those."""
+    if argv and argv not in (["--lint"], ["--coverage"]):
         return module("pytest", argv)
-    steps: tuple[tuple[str, list[str]], ...] = (
-        ("ruff", ["check", "."]),
-        ("ruff", ["format", "--check", "."]),
-        ("mypy", []),
-        ("pytest", []),
-    )
+    steps = {"--lint": LINT, "--coverage": COVERAGE}.get("".join(argv), (*LINT, *SUITE))
     failed = [f"{name} {' '.join(rest)}".strip() for name, rest in steps if module(name, rest) != 0]
     if failed:
         print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+LINT: tuple[tuple[str, list[str]], ...] = (
+    ("ruff", ["check", "."]),
+    ("ruff", ["format", "--check", "."]),
+    ("mypy", []),
+)
+SUITE: tuple[tuple[str, list[str]], ...] = (
+    # two processes, each with the same tests in the same order every time: tests/conftest.py says which
+    ("pytest", ["--ignore=tests/e2e", "--numprocesses=2", "--dist=loadgroup"]),
+    ("pytest", ["tests/e2e"]),  # alone, as a browser is slow beside other work
+)
+COVERAGE: tuple[tuple[str, list[str]], ...] = (
+    ("coverage", ["run", "-m", "pytest", "--ignore=tests/bench", "--ignore=tests/e2e"]),
+    ("coverage", ["report"]),
+)
 
 
 def module(name: str, argv: list[str]) -> int:
