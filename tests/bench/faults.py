@@ -1,6 +1,6 @@
 """Worker, server and file reader killed at random moments while people work: what is lost, stuck, orphaned or left lying about?
 
-`python3 launch.py bench faults [--kills N] [--seed N] [--write]`. Clients submit speech, texts and pictures by the starter models and
+`python3 launch.py bench faults [--kills N] [--seed N] [--write]`. Clients submit speech, texts, pictures and films by the starter models and
 bring files; a process is ended with SIGKILL again and again, at moments drawn from the seed. Then the work runs out, some of what kills
 ended is put back, the server stops, and everything is counted: what was acknowledged must be there, byte for byte. What must be gone
 an hour later is looked for with the clock put on. Fails when a bar is missed.
@@ -260,6 +260,7 @@ def request(draw: Random) -> dict[str, Any]:
         {"modality": "text", "model": "starter/text", "prompt": f"Write a note about {seed}", "max_tokens": 24},
         {"modality": "image", "model": "starter/image", "prompt": "a red house", "num_images": 2, **size},
         {"modality": "image", "model": "starter/illustrator", "prompt": "a green hill", "width": 128, "height": 128},
+        {"modality": "video", "model": "starter/illustrator", "prompt": "a lake", "seconds": 0.5, "width": 128, "height": 96},
     ]  # fmt: skip
     return {**draw.choice(kinds), "seed": seed}
 
