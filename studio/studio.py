@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import TypedDict
 
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
@@ -40,6 +41,16 @@ from studio.workers.station import StartWorker, Station, WorkerState
 
 CANCEL_GRACE_SECONDS = 10.0
 """A worker that has not obeyed a cancel by then is ended."""
+
+
+class Condition(TypedDict):
+    """The last word of the worker about its memory, and the state of worker and queue, as plain JSON."""
+
+    worker: WorkerState
+    device: str
+    ready_seconds: float | None
+    queue: dict[str, int]
+    memory: Mapping[str, object]
 
 
 class Studio:
@@ -300,8 +311,8 @@ class Studio:
     def worker_state(self) -> WorkerState:
         return self.pool.state
 
-    def telemetry(self) -> dict[str, object]:
-        """The last word of the worker about its memory, and the state of worker and queue, as plain JSON."""
+    def telemetry(self) -> Condition:
+        """How things are now."""
         ready = self.pool.ready
         return {
             "worker": self.pool.state,

@@ -79,7 +79,7 @@ def router(studio: Studio) -> APIRouter:
     @routes.get("/api/memory")
     def memory() -> dict[str, object]:
         """State of worker and queue, and what the memory manager holds."""
-        return studio.telemetry()
+        return {**studio.telemetry()}
 
     @routes.get("/api/plan")
     @routes.post("/api/plan", openapi_extra=REQUEST_BODY)
