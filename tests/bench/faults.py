@@ -310,7 +310,8 @@ def note_end(answer: httpx.Response, job_id: str, work: Work, *, is_back: bool) 
     work.ended[job["status"]] += 1
     work.assets.update(job["assets"])
     if is_back and job["status"] != "completed":
-        work.not_back.append(job_id)
+        told = job["problem"] or {}
+        work.not_back.append(f"{job_id}: {job['status']} {told.get('message', '')} {told.get('detail', '')}")
     elif job["problem"] and job["problem"]["kind"] != WorkerLost.kind:
         work.failed.append(f"{job_id}: {job['problem']['message']}")
 
@@ -412,7 +413,7 @@ def told_of(work: Work, found: Found) -> Report:
         f"Meanwhile {len(work.jobs)} jobs were acknowledged ({ends}) and {len(work.uploads)} files brought; "
         f"{found.rows} assets."
     )
-    for name, wrong in {"orphan": work.orphans, "failed": work.failed}.items():
+    for name, wrong in {"orphan": work.orphans, "failed": work.failed, "not made": work.not_back}.items():
         for each in wrong:
             report.say(f"{name}: {each}")
     return report
