@@ -6,10 +6,13 @@ Gradio is imported inside `create_app`, because that takes seconds and the Studi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from studio.page.waiting import Page
+    from studio.studio import Studio
 
 THEME = Path(__file__).resolve().parents[1] / "assets" / "theme"
 
@@ -35,7 +38,7 @@ TABS = (
 )
 
 
-def create_app(studio: Any) -> FastAPI:
+def create_app(studio: Studio) -> FastAPI:
     """The application that serves this Studio. The page answers while the worker is still starting."""
     from studio.page import stubs
 
@@ -75,7 +78,7 @@ def create_app(studio: Any) -> FastAPI:
     return app
 
 
-def build_page(studio: Any) -> Any:
+def build_page(studio: Studio) -> Page:
     """The Gradio page: masthead and one pane per tab."""
     from importlib import import_module
 
@@ -85,7 +88,8 @@ def build_page(studio: Any) -> Any:
     from studio.page import theme
     from studio.page.waiting import Page
 
-    with Page(title=theme.TITLE, analytics_enabled=False, fill_width=True) as page:
+    page = Page(title=theme.TITLE, analytics_enabled=False, fill_width=True)
+    with page:
         gr.HTML(
             templates.Macros("masthead.html").masthead(TABS, accounts.is_required(studio.settings)),
             apply_default_css=False,

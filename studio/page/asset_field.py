@@ -6,8 +6,6 @@ A function and not a subclass: Gradio writes a stub file beside every subclass's
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from studio.templates import Macros
@@ -30,7 +28,9 @@ element.addEventListener('drop', (event) => {
 """
 
 
-def asset_field(*, label: str, info: str = "", value: str = "", kind: str = "image", **options: Any) -> Any:
+def asset_field(
+    *, label: str, info: str = "", value: str = "", kind: str = "image", **options: object
+) -> gr.HTML:
     """The control; its value is an asset id, or "" for none. kind: of the assets it takes; others are refused in words."""
     # written into the template: an update of the value drops a component's own template variables
     template = ASSET_FIELD.field(label, info)

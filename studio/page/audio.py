@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from studio.page import frame, pieces
+from studio.page.desk import Desk
 from studio.page.forms import Form
 from studio.templates import Macros
 
@@ -27,7 +27,7 @@ REACH = 400  # characters that may be left out between two spoken words: a link,
 def build(studio: Studio) -> None:
     with frame.pane("audio", "Audio"):
         form = Form(studio.catalog, "audio")
-        desk = frame.Desk(studio, form, words=pieces.SPEAKING)
+        desk = Desk(studio, form, words=pieces.SPEAKING)
         with frame.columns():
             with desk.inputs(
                 "Speak", lines=5, placeholder="Good morning. Here is what happened while you slept."
@@ -56,12 +56,12 @@ class AudioView:
         about = frame.about(self.studio, job, [asset])
         if job.is_over:
             about += RESULTS.made_actions(job, update.assets[0])
-        return [RESULTS.player(update.assets[0], captions(words or (), job.request.prompt), about)]
+        return [RESULTS.player(update.assets[0], captions(words, job.request.prompt), about)]
 
 
-def captions(words: Sequence[Mapping[str, Any]], prompt: str) -> Markup:
+def captions(words: object, prompt: str) -> Markup:
     """The script as it was written, its words with their times where the engine told them. words: text and start of each."""
-    if not words:
+    if not words or not isinstance(words, list | tuple):
         return RESULTS.script(prompt)
     shown, place = [], 0
     for word in words:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 from markupsafe import Markup
@@ -11,6 +11,7 @@ from markupsafe import Markup
 from pipelines.messages import CodeRequest
 from pipelines.words.languages import LANGUAGES, language_of
 from studio.page import frame, pieces
+from studio.page.desk import Desk
 from studio.page.forms import Form
 from studio.templates import Macros
 
@@ -56,7 +57,7 @@ def build(studio: Studio) -> None:
         },
     )
     with frame.pane("code", "Code"):
-        desk = frame.Desk(studio, form, prepare=only_what_is_used)
+        desk = Desk(studio, form, prepare=only_what_is_used)
         with frame.columns():
             with desk.inputs(VERBS["write"], prompt_first=False):
                 task = form.build("task", info=None)
@@ -92,7 +93,7 @@ def only_what_is_used(request: CodeRequest, last: Job | None) -> CodeRequest:
     return request.model_copy(update=unused)
 
 
-def arrange(task: str) -> list[Any]:
+def arrange(task: str) -> list[object]:
     """The button as what it does, and only the fields that task uses."""
     label = {"complete": "Code before the cursor", "write": "Code to build on (optional)"}.get(task, "Code")
     return [
@@ -109,7 +110,7 @@ def colours(language: str) -> str | None:
     return language_of(language).editor or None
 
 
-def highlight(language: str) -> list[Any]:
+def highlight(language: str) -> list[object]:
     look = gr.update(language=colours(language))
     return [look, look]
 
@@ -139,7 +140,7 @@ class CodeView:
         self.facts = frame.html(elem_classes=["under"])
         self.outputs = [self.blank, self.code, self.prose, self.facts]
 
-    def render(self, update: Update | None) -> list[Any]:
+    def render(self, update: Update | None) -> list[object]:
         hidden = gr.update(visible=False)
         text = update.text or update.job.text if update else ""
         if update is None or (update.job.is_over and not text):

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from pipelines.messages import ImageRequest, VideoRequest
 from studio.page import frame, pieces
+from studio.page.desk import Desk
 from studio.page.forms import Form
 from studio.templates import Macros
 
@@ -25,7 +26,7 @@ EMPTY = pieces.empty(
 
 def build(studio: Studio) -> None:
     with frame.pane("image", "Image"):
-        desk = frame.Desk(studio, Form(studio.catalog, "image"))
+        desk = Desk(studio, Form(studio.catalog, "image"))
         with frame.columns():
             with desk.inputs("Generate", placeholder="A harbour at dusk, three sailing boats, flat colours"):
                 pass

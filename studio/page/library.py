@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import gradio as gr
 from markupsafe import Markup
@@ -17,6 +17,7 @@ from studio.templates import Macros
 
 if TYPE_CHECKING:
     from studio.library import Library
+    from studio.library.search import Filters
     from studio.studio import Studio
 
 SHELF = Macros("library.html")
@@ -83,33 +84,31 @@ class Shelf:
     def __init__(self, studio: Studio) -> None:
         self.studio, self.library = studio, studio.library
 
-    def refresh(self, request: gr.Request, opened: str, shown: int, *filters: Any) -> list[Any]:
+    def refresh(self, request: gr.Request, opened: str, shown: int, *filters: str) -> list[object]:
         return self._grid(opened, shown, filters, request)
 
-    def filter(self, request: gr.Request, opened: str, shown: int, *filters: Any) -> list[Any]:
+    def filter(self, request: gr.Request, opened: str, shown: int, *filters: str) -> list[object]:
         return self._grid(opened, PAGE, filters, request)
 
-    def more(self, request: gr.Request, opened: str, shown: int, *filters: Any) -> list[Any]:
+    def more(self, request: gr.Request, opened: str, shown: int, *filters: str) -> list[object]:
         return self._grid(opened, shown + PAGE, filters, request)
 
     def open(
-        self, event: gr.EventData, request: gr.Request, opened: str, shown: int, *filters: Any
-    ) -> list[Any]:
-        return self._screen(str(event._data.get("asset", "")), shown, filters, request)
+        self, event: gr.EventData, request: gr.Request, opened: str, shown: int, *filters: str
+    ) -> list[object]:
+        return self._screen(frame.said(event, "asset"), shown, filters, request)
 
     def change(
-        self, event: gr.EventData, request: gr.Request, opened: str, shown: int, *filters: Any
-    ) -> list[Any]:
+        self, event: gr.EventData, request: gr.Request, opened: str, shown: int, *filters: str
+    ) -> list[object]:
         """Star, tag, trash, restore or delete one asset, as the button says."""
-        asset_id, do = str(event._data.get("asset", "")), event._data.get("do")
+        asset_id, do = frame.said(event, "asset"), frame.said(event, "do")
         try:
             asset = self._own(asset_id, request)
             if do == "star" and asset:
                 self.library.star(asset_id, not asset.starred)
             elif do == "tag" and asset:
-                self.library.tag(
-                    asset_id, [word.strip() for word in str(event._data.get("value", "")).split(",")]
-                )
+                self.library.tag(asset_id, [word.strip() for word in frame.said(event, "value").split(",")])
             elif do == "trash" and asset:
                 self.library.trash(asset_id)
                 gr.Info("Moved to the trash. Show “Trash” to bring it back.", duration=5)
@@ -124,13 +123,12 @@ class Shelf:
             gr.Warning(str(error), duration=8)
         return self._screen(opened, shown, filters, request)
 
-    def _grid(self, opened: str, shown: int, filters: Any, request: gr.Request) -> list[Any]:
+    def _grid(self, opened: str, shown: int, filters: Sequence[str], request: gr.Request) -> list[object]:
         """The tiles that fit the filters. What lies open is left alone: it may change while this is looked up."""
         text, kind, model, when, place = filters
         owner = frame.owner_of(request)
         reach = TIMES.get(when)
-        query = {
-            "text": text or "",
+        query: Filters = {
             "kind": kind or None,
             "model": model or "",
             "since": time.time() - reach if reach else None,
@@ -138,12 +136,15 @@ class Shelf:
             "trashed": place == "Trash",
             "owner": owner,
         }
-        found, total = self.library.browse(**query, limit=shown), self.library.count(**query)
+        found, total = (
+            self.library.browse(text or "", limit=shown, **query),
+            self.library.count(text or "", **query),
+        )
         names = [("All models", ""), *[(name, name) for name in self.library.models(owner)]]
         searching = bool(text or kind or model or reach or place != PLACES[0])
         return [tiles(found, total, opened, searching), shown, gr.update(choices=names)]
 
-    def _screen(self, opened: str, shown: int, filters: Any, request: gr.Request) -> list[Any]:
+    def _screen(self, opened: str, shown: int, filters: Sequence[str], request: gr.Request) -> list[object]:
         """The tiles, and beside them the one asset that is open."""
         asset = self._own(opened, request)
         is_open = asset.id if asset else ""
@@ -180,7 +181,7 @@ def doings(asset: Asset) -> Markup:
     """Buttons for what can be done with it."""
     if asset.trashed_at is not None:
         return SHELF.doings_in_trash(asset)
-    modality = asset.recipe.get("modality")
+    modality = str(asset.recipe.get("modality"))
     again = pieces.settings_buttons(modality, frame.recipe_fill(asset.recipe)) if modality in REQUESTS else ""
     return SHELF.doings(asset, again)
 
@@ -220,7 +221,7 @@ def recipe_rows(asset: Asset) -> list[tuple[str, str]]:
     return [(key.replace("_", " "), value) for key, value in rows.items() if value]
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     if value in ("", None, [], {}, ()):
         return ""
     if isinstance(value, float):
@@ -246,7 +247,9 @@ def day(moment: float) -> str:
     return time.strftime("%d %b %Y, %H:%M", time.localtime(moment))
 
 
-def restored(studio: Any, data: bytes | IO[bytes], filename: str) -> tuple[Mapping[str, Any] | None, str]:
+def restored(
+    studio: Studio, data: bytes | IO[bytes], filename: str
+) -> tuple[Mapping[str, object] | None, str]:
     """({"modality", "recipe"} of a dropped file, ready for that tab's form, or None; why there is none)."""
     found = studio.library.reader.recipe(data, filename)
     if not found.recipe:

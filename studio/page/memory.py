@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
@@ -30,6 +29,8 @@ SHOWN = 8
 """So many of the last decisions are told."""
 WAITING = {"starting": "Starting the engine…", "lost": "The engine was lost and is starting again…"}
 
+Snapshot = Mapping[str, object]
+"""What the worker told of its memory, in whichever version."""
 Titles = Mapping[str, str]
 """Model id → what people call it."""
 
@@ -67,11 +68,12 @@ class Resident:
     is_pinned: bool
 
 
-def card(told: Mapping[str, Any], titles: Titles, now: float) -> Markup:
+def card(told: Snapshot, titles: Titles, now: float) -> Markup:
     """All of it for a `Studio.telemetry()`. now: seconds since 1970, to say how long ago something was decided."""
     if told.get("worker") != "ready":
         return MEMORY.waiting(WAITING.get(str(told.get("worker")), WAITING["starting"]))
-    snapshot: Mapping[str, Any] = told.get("memory") or {}
+    memory = told.get("memory")
+    snapshot: Snapshot = memory if isinstance(memory, Mapping) else {}
     held = parts(snapshot)
     by_size = sorted(by_model(held).items(), key=lambda pair: -_device_bytes(pair[1]))
     return MEMORY.card(
@@ -86,7 +88,7 @@ def card(told: Mapping[str, Any], titles: Titles, now: float) -> Markup:
 # ---- the bars -------------------------------------------------------------------------------------------------------------
 
 
-def gauges(snapshot: Mapping[str, Any], held: Sequence[Part], titles: Titles) -> list[Gauge]:
+def gauges(snapshot: Snapshot, held: Sequence[Part], titles: Titles) -> list[Gauge]:
     """Device memory by what holds it, and main memory where that is another."""
     host, host_budget = _number(snapshot, "host_bytes"), _number(snapshot, "host_budget_bytes")
     if not (host or host_budget):
@@ -99,7 +101,7 @@ def gauges(snapshot: Mapping[str, Any], held: Sequence[Part], titles: Titles) ->
     return [_device_gauge("Device memory", snapshot, held, titles), main]
 
 
-def _device_gauge(title: str, snapshot: Mapping[str, Any], held: Sequence[Part], titles: Titles) -> Gauge:
+def _device_gauge(title: str, snapshot: Snapshot, held: Sequence[Part], titles: Titles) -> Gauge:
     budget, working = _number(snapshot, "budget_bytes"), _number(snapshot, "working_bytes")
     committed = _number(snapshot, "committed_bytes")
     holders = [
@@ -133,7 +135,7 @@ def _segments(holders: Sequence[tuple[str, int, str]], whole: int) -> list[Segme
     ]
 
 
-def waits(snapshot: Mapping[str, Any]) -> str:
+def waits(snapshot: Snapshot) -> str:
     """Who waits for memory, in words; nothing when nobody does."""
     waiting = _number(snapshot, "waiting")
     jobs = "One job waits" if waiting == 1 else f"{waiting} jobs wait"
@@ -208,22 +210,29 @@ def _device_bytes(its_parts: Sequence[Part]) -> int:
 
 
 def decisions(
-    snapshot: Mapping[str, Any], held: Sequence[Part], titles: Titles, now: float
+    snapshot: Snapshot, held: Sequence[Part], titles: Titles, now: float
 ) -> list[tuple[str, str, str]]:
     """The last decisions, newest first: (kind, why, how long ago) each."""
-    events = list(snapshot.get("events") or ())[-SHOWN:][::-1]
-    if not events:
-        last = str(snapshot.get("last_decision") or "")
-        events = [{"why": last}] if last else []
+    events = _last_events(snapshot)
     known = {part.key: part.models for part in held}
     return [
         (
             DECISIONS.get(str(event.get("what")), "Decided"),
-            in_words(str(event.get("why", "")), event.get("keys") or (), known, titles),
-            ago(now - event["at"]) if "at" in event else "",
+            in_words(str(event.get("why", "")), _keys(event), known, titles),
+            ago(now - _number(event, "at")) if "at" in event else "",
         )
         for event in events
     ]
+
+
+def _last_events(snapshot: Snapshot) -> list[Snapshot]:
+    """Newest first; an older worker tells its last decision alone."""
+    told = snapshot.get("events")
+    events: list[Snapshot] = (
+        [event for event in told if isinstance(event, Mapping)] if isinstance(told, list | tuple) else []
+    )
+    last = str(snapshot.get("last_decision") or "")
+    return events[-SHOWN:][::-1] or ([{"why": last}] if last else [])
 
 
 def in_words(why: str, keys: Sequence[str], known: Mapping[str, tuple[str, ...]], titles: Titles) -> str:
@@ -249,6 +258,11 @@ def ago(seconds: float) -> str:
     return f"{seconds // 3600:.0f} h ago"
 
 
+def _keys(event: Snapshot) -> list[str]:
+    told = event.get("keys")
+    return [str(key) for key in told] if isinstance(told, list | tuple) else []
+
+
 def _part_name(name: str) -> str:
     """The name of a part, or of several with commas between."""
     return re.sub(
@@ -256,5 +270,6 @@ def _part_name(name: str) -> str:
     )
 
 
-def _number(snapshot: Mapping[str, Any], key: str) -> int:
-    return int(snapshot.get(key) or 0)
+def _number(snapshot: Snapshot, key: str) -> int:
+    value = snapshot.get(key)
+    return int(value) if isinstance(value, int | float) else 0

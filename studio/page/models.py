@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 from markupsafe import Markup
@@ -34,10 +34,10 @@ def build(studio: Studio) -> None:
     bridge = frame.bridge("models")
     screen = [device, cards]
 
-    def show() -> list[Any]:
+    def show() -> list[object]:
         return [memory_now(), model_list(studio)]
 
-    def look() -> list[Any]:
+    def look() -> list[object]:
         """What moves by itself: memory, and downloads once there are any."""
         return [memory_now(), model_list(studio) if studio.downloads.all() else gr.skip()]
 
@@ -45,16 +45,16 @@ def build(studio: Studio) -> None:
         titles = {spec.id: spec.title for spec in studio.catalog.all()}
         return memory.card(studio.telemetry(), titles, time.time())
 
-    def heard(before: Any) -> None:
+    def heard(before: object) -> None:
         """Wait a moment for the worker's answer to what was just asked of it."""
         for _ in range(10):
             time.sleep(0.05)
             if studio.telemetry()["memory"] is not before:
                 return
 
-    def change(event: gr.EventData, request: gr.Request) -> list[Any]:
-        model_id, before = str(event._data.get("model", "")), studio.telemetry()["memory"]
-        asked = event._data.get("do")
+    def change(event: gr.EventData, request: gr.Request) -> list[object]:
+        model_id, before = frame.said(event, "model"), studio.telemetry()["memory"]
+        asked = frame.said(event, "do")
         try:
             require(
                 studio.settings,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -81,16 +81,17 @@ def seconds(value: float | None) -> str:
     return f"{int(value // 60)} min {int(value % 60)} s"
 
 
-def facts_line(job: Job, title: str, facts: Mapping[str, Any]) -> Markup:
+def facts_line(job: Job, title: str, facts: Mapping[str, object]) -> Markup:
     """Seed, size, time and model of what was made."""
     shape = f"{facts['width']} × {facts['height']}" if facts.get("width") else ""
-    length = f"{seconds(facts['seconds'])} long" if facts.get("seconds") else ""
+    lasts = facts.get("seconds")
+    length = f"{seconds(lasts)} long" if isinstance(lasts, int | float) and lasts else ""
     took = job.finished_at - job.started_at if job.finished_at and job.started_at else None
     made = f"made in {seconds(took)}" if took is not None else ""
     return PIECES.facts([title, shape, length, f"seed {job.request.seed}", made])
 
 
-def notes(facts: Mapping[str, Any]) -> Markup:
+def notes(facts: Mapping[str, object]) -> Markup:
     """What could not be done as asked, said below the result."""
     return PIECES.notes(facts.get("notes", ()))
 
@@ -113,7 +114,7 @@ def problem(told: Problem, buttons: Markup | None = None) -> Markup:
     return PIECES.problem(told, buttons or "")
 
 
-def settings_buttons(modality: str, recipe: Mapping[str, Any]) -> Markup:
+def settings_buttons(modality: str, recipe: Mapping[str, object]) -> Markup:
     """What a stored recipe is good for: something like it, or the very same thing."""
     return PIECES.settings_buttons(modality, {**recipe, "seed": -1}, dict(recipe))
 

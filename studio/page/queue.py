@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -24,6 +24,7 @@ from studio.templates import Macros
 if TYPE_CHECKING:
     from pipelines.messages import Progress
     from studio.queue.jobs import JobSummary
+    from studio.studio import Studio
 
 QUEUE = Macros("queue.html")
 
@@ -33,7 +34,7 @@ STARTING_SECONDS = 1.0  # nobody tells when the engine is there: looked at so of
 STATES = {"starting": "Starting engine…", "ready": "Ready", "lost": "Engine lost, restarting…"}
 
 
-async def events(studio: Any, owner: str, pace: float = PACE_SECONDS) -> AsyncIterator[str]:
+async def events(studio: Studio, owner: str, pace: float = PACE_SECONDS) -> AsyncIterator[str]:
     """How things stand for that person, now and after every change, as server-sent events."""
     last = ""
     with studio.watchers.watching(EVERYTHING) as changed:
@@ -51,7 +52,7 @@ async def events(studio: Any, owner: str, pace: float = PACE_SECONDS) -> AsyncIt
                 await asyncio.sleep(pace)
 
 
-def state(studio: Any, owner: str) -> dict[str, Any]:
+def state(studio: Studio, owner: str) -> dict[str, str]:
     """The engine in a few words, and the panel."""
     engine, line, interrupted = studio.worker_state(), studio.line(owner), studio.interrupted(owner)
     return {
@@ -62,7 +63,7 @@ def state(studio: Any, owner: str) -> dict[str, Any]:
     }
 
 
-def titles(studio: Any) -> dict[str, str]:
+def titles(studio: Studio) -> dict[str, str]:
     return {spec.id: spec.title for spec in studio.catalog.all()}
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response, UploadFile
+from fastapi.encoders import jsonable_encoder
 
 from studio.accounts import owner_of
 from studio.api.answers import Json
@@ -16,8 +17,11 @@ from studio.api.running import event_stream
 from studio.page import queue
 from studio.page.library import restored
 
+if TYPE_CHECKING:
+    from studio.studio import Studio
 
-def router(studio: Any) -> APIRouter:
+
+def router(studio: Studio) -> APIRouter:
     """Routes under /page; who may call them is decided for the whole application, not here."""
     routes = APIRouter(
         prefix="/page", route_class=ErrorRoute, default_response_class=Json, include_in_schema=False
@@ -35,7 +39,7 @@ def router(studio: Any) -> APIRouter:
         return event_stream(queue.events(studio, owner_of(http)))
 
     @routes.post("/recipe")
-    async def recipe(file: UploadFile) -> Any:
+    async def recipe(file: UploadFile) -> Response:
         found, why = await run_sync(restored, studio, file.file, file.filename or "", limiter=dropped)
         if found is None:
             told = {
@@ -44,6 +48,6 @@ def router(studio: Any) -> APIRouter:
                 "hint": "Drop a picture, clip or sound as a studio made it; what messengers send on has lost its settings.",
             }
             return Json({"error": told}, status_code=404)
-        return found
+        return Json(jsonable_encoder(found))
 
     return routes

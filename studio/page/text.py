@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 from markupsafe import Markup
@@ -10,6 +10,7 @@ from markupsafe import Markup
 from pipelines.messages import ChatMessage, TextRequest
 from pipelines.words.texts import PROMPT_CHARS, parts
 from studio.page import frame, pieces
+from studio.page.desk import Desk
 from studio.page.forms import Form
 from studio.templates import Macros
 
@@ -27,7 +28,7 @@ EMPTY = pieces.empty(
 
 def build(studio: Studio) -> None:
     with frame.pane("text", "Text"):
-        desk = frame.Desk(
+        desk = Desk(
             studio,
             Form(studio.catalog, "text"),
             prepare=with_history,
@@ -41,7 +42,7 @@ def build(studio: Studio) -> None:
             with desk.result():
                 view = TextView(studio)
     desk.wire(view)
-    view.chat.clear(desk.forget, None, [desk.jobs, view.facts], **frame.DIRECT)
+    view.chat.clear(desk.sending.forget, None, [desk.jobs, view.facts], **frame.DIRECT)
 
 
 def with_history(request: TextRequest, last: Job | None) -> TextRequest:
@@ -77,7 +78,7 @@ class TextView:
         self.facts = frame.html(elem_classes=["under"])
         self.outputs = [self.chat, self.facts]
 
-    def render(self, update: Update | None) -> list[Any]:
+    def render(self, update: Update | None) -> list[object]:
         if update is None:
             return [[], ""]
         job = update.job

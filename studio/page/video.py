@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from pipelines.messages import VideoRequest
 from studio.page import frame, image, pieces
+from studio.page.desk import Desk
 from studio.page.forms import Form
 from studio.templates import Macros
 
@@ -24,7 +25,7 @@ EMPTY = pieces.empty(
 
 def build(studio: Studio) -> None:
     with frame.pane("video", "Video"):
-        desk = frame.Desk(studio, Form(studio.catalog, "video"))
+        desk = Desk(studio, Form(studio.catalog, "video"))
         with frame.columns():
             with desk.inputs("Generate", placeholder="A meadow at dawn\n0:02 The same meadow at night"):
                 pass
