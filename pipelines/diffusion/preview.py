@@ -88,9 +88,10 @@ def latents_to_picture(pipeline: Any, latents: torch.Tensor, width: int, height:
     vae = getattr(pipeline, "vae", None)
     if vae is None or latents.dim() != 4:
         return None
-    if vae not in _maps:
-        _maps[vae] = _fit(vae)
-    colours = _maps[vae]
+    weights = getattr(vae, "encoder", vae)  # every job has a shell of its own around the same parts
+    if weights not in _maps:
+        _maps[weights] = _fit(vae)
+    colours = _maps[weights]
     if colours is None or colours.shape[0] != latents.shape[1] + 1:
         return None
     values = latents[0].detach().float().cpu().movedim(0, -1)  # (h, w, C)
