@@ -21,7 +21,7 @@ from studio.folder.inspection import (
     MIGRATIONS,
     DatabaseUnusable,
     check_writable,
-    explained,
+    file_error,
     inspect_database,
     known_revisions,
     telling,
@@ -47,7 +47,7 @@ def open_database(file: Path | str, wait_seconds: float = 30) -> Engine:
         migrate(engine)
     except (DBAPIError, OSError) as error:
         engine.dispose()
-        told = explained(file, getattr(error, "orig", None) or error)
+        told = file_error(file, getattr(error, "orig", None) or error)
         if isinstance(told, OutOfDisk) and not was_there:
             _remove_begun(file)
         raise told from error

@@ -20,14 +20,14 @@ from transformers.models.bark.generation_configuration_bark import (
     BarkSemanticGenerationConfig,
 )
 
-from pipelines.audio.dice import Dice
+from pipelines.audio.seeded_draws import SeededDraws
 from pipelines.audio.speech import Sentence, sentences
 from pipelines.audio.track import Piece
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.voices import BARK_PARTS, bark_voices
 from pipelines.errors import InvalidRequest
 from pipelines.loading.audio import Listener, SoundModel, borrowed, sound_model
-from pipelines.loading.opening import unusable
+from pipelines.loading.parts import unusable
 from pipelines.media import change_tempo
 from pipelines.memory import Component, Lease
 from pipelines.messages import AudioRequest
@@ -67,7 +67,7 @@ class Bark:
                 def say(
                     lease: Lease, index: int = index, text: str = text, voice: Voice | None = voice
                 ) -> tuple[np.ndarray, Voice]:
-                    with Dice(request.seed + index, lease.device):
+                    with SeededDraws(request.seed + index, lease.device):
                         bark = lease[model.component]
                         return _say(bark, model, text, voice, request.temperature, ctx, index, len(chunks))
 

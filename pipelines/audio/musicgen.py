@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from transformers import MusicgenForConditionalGeneration, StoppingCriteriaList
 
-from pipelines.audio.dice import Dice
+from pipelines.audio.seeded_draws import SeededDraws
 from pipelines.audio.track import Piece
 from pipelines.catalog import ModelSpec
 from pipelines.loading.audio import Listener, SoundModel, borrowed, sound_model
@@ -50,7 +50,7 @@ def _play(request: AudioRequest, ctx: Context, model: SoundModel, lease: Lease) 
     ctx.progress("encode")
     words = model.tokenizer(request.prompt, return_tensors="pt").to(lease.device)
     ears = Listener(lambda count: ctx.progress("generate", count, tokens))
-    with Dice(request.seed, lease.device), torch.no_grad():
+    with SeededDraws(request.seed, lease.device), torch.no_grad():
         made = borrowed(musicgen, ctx).generate(
             input_ids=words["input_ids"],
             attention_mask=words["attention_mask"],

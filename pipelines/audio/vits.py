@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from transformers import VitsModel
 
-from pipelines.audio.dice import Dice
 from pipelines.audio.espeak import phonemes
+from pipelines.audio.seeded_draws import SeededDraws
 from pipelines.audio.speech import Sentence, sentences
 from pipelines.audio.track import Piece
 from pipelines.catalog import ModelSpec
@@ -52,7 +52,7 @@ class Vits:
                 def say(lease: Lease, index: int = index, tokens: list[int] = tokens) -> np.ndarray:
                     vits = _at_speed(lease[model.component], ctx)
                     ids = torch.tensor([tokens], device=lease.device)
-                    with Dice(request.seed + index, lease.device), torch.no_grad():
+                    with SeededDraws(request.seed + index, lease.device), torch.no_grad():
                         made = vits(
                             input_ids=ids,
                             attention_mask=torch.ones_like(ids),
@@ -68,7 +68,7 @@ class Vits:
 
 
 def _at_speed(vits: Any, ctx: Context) -> Any:
-    """The same weights; the parts that draw nothing run at full speed under `Dice`, only the durations are drawn within."""
+    """The same weights; the parts that draw nothing run at full speed under `SeededDraws`, only the durations are drawn within."""
     shell = copy.copy(vits)
     parts = {name: borrowed(vits._modules[name], ctx) for name in ("text_encoder", "flow", "decoder")}
     shell._modules = {**vits._modules, **parts}

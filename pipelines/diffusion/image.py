@@ -9,8 +9,8 @@ import torch
 
 from pipelines.catalog import ModelSpec
 from pipelines.diffusion.calls import sized
+from pipelines.diffusion.memory_saving import painting_ways
 from pipelines.diffusion.painter import Painter, Painting
-from pipelines.diffusion.thrift import painting_ways
 from pipelines.diffusion.uploads import check_has_start, mask_image, start_image
 from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.media.picture import IMAGE_FILES, picture_file
@@ -49,7 +49,7 @@ class ImagePipeline(Pipeline[ImageRequest]):
 
         # 2. Borrow the model: all its parts, and room for the work
         with Ladder(ctx, bundle.components, painting_ways(bundle, request)) as ladder:
-            painter = Painter(bundle, ladder.lease, request.scheduler, ladder)
+            painter = Painter(bundle, ladder, request.scheduler)
             for index in range(request.num_images):
                 item = request.single(index)
 

@@ -21,11 +21,11 @@ from PIL import Image
 from pipelines.catalog import ModelSpec
 from pipelines.diffusion.calls import Embeddings, call_of, embeddings_of, nothing, picture_model
 from pipelines.diffusion.inpainting import BLIND, Repaint
+from pipelines.diffusion.memory_saving import saving_memory
 from pipelines.diffusion.preview import Preview
-from pipelines.diffusion.thrift import thrifty
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError, first_line
 from pipelines.loading.diffusion import Bundle, Task
-from pipelines.loading.opening import unusable
+from pipelines.loading.parts import unusable
 from pipelines.memory import Lease
 from pipelines.messages import DiffusionRequest
 from pipelines.runtime.device import is_out_of_memory
@@ -49,20 +49,22 @@ class Painting:
 class Painter:
     """Paints with one leased model. Holds pipelines for both tasks on the same modules; good inside the lease only.
 
-    ladder: what holds the lease; with it, work that runs out of memory is done again with less.
+    ladder: what holds the lease: work that runs out of memory is done again with less.
     """
 
     bundle: Bundle
-    lease: Lease
+    ladder: Ladder
     scheduler: str = ""
-    ladder: Ladder | None = None
     _pipelines: dict[Task, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.lease = self.ladder.lease
 
     def pipeline(self, task: Task = "text-to-image") -> Any:
         """The assembled diffusers pipeline, with a fresh scheduler: schedulers carry state from one picture to the next."""
         if task not in self._pipelines:
             pipeline = self.bundle.build(self.lease, task, self.scheduler)
-            self._pipelines[task] = pipeline if self.ladder is None else thrifty(pipeline, self.ladder)
+            self._pipelines[task] = saving_memory(pipeline, self.ladder)
         pipeline = self._pipelines[task]
         if getattr(pipeline, "scheduler", None) is not None:
             pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
@@ -92,7 +94,7 @@ class Painter:
         takes, called = inspect.signature(encode).parameters, inspect.signature(pipeline.__call__).parameters
         offered["negative_prompt"] = request.negative_prompt or nothing(called, "negative_prompt")
         usual = {name: value.default for name, value in called.items() if value.default is not value.empty}
-        with explained_run(self.bundle.spec):
+        with explain_run(self.bundle.spec):
             encoded = encode(**{name: value for name, value in {**usual, **offered}.items() if name in takes})
         return embeddings_of(encoded, takes, called)
 
@@ -144,9 +146,7 @@ class Painter:
         return self._run(attempt)
 
     def _run(self, attempt: Callable[[], T]) -> T:
-        """On the ladder, if there is one; each attempt starts with nothing of the last."""
-        if self.ladder is None:
-            return attempt()
+        """On the ladder; each attempt starts with nothing of the last."""
 
         def with_lease(lease: Lease) -> T:
             if lease is not self.lease:
@@ -172,7 +172,7 @@ class Painter:
         if mask is not None and init_image is not None:
             watch.repaint = Repaint(pipeline, init_image, mask)
         watch.attach(pipeline, call)
-        with explained_run(self.bundle.spec):
+        with explain_run(self.bundle.spec):
             output = pipeline(**call, generator=generator, output_type="np")
         pixels = _pixels(self.bundle.spec, output)
         if watch.repaint is not None:
@@ -266,7 +266,7 @@ class _Bar:
 
 
 @contextmanager
-def explained_run(spec: ModelSpec) -> Iterator[None]:
+def explain_run(spec: ModelSpec) -> Iterator[None]:
     """Whatever diffusers says about a request or a model while it runs becomes an error a person can act on."""
     try:
         yield

@@ -135,14 +135,6 @@ class Brush:
         (px, py), *_ = self.at([(x - r, y - r)])
         self.image.paste(colour, (round(px), round(py)), mask)
 
-    def veil(self, colour: Colour, strength: float, top: float = -9.0, bottom: float = 9.0) -> None:
-        """A thin even layer of colour between two heights."""
-        first = max(0, round(top * self.size + self._y))
-        last = min(self.height, round(bottom * self.size + self._y))
-        if last > first:
-            part = self.image.crop((0, first, self.width, last))
-            self.image.paste(Image.blend(part, Image.new("RGB", part.size, colour), strength), (0, first))
-
     def softly(
         self, paint: Callable[[ImageDraw.ImageDraw], None], colour: Colour, blur: float, strength: float
     ) -> None:

@@ -75,24 +75,24 @@ def write(
     most = min(request.max_tokens, room)
     started = time.perf_counter()
     chosen: list[int] = []  # tokens, in all attempts
-    ear = _Ear(ctx, model, prompt, request, most)
+    streamer = _Streamer(ctx, model, prompt, request, most)
     guards = [NoThirdTime(len(prompt.ids))] if request.avoid_loops else []
 
     def attempt(lease: Lease) -> None:
         ids = torch.tensor([prompt.ids], device=lease.device)  # (1, L)
-        ear.listen_again()
+        streamer.listen_again()
         lease[model.component].generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             generation_config=_settings(model, prompt, request, most),
             logits_processor=LogitsProcessorList([*guards, _Choice(ctx, model, request, chosen)]),
-            stopping_criteria=StoppingCriteriaList([ear]),
+            stopping_criteria=StoppingCriteriaList([streamer]),
         )
 
     ladder.run(attempt)
-    text = ear.finish()
+    text = streamer.finish()
     seconds = time.perf_counter() - started
-    reason = "stop" if ear.is_over else "length"
+    reason = "stop" if streamer.is_over else "length"
     ctx.note(*prompt.notes)
     if reason == "length" and most < request.max_tokens:
         ctx.note(
@@ -101,7 +101,7 @@ def write(
         )
     if not text:
         ctx.note("The model ended its answer without a word.")
-    return Answer(text, len(prompt.ids), ear.count, reason, seconds)
+    return Answer(text, len(prompt.ids), streamer.count, reason, seconds)
 
 
 class _Choice(LogitsProcessor):
@@ -152,7 +152,7 @@ class _Choice(LogitsProcessor):
         return int(torch.multinomial(chances, 1, generator=self._generator))
 
 
-class _Ear(StoppingCriteria):
+class _Streamer(StoppingCriteria):
     """Hears each token: makes text of it, passes that on, notices the end, a stop text, and cancel."""
 
     def __init__(

@@ -1,6 +1,6 @@
 """ModelSpec → a sound model to borrow: Bark, VITS and MusicGen through transformers, weights as one component.
 
-What they draw at random comes from a generator of the job's own (`dice.py`), though the libraries know only torch's global one.
+What they draw at random comes from a generator of the job's own (`seeded_draws.py`), though the libraries know only torch's global one.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import transformers
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
-from pipelines.loading.opening import (
+from pipelines.loading.parts import (
     PartClass,
-    explained,
+    explain_loading,
     libraries,
     open_part,
     opened_bytes,
@@ -61,7 +61,7 @@ class SoundModel:
         return SHELF.take(key, self._open_tokenizer, opened_bytes(small))
 
     def _open_tokenizer(self) -> transformers.PreTrainedTokenizerBase:
-        with explained(self.spec, "tokenizer"):
+        with explain_loading(self.spec, "tokenizer"):
             return transformers.AutoTokenizer.from_pretrained(
                 self.folder, local_files_only=True, trust_remote_code=False
             )
@@ -98,7 +98,7 @@ def _open(
 
 
 def borrowed(module: Model, ctx: Context) -> Model:
-    """The same weights, but each forward pass first asks whether to stop, and runs at full speed under `Dice`.
+    """The same weights, but each forward pass first asks whether to stop, and runs at full speed under `SeededDraws`.
 
     A copy of the shell only, as others may borrow the original at the same time.
     """

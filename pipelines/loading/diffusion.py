@@ -21,9 +21,9 @@ from pipelines.catalog.headers import BadFile, TensorInfo, find_weights, read_he
 from pipelines.catalog.identify import spared_parts
 from pipelines.catalog.single_file import find_config, tensors_of
 from pipelines.errors import InvalidRequest, first_line
-from pipelines.loading.opening import (
+from pipelines.loading.parts import (
     PartClass,
-    explained,
+    explain_loading,
     libraries,
     open_cheap,
     open_from_file,
@@ -97,7 +97,7 @@ class Bundle:
         needed = [name for name, value in taken.items() if value.default is value.empty and name != "self"]
         if missing := [name for name in needed if name not in parts]:
             raise unusable(self.spec, f"Its model_index.json lists no {' and no '.join(missing)}.")
-        with explained(self.spec, "pipeline"):
+        with explain_loading(self.spec, "pipeline"):
             pipeline = pipeline_class(**parts)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
@@ -111,7 +111,7 @@ class Bundle:
                 hint="Leave the scheduler empty.",
             )
         own_class = self.cheap["scheduler"]
-        with explained(self.spec, "scheduler"):
+        with explain_loading(self.spec, "scheduler"):
             own = own_class.from_pretrained(self.folder / "scheduler")
         if name in ("", own_class.__name__):
             return own
@@ -140,7 +140,7 @@ class Bundle:
         return SHELF.take(key, partial(self._open_cheap, name), opened_bytes(small))
 
     def _open_cheap(self, name: str) -> object:
-        with explained(self.spec, name):
+        with explain_loading(self.spec, name):
             return open_cheap(self.cheap[name], self.folder / name)
 
 

@@ -16,7 +16,7 @@ from pipelines.catalog.classes import causal_language_models, picture_reading_mo
 from pipelines.catalog.digest import component_key, fingerprint
 from pipelines.catalog.headers import BadFile, Weights, find_weights, read_json
 from pipelines.errors import ModelUnavailable
-from pipelines.loading.opening import PartClass, explained, open_part, opened_bytes, small_files, unusable
+from pipelines.loading.parts import PartClass, explain_loading, open_part, opened_bytes, small_files, unusable
 from pipelines.memory import Component
 from pipelines.memory.shelf import SHELF
 
@@ -113,11 +113,6 @@ def _marks(config: PretrainedConfig) -> frozenset[int]:
     return frozenset(number for number in told if isinstance(number, int))
 
 
-def causal_lm_components(spec: ModelSpec, dtype: torch.dtype) -> list[Component]:
-    """What to lease to run a language model."""
-    return [causal_lm(spec, dtype).component]
-
-
 def _model_class(folder: Path) -> PartClass:
     """The class config.json names; BadFile when it is not one that writes text."""
     import transformers
@@ -161,9 +156,9 @@ def _open_cheap_parts(
 ) -> tuple[PreTrainedTokenizerBase, PretrainedConfig, frozenset[int]]:
     from transformers import AutoConfig, AutoTokenizer
 
-    with explained(spec, "configuration"):
+    with explain_loading(spec, "configuration"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    with explained(spec, "tokenizer"):
+    with explain_loading(spec, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if not tokenizer.chat_template:
         tokenizer.chat_template = _processors_template(folder)

@@ -15,6 +15,6 @@ moves ahead of time; docs/memory.md says why.
 from pipelines.memory.lease import Lease
 from pipelines.memory.ledger import State
 from pipelines.memory.manager import MemoryManager
-from pipelines.memory.parts import Component, Device, Held, Plan, WontFit
+from pipelines.memory.parts import Component, Device, Held, LeasePlan, WontFit
 
-__all__ = ["Component", "Device", "Held", "Lease", "MemoryManager", "Plan", "State", "WontFit"]
+__all__ = ["Component", "Device", "Held", "Lease", "LeasePlan", "MemoryManager", "State", "WontFit"]

@@ -15,7 +15,7 @@ from pipelines.errors import readable_bytes
 from pipelines.memory import refusals
 from pipelines.memory.lease import Grant, Lease
 from pipelines.memory.ledger import Entry, Ledger, State, missing, missing_bytes, need_bytes
-from pipelines.memory.parts import Device, Plan
+from pipelines.memory.parts import Device, LeasePlan
 from pipelines.memory.refusals import keys_of
 
 MAX_PASSED = 3
@@ -139,14 +139,14 @@ class Admission:
                 raise refusals.blocked(self._device, ledger, need_bytes(wanted, lease.working_bytes))
             wanted = smaller  # pinned models or other programs hold the rest: stream what does not fit
 
-    def plan(self, entries: Sequence[Entry], working_bytes: int, most: int) -> Plan:
+    def plan(self, entries: Sequence[Entry], working_bytes: int, most: int) -> LeasePlan:
         """What a lease would do now, without doing it."""
         ledger = self._ledger
         wanted = ledger.targets(entries, most - working_bytes)
         if wanted is None:
             need = sum(entry.nbytes for entry in entries) + working_bytes
             refusal = refusals.never_fits(self._device, entries, working_bytes, most)
-            return Plan(False, need, ledger.free, (), str(refusal.problem()))
+            return LeasePlan(False, need, ledger.free, (), str(refusal.problem()))
         short = missing_bytes(wanted) + working_bytes - ledger.free
         victims = ledger.victims(short, self._clock(), keep=entries)
         if victims is None and not self._is_moving():
@@ -156,7 +156,7 @@ class Admission:
         need = need_bytes(wanted, working_bytes)
         if victims is None and not self._is_moving():
             reason = str(refusals.blocked(self._device, ledger, need).problem())
-            return Plan(False, need, ledger.free, (), reason)
+            return LeasePlan(False, need, ledger.free, (), reason)
         evicts = [entry for entry, _ in victims or ()]
         streamed = [entry for entry, nbytes in wanted.items() if nbytes < entry.nbytes]
         if victims is None:
@@ -171,7 +171,7 @@ class Admission:
             entry.restore_seconds(wanted[entry] - entry.promised, entry.held is None)
             for entry in missing(wanted)
         )
-        return Plan(
+        return LeasePlan(
             True,
             need,
             ledger.free,

@@ -21,7 +21,7 @@ from pipelines.memory.admission import Admission, Admit, Evict, Ticket, Wait, wo
 from pipelines.memory.lease import Grant, Lease
 from pipelines.memory.ledger import Entry, Ledger, State, named
 from pipelines.memory.mover import Errand, Mover, Readmit
-from pipelines.memory.parts import Component, Device, Plan
+from pipelines.memory.parts import Component, Device, LeasePlan
 from pipelines.memory.prefetch import Prefetcher
 from pipelines.memory.refusals import keys_of
 from pipelines.memory.shelf import Shelf
@@ -98,7 +98,7 @@ class MemoryManager:
             self, self.device.handle, components, working_bytes, job, is_cancelled, on_load, work, stream
         )
 
-    def plan(self, components: Sequence[Component], working_bytes: int = 0, work: str = "") -> Plan:
+    def plan(self, components: Sequence[Component], working_bytes: int = 0, work: str = "") -> LeasePlan:
         """What that lease would do now, without doing it."""
         working_bytes = self._working_bytes(work, working_bytes)
         capacity, most = self.device.budget_bytes(), self.device.most_bytes()

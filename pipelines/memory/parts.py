@@ -36,7 +36,7 @@ class Component:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LeasePlan:
     """What a lease would do, without doing it.
 
     fits: it can be lent, if need be after others finish. need_bytes: components and working set together. free_bytes: what

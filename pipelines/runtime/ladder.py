@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from pipelines.errors import OutOfMemory, first_line, readable_bytes
-from pipelines.memory import Component, Lease, MemoryManager, Plan
+from pipelines.memory import Component, Lease, LeasePlan, MemoryManager
 from pipelines.memory.learned import work_label
 from pipelines.runtime.context import Context
 
@@ -59,7 +59,9 @@ def ways_of(working: int | Sequence[Way]) -> tuple[Way, ...]:
     return (Way(working),) if isinstance(working, int) else tuple(working)
 
 
-def choose(memory: MemoryManager, components: Sequence[Component], ways: Sequence[Way]) -> tuple[Way, Plan]:
+def choose(
+    memory: MemoryManager, components: Sequence[Component], ways: Sequence[Way]
+) -> tuple[Way, LeasePlan]:
     """The first way that fits beside all the weights, else the first that fits with weights streamed, else the last."""
     plans = []
     for way in ways:

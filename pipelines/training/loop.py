@@ -6,7 +6,7 @@ The loop knows parameters and steps, nothing of pictures or language. A recipe h
     def objective(model, batch) -> Tensor        # scalar loss, or (loss, {"name": number}) for the log
     def sample(model, step: int, folder: Path)   # optional; called with the averaged (EMA) weights in place, in eval mode
 
-    plan = Plan(steps=20_000, learning_rate=1e-3, warmup_steps=200, decay="cosine", ema=0.999)
+    plan = TrainingPlan(steps=20_000, learning_rate=1e-3, warmup_steps=200, decay="cosine", ema=0.999)
     result = train(model, batches, objective, plan, Path("data/training/starter-text"), resume=True, minutes=30, sample=sample)
 
 Why a function of the step: before each step torch's own generator is seeded with (plan.seed, step), so dropout and noise drawn
@@ -50,7 +50,7 @@ MOMENTS: dict[type, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How to train. Changing `steps` or `decay` between resumes is allowed: that is how a run is lengthened or cooled down."""
 
     steps: int
@@ -115,7 +115,7 @@ def train(
     model: nn.Module,
     batches: Batches,
     objective: Objective,
-    plan: Plan,
+    plan: TrainingPlan,
     run_dir: Path,
     *,
     resume: bool = False,
@@ -225,7 +225,7 @@ def _step(
     optimizers: list[torch.optim.Optimizer],
     batches: Batches,
     objective: Objective,
-    plan: Plan,
+    plan: TrainingPlan,
     step: int,
 ) -> tuple[float, dict[str, float]]:
     torch.manual_seed((plan.seed << 32) + step)
@@ -252,7 +252,7 @@ def _step(
     return value, {name: float(number) for name, number in extras.items()}
 
 
-def _optimizers(named: dict[str, nn.Parameter], plan: Plan) -> list[torch.optim.Optimizer]:
+def _optimizers(named: dict[str, nn.Parameter], plan: TrainingPlan) -> list[torch.optim.Optimizer]:
     hidden = {n: p for n, p in named.items() if plan.optimizer == "muon" and p.ndim >= 2 and "embed" not in n}
     rest = [p for name, p in named.items() if name not in hidden]
     groups = [
@@ -313,7 +313,7 @@ def _save(
     named: dict[str, nn.Parameter],
     optimizers: list[torch.optim.Optimizer],
     average: dict[str, Tensor],
-    plan: Plan,
+    plan: TrainingPlan,
     step: int,
     run_dir: Path,
 ) -> None:

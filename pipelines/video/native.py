@@ -21,8 +21,8 @@ from pipelines.catalog.classes import pipeline_makes
 from pipelines.catalog.defaults import rate_of
 from pipelines.catalog.headers import BadFile, read_json
 from pipelines.diffusion.calls import call_of
-from pipelines.diffusion.painter import explained_run, no_numbers
-from pipelines.diffusion.thrift import thrifty
+from pipelines.diffusion.memory_saving import saving_memory
+from pipelines.diffusion.painter import explain_run, no_numbers
 from pipelines.loading.diffusion import Bundle, Task
 from pipelines.media import Frame
 from pipelines.memory import Lease
@@ -74,7 +74,7 @@ class NativeVideo:
     def _clip(self, lease: Lease, shot: Shot, number: int, of: int) -> np.ndarray:
         """(T, H, W, 3) uint8: the frames of a shot."""
         task: Task = "image-to-image" if self.picture else "text-to-image"
-        pipeline = thrifty(self.bundle.build(lease, task, self.request.scheduler), self._ladder)
+        pipeline = saving_memory(self.bundle.build(lease, task, self.request.scheduler), self._ladder)
         if getattr(pipeline, "scheduler", None) is not None:  # each shot and each attempt has a fresh one
             self._watch(pipeline.scheduler, number, of)
         count = _wanted(self.bundle, shot.seconds)
@@ -100,7 +100,7 @@ class NativeVideo:
         call |= {name: value for name, value in lengths.items() if name in takes}
         self.notes += [note for note in notes if note not in self.notes]
         self.ctx.progress("encode")
-        with explained_run(self.bundle.spec):
+        with explain_run(self.bundle.spec):
             output = pipeline(
                 **call, generator=self.ctx.generator(self.request.seed + number), output_type="np"
             )

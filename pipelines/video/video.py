@@ -18,8 +18,8 @@ from PIL import Image
 
 from pipelines.catalog import ModelSpec
 from pipelines.diffusion.calls import sized
+from pipelines.diffusion.memory_saving import painting_ways
 from pipelines.diffusion.painter import Painter
-from pipelines.diffusion.thrift import painting_ways
 from pipelines.diffusion.uploads import start_image
 from pipelines.errors import OutOfDisk, readable_bytes
 from pipelines.loading.diffusion import Bundle, diffusers_bundle
@@ -80,7 +80,7 @@ class VideoPipeline(Pipeline[VideoRequest]):
                             parts.append((shot, store[first:], native.rate))
                         notes += native.notes
                     else:
-                        painter = Painter(bundle, ladder.lease, request.scheduler, ladder)
+                        painter = Painter(bundle, ladder, request.scheduler)
                         seconds = sum((shot.seconds for shot in shots), Fraction(0))
                         keys = Keyframes(request, painter, ctx, seconds, picture)
                         keys.paint(shots, store.append)

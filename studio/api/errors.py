@@ -22,7 +22,7 @@ from studio.api.answers import Json
 from studio.api.asked import Asked
 from studio.api.limits import FORM
 from studio.library import LibraryError
-from studio.queue.checks import explained, first_fault
+from studio.queue.checks import first_fault, problem_of
 from studio.queue.jobs import UnknownJob
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def error_response(error: Exception) -> Json:
     if isinstance(error, RequestValidationError | ValidationError):
         message, param = first_fault(error)
         return respond(400, message, param=param, code="invalid_value")
-    problem = explained(error)
+    problem = problem_of(error)
     if not isinstance(error, StudioError | LibraryError) and problem.kind == "internal":
         return unforeseen(error)
     if isinstance(error, UnknownModel):

@@ -28,7 +28,7 @@ from pipelines.errors import InvalidRequest, StudioError
 from pipelines.messages import MODALITIES, REQUESTS, BaseRequest, knobs_of
 from studio.folder.scratch import Scratch
 from studio.library import Asset, Library, LibraryError
-from studio.queue.checks import explained
+from studio.queue.checks import problem_of
 from studio.queue.jobs import Job
 from studio.queue.updates import Update
 from studio.settings import Settings, add_arguments
@@ -333,7 +333,7 @@ def _as_json(job: Job, files: list[tuple[str, Asset]]) -> dict[str, object]:
 
 
 def _report_problem(error: StudioError | LibraryError, as_json: bool) -> None:
-    problem = explained(error)
+    problem = problem_of(error)
     if as_json:
         print(json.dumps({"status": "failed", "files": [], "problem": dataclasses.asdict(problem)}))
     else:

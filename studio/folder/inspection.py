@@ -63,7 +63,7 @@ def check_writable(file: Path) -> None:
     """Raise DatabaseUnusable where the system lets us not write the database or the files SQLite keeps beside it."""
     for path, rights in ((file, os.W_OK), (file.parent, os.W_OK | os.X_OK)):
         if path.exists() and not os.access(path, rights):
-            raise explained(file, PermissionError(errno.EACCES, "Permission denied", str(path)))
+            raise file_error(file, PermissionError(errno.EACCES, "Permission denied", str(path)))
 
 
 @contextmanager
@@ -72,10 +72,10 @@ def telling(file: Path, what: str = "write") -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise explained(file, error, what) from error
+        raise file_error(file, error, what) from error
 
 
-def explained(file: Path, error: BaseException, what: str = "write") -> StudioError:
+def file_error(file: Path, error: BaseException, what: str = "write") -> StudioError:
     """The words for an error of SQLite or the system about that database."""
     told = str(error)
     said = told.lower()
@@ -140,7 +140,7 @@ def _size(file: Path) -> int | None:
             ) from None
         return None
     except OSError as error:
-        raise explained(file, error, "read") from error
+        raise file_error(file, error, "read") from error
     if not stat.S_ISREG(about.st_mode):
         kind = "a folder" if stat.S_ISDIR(about.st_mode) else "no plain file"
         raise DatabaseUnusable(

@@ -54,7 +54,7 @@ def read_input(library: Library, asset: Asset) -> bytes:
         ) from None
 
 
-def explained(error: BaseException) -> Problem:
+def problem_of(error: BaseException) -> Problem:
     """The `Problem` a person sees for any exception, the library's own among them."""
     if isinstance(error, LibraryError):
         return Problem(error.kind, error.message, error.hint, error.detail)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, TimeoutError
 
 from pipelines.errors import Problem, WorkerLost
-from studio.queue.checks import explained
+from studio.queue.checks import problem_of
 from studio.queue.jobs import Status
 from studio.queue.store import JobStore
 
@@ -53,7 +53,7 @@ class Endings:
                 )
                 return self._keep(end)
             log.exception("what job %s left cannot be written; without it, then", end.job_id)
-            bare = dataclasses.replace(end, status="failed", problem=explained(error), text="", pace=None)
+            bare = dataclasses.replace(end, status="failed", problem=problem_of(error), text="", pace=None)
             if end == dataclasses.replace(bare, problem=end.problem):
                 return self._keep(end)
             return self.write(bare)

@@ -17,7 +17,7 @@ from pipelines.catalog import Catalog, ModelSpec
 from pipelines.errors import StudioError, WorkerLost
 from pipelines.messages import BaseRequest, Run
 from studio.library import Library, LibraryError
-from studio.queue.checks import explained, find_inputs, read_input
+from studio.queue.checks import find_inputs, problem_of, read_input
 from studio.queue.endings import End
 from studio.queue.filing import Filing
 from studio.queue.jobs import Job
@@ -171,7 +171,7 @@ class Feeder:
             if not isinstance(error, StudioError | LibraryError | OSError):
                 log.exception("job %s cannot be begun", job.id)
             self.running.drop(job.id)
-            self.filing.end(End(job.id, job.request.modality, "failed", explained(error)))
+            self.filing.end(End(job.id, job.request.modality, "failed", problem_of(error)))
             return
         if is_taken:
             self.watchers.tell(job.id)

@@ -15,7 +15,7 @@ from pipelines.errors import Problem, WorkerLost
 from pipelines.messages import Finished, Piece, Produced, Progress, TextDelta
 from studio.library import Asset, Library
 from studio.queue.arrivals import Arrivals
-from studio.queue.checks import explained
+from studio.queue.checks import problem_of
 from studio.queue.endings import End, Endings
 from studio.queue.jobs import CLOSED, Status
 from studio.queue.live import Live, Running
@@ -120,7 +120,7 @@ class Filing:
         except Exception as error:
             log.exception("could not take in %s of job %s", type(event).__name__, event.job_id)
             self._pool.cancel(event.job_id)
-            self._close(live, "failed", explained(error))
+            self._close(live, "failed", problem_of(error))
 
     def _keep(self, live: Live, produced: Produced) -> None:
         """Media into the library, then its id onto the job. The first that cannot be kept is the job's problem."""
@@ -132,7 +132,7 @@ class Filing:
             log.exception("could not keep what job %s made", job_id)
             with self._running.changing(job_id) as kept:
                 if kept is not None:
-                    kept.problem = explained(error)
+                    kept.problem = problem_of(error)
             self._pool.cancel(job_id)
             return
         with self._running.changing(job_id) as kept:

@@ -16,16 +16,18 @@ import torch
 from PIL import Image
 
 from pipelines.catalog import ModelSpec, Source
+from pipelines.diffusion import preview
 from pipelines.diffusion.image import ImagePipeline
+from pipelines.diffusion.memory_saving import PaintingWay, working_bytes
 from pipelines.diffusion.painter import Painter, blend, slerp
 from pipelines.diffusion.preview import Preview, latents_to_picture
-from pipelines.diffusion.thrift import working_bytes
 from pipelines.errors import Cancelled, InvalidRequest, ModelUnavailable
-from pipelines.loading.diffusion import diffusers_bundle
+from pipelines.loading.diffusion import Bundle, diffusers_bundle
 from pipelines.memory import MemoryManager
 from pipelines.messages import MAX_SEED, Artifact, ImageRequest, Progress
 from pipelines.runtime.context import Context
 from pipelines.runtime.device import TorchDevice
+from pipelines.runtime.ladder import Ladder
 from tests import checkpoints
 from tests.checkpoints import copied
 
@@ -61,6 +63,11 @@ def context(manager: MemoryManager, path: Path, events: list[Any] | None = None,
     emit = (events if events is not None else []).append
     values.setdefault("is_cancelled", lambda: False)
     return Context("job", spec_of(path), manager, emit, spool=Path("."), **values)
+
+
+def ladder(manager: MemoryManager, path: Path, bundle: Bundle) -> Ladder:
+    """All of that model lent, for painting in the one plain way."""
+    return Ladder(context(manager, path), bundle.components, [PaintingWay(0)])
 
 
 def make(
@@ -194,6 +201,18 @@ def test_progress_counts_over_the_whole_batch_with_a_preview(manager: MemoryMana
     assert Image.open(io.BytesIO(told[0].preview)).size == (256, 256)
 
 
+def test_the_colours_of_previews_are_fitted_once_for_a_vae_and_not_for_every_job(
+    manager: MemoryManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[object] = []
+    fit = preview._fit
+    monkeypatch.setattr(preview, "_fit", lambda vae: fitted.append(vae) or fit(vae))
+    manager.unload()
+    for seed in (1, 2):
+        make(manager, checkpoints.sd15(), REQUEST.model_copy(update={"seed": seed}))
+    assert len(fitted) == 1
+
+
 def test_cancel_is_heard_within_one_step_and_the_next_run_is_untouched(manager: MemoryManager) -> None:
     (before,) = make(manager, checkpoints.sd15())
     events: list[Any] = []
@@ -318,8 +337,8 @@ def test_painting_from_embeddings_and_drawn_noise_is_painting_from_words(
     build, manager: MemoryManager
 ) -> None:
     bundle = diffusers_bundle(spec_of(build()), torch.float32)
-    with manager.lease(bundle.components) as lease:
-        painter = Painter(bundle, lease)
+    with ladder(manager, build(), bundle) as held:
+        painter = Painter(bundle, held)
         words = painter.paint(REQUEST, torch.Generator().manual_seed(3)).pixels
         embeddings = painter.encode(REQUEST)
         noise = painter.noise(64, 64, torch.Generator().manual_seed(3))
@@ -332,8 +351,8 @@ def test_painting_from_embeddings_and_drawn_noise_is_painting_from_words(
 
 def test_a_blend_starts_and_ends_at_its_prompts(manager: MemoryManager) -> None:
     bundle = diffusers_bundle(spec_of(checkpoints.sd15()), torch.float32)
-    with manager.lease(bundle.components) as lease:
-        painter = Painter(bundle, lease)
+    with ladder(manager, checkpoints.sd15(), bundle) as held:
+        painter = Painter(bundle, held)
         a = painter.encode(REQUEST)
         b = painter.encode(REQUEST.model_copy(update={"prompt": "a blue house"}))
         assert torch.equal(blend(a, b, 0.0)["prompt_embeds"], a["prompt_embeds"])
@@ -400,9 +419,10 @@ def test_half_precision_paints_and_leaves_the_lent_modules_as_they_were(
 ) -> None:
     """diffusers would cast SDXL's VAE to float32 and back around each use."""
     bundle = diffusers_bundle(spec_of(build()), torch.bfloat16)
-    with manager.lease(bundle.components) as lease:
+    with ladder(manager, build(), bundle) as held:
+        lease = held.lease
         before = {name: lease[component].dtype for name, component in bundle.modules.items()}
-        painter = Painter(bundle, lease)
+        painter = Painter(bundle, held)
         start = Image.open(io.BytesIO(png()))
         for init_image in (None, start):
             made = painter.paint(REQUEST, torch.Generator().manual_seed(3), init_image=init_image)

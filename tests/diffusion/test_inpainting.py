@@ -18,7 +18,7 @@ from pipelines.errors import InvalidRequest
 from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.memory import MemoryManager
 from tests import checkpoints
-from tests.diffusion.test_image import REQUEST, make, manager, pixels, png, spec_of
+from tests.diffusion.test_image import REQUEST, ladder, make, manager, pixels, png, spec_of
 
 __all__ = ["manager"]  # the fixture
 
@@ -52,8 +52,8 @@ def test_the_new_part_is_painted_with_its_surroundings_in_the_latents(manager: M
     picture = Image.open(io.BytesIO(png()))
     mask = Image.new("L", (64, 64))
     mask.paste(255, (0, 0, 32, 64))
-    with manager.lease(bundle.components) as lease:
-        pipeline = Painter(bundle, lease).pipeline("image-to-image")
+    with ladder(manager, checkpoints.sd15(), bundle) as held:
+        pipeline = Painter(bundle, held).pipeline("image-to-image")
         repaint, seen = Repaint(pipeline, picture, mask), []
 
         def keep(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pipelines.loading.diffusion import diffusers_bundle
 from pipelines.memory import MemoryManager
 from pipelines.messages import ImageRequest
 from tests import checkpoints, checkpoints_video
-from tests.diffusion.test_image import make, manager, pixels, spec_of
+from tests.diffusion.test_image import ladder, make, manager, pixels, spec_of
 
 __all__ = ["manager"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -23,8 +23,8 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 def built(path: Path, manager: MemoryManager) -> Any:
     bundle = diffusers_bundle(spec_of(path), torch.float32)
-    with manager.lease(bundle.components) as lease:
-        return Painter(bundle, lease).pipeline()
+    with ladder(manager, path, bundle) as held:
+        return Painter(bundle, held).pipeline()
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def saved(path: Path, dtype: torch.dtype = torch.float32, width: int = 64, seed:
 
 def opened(path: Path, rename: str = "", width: int = 64) -> Net:
     """As libraries open it: mapped where the dtype is right, converted to float32 where not."""
-    from pipelines.loading.opening import stored_in
+    from pipelines.loading.parts import stored_in
 
     with torch.device("meta"):
         net = Net(width)
@@ -127,7 +127,7 @@ def test_weights_are_found_under_other_names(tmp_path: Path) -> None:
         for number, tensor in enumerate(load_file(tmp_path / "net.safetensors").values())
     }
     save_file(renamed, tmp_path / "other.safetensors")
-    from pipelines.loading.opening import stored_in
+    from pipelines.loading.parts import stored_in
 
     before, held = digest(net), Mapped(net, list(stored_in([tmp_path / "other.safetensors"])))
     assert held.returns

@@ -23,8 +23,8 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from pipelines.audio.audio import AudioPipeline
 from pipelines.catalog import ModelSpec, Source
 from pipelines.diffusion.image import ImagePipeline
+from pipelines.diffusion.memory_saving import TILED, PaintingWay, painting_ways
 from pipelines.diffusion.painter import Painter
-from pipelines.diffusion.thrift import TILED, PaintingWay, painting_ways
 from pipelines.errors import Cancelled, OutOfMemory
 from pipelines.language.text import TextPipeline
 from pipelines.loading.diffusion import diffusers_bundle
@@ -295,7 +295,7 @@ def test_the_two_halves_of_guidance_give_the_same_picture_one_after_the_other(be
         memory_runs_out("UNetMidBlock2DCrossAttn", times=0, when=lambda m, i: i[0].shape[0] == 1) as single,
         Ladder(ctx, bundle.components, [PaintingWay(1 << 20, apart=True)]) as ladder,
     ):
-        painter = Painter(bundle, ladder.lease, "", ladder)
+        painter = Painter(bundle, ladder)
         made = painter.paint(REQUEST, ctx.generator(REQUEST.seed)).pixels.astype(int)
     assert single.runs == 2 * 4
     assert np.abs(made - pixels(plain)).max() <= 1

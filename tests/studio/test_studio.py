@@ -40,7 +40,7 @@ from pipelines.messages import (
 )
 from studio.folder.lock import FolderBusy
 from studio.library import LibraryError
-from studio.queue.checks import explained, find_inputs
+from studio.queue.checks import find_inputs, problem_of
 from studio.queue.jobs import Job, UnknownJob
 from studio.queue.pace import work_beforehand
 from studio.queue.updates import Update
@@ -664,7 +664,7 @@ def refusal(ask: Callable[[], Any]) -> str:
 
 
 def test_errors_of_the_library_keep_their_three_parts() -> None:
-    problem = explained(LibraryError("It broke.", detail="3 of 4.", hint="Mend it."))
+    problem = problem_of(LibraryError("It broke.", detail="3 of 4.", hint="Mend it."))
     assert (problem.message, problem.detail, problem.hint) == ("It broke.", "3 of 4.", "Mend it.")
 
 

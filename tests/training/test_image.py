@@ -10,14 +10,14 @@ from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image, Sta
 from PIL import Image
 from safetensors.torch import load_file
 
-from pipelines.training.loop import Plan
+from pipelines.training.loop import TrainingPlan
 from pipelines.training.starter import image
 from pipelines.training.starter.evaluate_image import VALUES, Looker, asked, labels, score, truth
 from pipelines.training.starter.flat_picture import paint
 from pipelines.training.starter.image_model import CHANNELS, TOKENS, Basis, to_tensor
 from pipelines.training.starter.world import EXAMPLES, caption, random_scene
 
-ONE_STEP = Plan(steps=1, log_every=1)
+ONE_STEP = TrainingPlan(steps=1, log_every=1)
 
 
 @pytest.fixture(scope="module")

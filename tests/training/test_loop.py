@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipelines.training.loop import Plan, Shuffled, load_weights, train
+from pipelines.training.loop import Shuffled, TrainingPlan, load_weights, train
 from pipelines.training.muon import orthogonal
 
 
@@ -28,11 +28,13 @@ def _objective(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, 
     return loss, {"twice": 2 * loss.item()}
 
 
-PLAN = Plan(steps=24, learning_rate=1e-2, warmup_steps=4, log_every=8, checkpoint_every=10)
+PLAN = TrainingPlan(steps=24, learning_rate=1e-2, warmup_steps=4, log_every=8, checkpoint_every=10)
 
 
 @pytest.mark.parametrize("plan", [PLAN, replace(PLAN, optimizer="muon")], ids=["adamw", "muon"])
-def test_a_resumed_run_gives_the_same_weights_as_an_uninterrupted_one(plan: Plan, tmp_path: Path) -> None:
+def test_a_resumed_run_gives_the_same_weights_as_an_uninterrupted_one(
+    plan: TrainingPlan, tmp_path: Path
+) -> None:
     """Dropout, noise, moments and the average all have to survive the stop."""
     whole, halves = _model(), _model()
     train(whole, _batches, _objective, plan, tmp_path / "whole")
@@ -79,7 +81,7 @@ def _cut() -> tuple[Tensor, Tensor]:
 
 
 def test_the_loss_falls_and_is_logged_and_drawn(tmp_path: Path) -> None:
-    train(_model(), _batches, _objective, Plan(steps=200, learning_rate=2e-2, log_every=20), tmp_path)
+    train(_model(), _batches, _objective, TrainingPlan(steps=200, learning_rate=2e-2, log_every=20), tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(20, 201, 20))
     assert rows[-1]["loss"] < rows[0]["loss"] / 2
@@ -107,7 +109,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run_with_advice(tmp_path: Path) -
 
 def test_samples_are_taken_with_the_averaged_weights(tmp_path: Path) -> None:
     model, seen = _model(), []
-    plan = Plan(steps=6, learning_rate=1e-2, sample_every=6, ema=0.999)
+    plan = TrainingPlan(steps=6, learning_rate=1e-2, sample_every=6, ema=0.999)
     train(
         model, _batches, _objective, plan, tmp_path, sample=lambda m, s, f: seen.append(m[0].weight.clone())
     )
@@ -126,7 +128,7 @@ def test_every_epoch_visits_every_example_once() -> None:
 
 
 def test_learning_rates_follow_steps() -> None:
-    plan = Plan(steps=100, learning_rate=1.0, warmup_steps=10, decay="trapezoid", cooldown=0.5)
+    plan = TrainingPlan(steps=100, learning_rate=1.0, warmup_steps=10, decay="trapezoid", cooldown=0.5)
     assert plan.learning_rate_at(0) == pytest.approx(0.1)
     assert plan.learning_rate_at(30) == 1.0
     assert plan.learning_rate_at(75) == pytest.approx(0.5, abs=0.01)

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipelines.catalog import ModelSpec, Source
-from pipelines.diffusion.thrift import TILED
+from pipelines.diffusion.memory_saving import TILED
 from pipelines.messages import (
     Cancel,
     Finished,

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipelines.training.loop import Plan, load_weights, train
+from pipelines.training.loop import TrainingPlan, load_weights, train
 from pipelines.training.starter.flat_picture import paint
 from pipelines.training.starter.image import DEFAULTS, contact_sheet
 from pipelines.training.starter.image_model import to_tensor
@@ -49,7 +49,7 @@ BARS = {
     "object": 75,
     "object colour": 75,
 }
-PLAN = Plan(steps=1500, learning_rate=2e-3, warmup_steps=100, checkpoint_every=500, ema=0.99)
+PLAN = TrainingPlan(steps=1500, learning_rate=2e-3, warmup_steps=100, checkpoint_every=500, ema=0.99)
 
 
 class Looker(nn.Module):
@@ -105,7 +105,7 @@ def asked(said: dict[str, str]) -> dict[str, str]:
     return wanted
 
 
-def train_looker(run_dir: Path, plan: Plan = PLAN) -> Looker:
+def train_looker(run_dir: Path, plan: TrainingPlan = PLAN) -> Looker:
     """The classifier of this run folder, trained on the first call (a minute or two)."""
 
     def batches(step: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -161,7 +161,7 @@ def score(looker: Looker, pictures: list[Image.Image], wanted: list[dict[str, st
 
 
 def evaluate(
-    folder: Path, run_dir: Path, count: int = 200, into: Path | None = None, plan: Plan = PLAN
+    folder: Path, run_dir: Path, count: int = 200, into: Path | None = None, plan: TrainingPlan = PLAN
 ) -> dict[str, object]:
     """Score the model in `folder`; write `evaluation.json` and `montage.png` into it, or `into`, and return the numbers."""
     looker, into = train_looker(run_dir / "looker", plan), into or folder
@@ -218,6 +218,8 @@ def table(report: dict[str, object]) -> str:
 
 def bench(folder: Path, run_dir: Path, small: bool = False) -> str:
     """Evaluate, and say it in Markdown for the model card. small: a classifier that learned nothing looks at two pictures."""
-    report = evaluate(folder, run_dir, 2, run_dir, Plan(steps=1)) if small else evaluate(folder, run_dir)
+    report = (
+        evaluate(folder, run_dir, 2, run_dir, TrainingPlan(steps=1)) if small else evaluate(folder, run_dir)
+    )
     settings = ", ".join(f"{name} {value}" for name, value in DEFAULTS.items())
     return f"{report['captions']} captions; {settings}; {report['seconds_per_picture']} s a picture here.\n\n{table(report)}"

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from pipelines.training.loop import Plan, Result, load_weights, train
+from pipelines.training.loop import Result, TrainingPlan, load_weights, train
 from pipelines.training.starter.flat_picture import paint
 from pipelines.training.starter.image_model import (
     GRID,
@@ -41,8 +41,8 @@ DROPPED_CAPTIONS = 0.1  # trained without words, for guidance
 DEFAULTS = {"width": SIZE, "height": SIZE, "num_inference_steps": 12, "guidance_scale": 3.0}
 LIMITS = {"width": SIZE, "height": SIZE}
 
-WORDS_PLAN = Plan(steps=500, learning_rate=1e-3, warmup_steps=50, checkpoint_every=250, ema=0.99)
-VAE_PLAN = Plan(
+WORDS_PLAN = TrainingPlan(steps=500, learning_rate=1e-3, warmup_steps=50, checkpoint_every=250, ema=0.99)
+VAE_PLAN = TrainingPlan(
     steps=6000,
     optimizer="muon",
     learning_rate=1e-3,
@@ -51,7 +51,7 @@ VAE_PLAN = Plan(
     checkpoint_every=250,
     ema=0.99,
 )
-DIFFUSION_PLAN = Plan(
+DIFFUSION_PLAN = TrainingPlan(
     steps=20_000,
     optimizer="muon",
     learning_rate=1e-3,
@@ -115,7 +115,7 @@ class WordReader(nn.Module):
 
 
 def train_words(
-    run_dir: Path, *, resume: bool = False, minutes: float | None = None, plan: Plan = WORDS_PLAN
+    run_dir: Path, *, resume: bool = False, minutes: float | None = None, plan: TrainingPlan = WORDS_PLAN
 ) -> Result:
     """Teach the text encoder what captions ask for. Extra in the log: the share of attributes read right."""
     _, tokenizer = prepare(run_dir)
@@ -145,7 +145,7 @@ def train_vae(
     *,
     resume: bool = False,
     minutes: float | None = None,
-    plan: Plan = VAE_PLAN,
+    plan: TrainingPlan = VAE_PLAN,
     crop: int = 8,
     batch_size: int = 12,
 ) -> Result:
@@ -197,7 +197,7 @@ def train_diffusion(
     *,
     resume: bool = False,
     minutes: float | None = None,
-    plan: Plan = DIFFUSION_PLAN,
+    plan: TrainingPlan = DIFFUSION_PLAN,
     batch_size: int = 32,
 ) -> Result:
     """Teach caption → latents. Timesteps are drawn as flow matching does (logit-normal)."""
@@ -362,7 +362,7 @@ def adopt(folder: Path, run_dir: Path) -> None:
     pipe = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
     parts = {"diffusion": TextToLatents(pipe.text_encoder, pipe.unet), "vae": pipe.vae}
     for name, part in parts.items():
-        train(part, lambda step: None, lambda model, batch: 0, Plan(steps=0), run_dir / name)
+        train(part, lambda step: None, lambda model, batch: 0, TrainingPlan(steps=0), run_dir / name)
 
 
 def contact_sheet(pictures: list[Image.Image], path: Path, *, across: int, size: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerFast
 
-from pipelines.training.loop import Plan
+from pipelines.training.loop import TrainingPlan
 from pipelines.training.starter import corpus_code, language
 from pipelines.training.starter.language import Piece, Shape
 from pipelines.training.starter.language_recipe import Recipe
@@ -70,7 +70,7 @@ RECIPE = Recipe(
     piece=piece,
     prompts=prompts,
     shape=Shape(vocabulary=3072),
-    plan=Plan(
+    plan=TrainingPlan(
         steps=3000,
         optimizer="muon",
         learning_rate=1e-3,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-from pipelines.training.loop import Plan, load_weights, train
+from pipelines.training.loop import TrainingPlan, load_weights, train
 from pipelines.training.starter import language
 from pipelines.training.starter.language import Piece, Shape
 
@@ -32,7 +32,7 @@ class Recipe:
     piece: Callable[[PreTrainedTokenizerFast, int], Piece]
     prompts: Callable[[PreTrainedTokenizerFast, random.Random], list[str]]
     shape: Shape
-    plan: Plan
+    plan: TrainingPlan
     batch_size: int = 12
     sampling: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)

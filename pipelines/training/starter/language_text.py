@@ -8,7 +8,7 @@ from functools import cache
 
 from transformers import PreTrainedTokenizerFast
 
-from pipelines.training.loop import Plan
+from pipelines.training.loop import TrainingPlan
 from pipelines.training.starter import corpus_text, language
 from pipelines.training.starter.language import Piece, Shape
 from pipelines.training.starter.language_recipe import Recipe
@@ -57,7 +57,7 @@ RECIPE = Recipe(
     piece=piece,
     prompts=prompts,
     shape=Shape(vocabulary=2048),
-    plan=Plan(
+    plan=TrainingPlan(
         steps=5900,
         learning_rate=1.6e-3,
         warmup_steps=100,

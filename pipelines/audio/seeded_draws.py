@@ -29,7 +29,7 @@ LIKE: dict[Any, Callable[..., Any]] = {
 """They take no generator: an empty tensor like the first, in the order of its memory, is filled with the same draws instead."""
 
 
-class Dice(TorchFunctionMode):
+class SeededDraws(TorchFunctionMode):
     """Within, what this thread draws comes from a generator of its own; the numbers are those after `torch.manual_seed(seed)`.
 
     device: where most is drawn; elsewhere another generator of the same seed is begun when it is needed. A draw that names its

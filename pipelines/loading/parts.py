@@ -48,7 +48,7 @@ def open_part(
     part: what people call it, when that is not the name of the folder.
     """
     part = part or folder.name
-    with explained(spec, part):
+    with explain_loading(spec, part):
         module, told = part_class.from_pretrained(
             folder,
             dtype=dtype,
@@ -104,7 +104,7 @@ def open_from_file(
 ) -> nn.Module:
     """One part out of a single file; diffusers is told to leave the others alone."""
     others = {name: None for name in parts if name != part}
-    with explained(spec, part):
+    with explain_loading(spec, part):
         pipeline = pipeline_class.from_single_file(
             str(file), config=str(config), dtype=dtype, local_files_only=True, **others
         )
@@ -179,7 +179,7 @@ def libraries() -> None:
 
 
 @contextmanager
-def explained(spec: ModelSpec, part: str) -> Iterator[None]:
+def explain_loading(spec: ModelSpec, part: str) -> Iterator[None]:
     """Whatever a library says while opening a part becomes one sentence about the model."""
     import torch
 

@@ -1,4 +1,4 @@
-"""Dice: whatever a library draws on a job's thread is the job's own, and the same as after `torch.manual_seed`."""
+"""SeededDraws: whatever a library draws on a job's thread is the job's own, and the same as after `torch.manual_seed`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from pipelines.audio.dice import FACTORIES, LIKE, OF_TENSORS, Dice
+from pipelines.audio.seeded_draws import FACTORIES, LIKE, OF_TENSORS, SeededDraws
 
 ONES = torch.ones(3, 4)
 COUNTS = torch.ones(3, 4, dtype=torch.int64)
@@ -48,7 +48,7 @@ def test_a_draw_is_the_one_after_manual_seed_and_takes_nothing_from_others(name:
     torch.manual_seed(11)
     wanted = [draw(), draw()]
     before = torch.get_rng_state()
-    with Dice(11, torch.device("cpu")):
+    with SeededDraws(11, torch.device("cpu")):
         drawn = [draw(), draw()]
     assert all(torch.equal(*pair) for pair in zip(drawn, wanted, strict=True))
     assert torch.equal(torch.get_rng_state(), before)
@@ -61,7 +61,7 @@ def test_every_function_that_is_heard_is_tried_here() -> None:
 
 def test_a_draw_with_a_generator_keeps_it() -> None:
     own = torch.Generator().manual_seed(3)
-    with Dice(11, torch.device("cpu")):
+    with SeededDraws(11, torch.device("cpu")):
         drawn = torch.rand(4, generator=own)
     assert torch.equal(drawn, torch.rand(4, generator=torch.Generator().manual_seed(3)))
 
@@ -71,7 +71,7 @@ def test_another_thread_draws_as_it_always_did() -> None:
     torch.manual_seed(5)
     wanted = torch.rand(4)
     torch.manual_seed(5)
-    with Dice(11, torch.device("cpu")):
+    with SeededDraws(11, torch.device("cpu")):
         other = threading.Thread(target=lambda: drawn.append(torch.rand(4)))
         other.start()
         other.join()

@@ -90,7 +90,7 @@ def painting_ways(
     return tuple(ways)
 
 
-def thrifty(pipeline: Any, ladder: Ladder) -> Any:
+def saving_memory(pipeline: Any, ladder: Ladder) -> Any:
     """The pipeline, working in the ladder's way; its decoding is a part that is repeated by itself."""
     if (vae := getattr(pipeline, "vae", None)) is not None and hasattr(vae, "decode"):
         pipeline.vae = _decoding(vae, ladder)
