@@ -6,23 +6,28 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.bench.hostile import films
 from tests.bench.hostile.__main__ import faults
-from tests.bench.hostile.corpus import corpus, files, sample
+from tests.bench.hostile.corpus import Case, corpus, files, sample
 from tests.bench.hostile.house import COLOUR, FILM_SIZE, WORDS, Answer, leaked
 
 VICTIM = Path("/data/library/video/2026-01-01/00001.mp4")
 
 
-def test_the_corpus_has_hundreds_of_cases_with_names_of_their_own() -> None:
-    names = [(case.group, case.name) for case in corpus(1, VICTIM)]
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    return corpus(1, VICTIM)
+
+
+def test_the_corpus_has_hundreds_of_cases_with_names_of_their_own(cases: list[Case]) -> None:
+    names = [(case.group, case.name) for case in cases]
     assert len(names) == len(set(names)) >= 300
 
 
-def test_a_small_run_has_some_of_every_group() -> None:
-    cases = corpus(1, VICTIM)
+def test_a_small_run_has_some_of_every_group(cases: list[Case]) -> None:
     assert {case.group for case in sample(cases, 40, 1)} == {case.group for case in cases}
 
 

@@ -164,7 +164,7 @@ def test_the_note_of_a_deleted_file_is_not_listed_as_one(later: Library) -> None
 
 
 KILLED = """
-import os, sys
+import os, shutil, sys
 from pathlib import Path
 from studio.database import connect, open_database
 from studio.library import Library, LibraryError
@@ -193,9 +193,10 @@ def add(folder, step, sidecars, spooled):
                 job_id="job-1", parents=[("p", "init_image")])
     library.add(spool if spooled else b"made", **told)
 
+open_database(Path(sys.argv[1]) / "empty" / "studio.db").dispose()
 for step in range(1, 60):
     folder = Path(sys.argv[1]) / str(step)
-    open_database(folder / "studio.db").dispose()
+    shutil.copytree(Path(sys.argv[1]) / "empty", folder)
     child = os.fork()
     if child == 0:
         add(folder, step, sys.argv[2] == "True", sys.argv[3] == "True")

@@ -196,12 +196,3 @@ def test_a_picture_comes_back_with_its_own_pixels(reader: Reader) -> None:
     made.save(data, "PNG")
     with Image.open(io.BytesIO(reader.picture(data.getvalue()))) as got:
         assert (got.mode, got.tobytes()) == ("RGB", made.tobytes())
-
-
-def test_the_benchmark_of_reading_runs_and_holds_its_bar(capsys: pytest.CaptureFixture[str]) -> None:
-    from tests.bench.reader import main
-
-    assert main(["--runs", "1", "--side", "600"]) == 0
-    told = capsys.readouterr().out
-    assert "8 of 8 answers whole" in told
-    assert "through the reader" in told
