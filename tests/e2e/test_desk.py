@@ -13,6 +13,7 @@ from tests.e2e.test_tabs import generate, made, open_tab, prompt_of
 
 pytestmark = pytest.mark.browser
 
+SCRIPTS = ("stream", "atelier", "desk", "queue")  # in their order
 FINGER = 40  # pixels a finger needs
 
 
@@ -345,14 +346,16 @@ def test_a_voice_is_found_by_typing_its_language(page: Page) -> None:
 def test_the_pages_own_scripts_are_there_before_gradio_begins(page: Page) -> None:
     """Gradio added them itself and did not wait: on a slow line or machine no answer was ever heard."""
     source = page.request.get("/").text()
-    places = [source.index(f'src="theme/{name}.js') for name in ("atelier", "desk", "queue")]
+    places = [source.index(f'src="theme/{name}.js') for name in SCRIPTS]
     assert places == sorted(places)
     assert places[-1] < source.index("window.gradio_config")
     tags = re.findall(r"<script[^>]*theme/[^>]*>", source)
-    assert [("async" in tag, "defer" in tag, "nonce" in tag) for tag in tags] == [(False, False, True)] * 3
+    assert [("async" in tag, "defer" in tag, "nonce" in tag) for tag in tags] == [(False, False, True)] * len(
+        SCRIPTS
+    )
     page.goto("/")
     expect(page.locator("#bar-image")).to_be_visible()
-    assert page.locator("script[src*='theme/']").count() == 3
+    assert page.locator("script[src*='theme/']").count() == len(SCRIPTS)
 
 
 def test_an_empty_chat_is_one_sheet_like_the_other_tabs(page: Page) -> None:
