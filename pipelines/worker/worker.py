@@ -58,6 +58,8 @@ P = ParamSpec("P")
 Snapshot = Mapping[str, object]
 """What the memory manager holds, as plain JSON."""
 TICK_SECONDS = 1.0
+SAME_BUDGET = 0.05
+"""A budget that moved by less than this part of it is no news."""
 GRACE_SECONDS = 3.0
 """How long running jobs get to end after `Stop`."""
 
@@ -293,7 +295,7 @@ class Worker:
         memory.sweep()
         with self._telling:  # whoever looks first tells; two that looked at once would tell the same twice
             snapshot = memory.snapshot()
-            if (still := without_clocks(snapshot)) != self._told:
+            if (still := steady(without_clocks(snapshot), self._told)) != self._told:
                 self._told = still
                 self._emit(Telemetry(snapshot))
 
@@ -344,6 +346,19 @@ def without_clocks(snapshot: Snapshot) -> Snapshot:
         for part in (told if isinstance(told, list) else ())
     ]
     return {**snapshot, "components": parts}
+
+
+def steady(snapshot: Snapshot, told: Snapshot) -> Snapshot:
+    """The snapshot with the budgets of `told` where they are nearly the same.
+
+    What main memory is free, and with it what may be used, moves every second on a computer in use.
+    """
+    near = {}
+    for key in ("budget_bytes", "host_budget_bytes"):
+        now, before = snapshot.get(key), told.get(key)
+        if isinstance(now, int) and isinstance(before, int) and abs(now - before) <= before * SAME_BUDGET:
+            near[key] = before
+    return {**snapshot, **near}
 
 
 # ---- the process ------------------------------------------------------------------------------------------------------

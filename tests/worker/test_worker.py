@@ -34,7 +34,7 @@ from pipelines.messages import (
     read_message,
     write_message,
 )
-from pipelines.worker.worker import Worker, without_clocks
+from pipelines.worker.worker import Worker, steady, without_clocks
 from studio.settings import ROOT
 from studio.workers.local import LocalWorker, how_it_ended
 
@@ -121,6 +121,16 @@ def test_a_plan_for_a_broken_model_answers_with_the_reason(warm: tuple[LocalWork
     assert (answer.query_id, answer.fits) == ("question", False)
     assert answer.problem is not None
     assert answer.problem.message
+
+
+def test_free_memory_that_wanders_is_no_news() -> None:
+    """It moves every second on a computer in use, and each word about it reaches every open page."""
+    told = {"budget_bytes": 1000, "host_budget_bytes": 0, "waiting": 0}
+    assert steady({**told, "budget_bytes": 1049}, told) == told
+    assert steady({**told, "budget_bytes": 955}, told) == told
+    assert steady({**told, "budget_bytes": 1060}, told) == {**told, "budget_bytes": 1060}
+    assert steady({**told, "budget_bytes": 1001, "waiting": 1}, told) == {**told, "waiting": 1}
+    assert steady(told, {}) == told
 
 
 def test_telemetry_is_told_when_something_changed_and_not_otherwise(tmp_path: Path) -> None:
