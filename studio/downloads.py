@@ -32,10 +32,15 @@ class Download:
 
 
 class Downloads:
-    """The downloads of one server. clock: monotonic seconds."""
+    """The downloads of one server. changed: told after every change; returns at once. clock: monotonic seconds."""
 
-    def __init__(self, catalog: Catalog, clock: Callable[[], float] = time.monotonic) -> None:
-        self.catalog = catalog
+    def __init__(
+        self,
+        catalog: Catalog,
+        changed: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.catalog, self._changed = catalog, changed
         self._clock = clock
         self._lock = threading.Lock()
         self._downloads: dict[str, Download] = {}
@@ -51,6 +56,7 @@ class Downloads:
                 return current
             begun = self._downloads[model_id] = Download(model_id)
             cancelled = self._cancelled[model_id] = threading.Event()
+        self._changed()
         started = self._clock()
         here_before = -1
 
@@ -95,3 +101,4 @@ class Downloads:
     def _change(self, model_id: str, **changes: object) -> None:
         with self._lock:
             self._downloads[model_id] = replace(self._downloads[model_id], **changes)  # type: ignore[arg-type]
+        self._changed()

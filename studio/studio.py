@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TypedDict
+from zlib import crc32
 
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
@@ -32,7 +33,7 @@ from studio.queue.pace import expected_seconds
 from studio.queue.standing import Standing, as_seen_by
 from studio.queue.store import JobStore
 from studio.queue.updates import Update, Updates
-from studio.queue.watchers import Watchers
+from studio.queue.watchers import MODELS, Watchers
 from studio.settings import Settings
 from studio.workers.local import LocalWorker
 from studio.workers.pool import Pool
@@ -86,11 +87,11 @@ class Studio:
         self.engine = open_database(data / "studio.db")
         self.store = JobStore(self.engine, clock)
         self.catalog: Catalog = settings.catalog()
-        self.downloads = Downloads(self.catalog)
+        self.watchers = Watchers()
+        self.downloads = Downloads(self.catalog, lambda: self.watchers.tell(MODELS))
         files = files or FolderStore(data / "library")
         self.library = Library(files, self.engine, sidecars=not settings.disable_metadata)
         self.folder_lock = FolderLock(data / ".lock")
-        self.watchers = Watchers()
         station = Station(
             settings,
             timer=timer,
@@ -310,6 +311,10 @@ class Studio:
 
     def worker_state(self) -> WorkerState:
         return self.pool.state
+
+    def models_stamp(self) -> str:
+        """Another one when what memory holds or what is being downloaded changed."""
+        return f"{crc32(repr((self.pool.snapshot, self.downloads.all())).encode()):08x}"
 
     def telemetry(self) -> Condition:
         """How things are now."""

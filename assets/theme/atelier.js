@@ -240,8 +240,8 @@
   };
 
   /* ---- what moves by itself ---- */
-  // memory and downloads move by themselves: look at them while someone does
-  setInterval(() => { if (tab() === "models" && !document.hidden && bridges.models) send("models", "look", {}); }, 2000);
+  // memory and downloads tell when they move (queue.js); only how long ago something was ages by itself, once a minute
+  setInterval(() => { if (tab() === "models" && !document.hidden && bridges.models) send("models", "look", {}); }, 60000);
 
   const settled = (name) => { if (name === tab()) send(name, "plan", {}); };
 

@@ -4,7 +4,7 @@
   const { send, go, tab, tell } = window.atelier;
   const find = (id) => document.getElementById(id);
   const AGAIN_MS = 2000; // between two tries to reach a studio that does not answer
-  let stream = null, engine = "", latest = null;
+  let stream = null, engine = "", models = null, latest = null;
 
   const show = () => {
     if (!latest) return;
@@ -29,6 +29,8 @@
   const hear = (event) => {
     latest = JSON.parse(event.data);
     if (engine && engine !== "ready" && latest.state === "ready") send(tab(), "refresh", {});
+    else if (models !== null && latest.models !== models && tab() === "models") send("models", "look", {});
+    models = latest.models;
     engine = latest.state;
     show();
   };

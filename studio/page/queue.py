@@ -53,12 +53,13 @@ async def events(studio: Studio, owner: str, pace: float = PACE_SECONDS) -> Asyn
 
 
 def state(studio: Studio, owner: str) -> dict[str, str]:
-    """The engine in a few words, and the panel."""
+    """The engine in a few words, the panel, and what tells that the Models tab would show something else."""
     engine, line, interrupted = studio.worker_state(), studio.line(owner), studio.interrupted(owner)
     return {
         "state": engine,
         "text": summary(engine, line, len(interrupted)),
         "detail": studio.device(),
+        "models": studio.models_stamp(),
         "html": panel(line, interrupted, owner, titles(studio), studio.progress),
     }
 

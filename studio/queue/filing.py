@@ -20,6 +20,7 @@ from studio.queue.endings import End, Endings
 from studio.queue.jobs import CLOSED, Status
 from studio.queue.live import Live, Running
 from studio.queue.store import JobStore
+from studio.queue.watchers import MODELS
 from studio.workers.pool import Pool
 from studio.workers.station import JobEvent
 
@@ -51,6 +52,10 @@ class Filing:
         self.endings = Endings(store, again=again)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="filing")
         self._arrivals = Arrivals()
+
+    def held(self) -> None:
+        """What memory holds changed."""
+        self._tell(MODELS)
 
     def close(self) -> None:
         """Write what is still to be written."""

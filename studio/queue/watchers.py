@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 EVERYTHING = "*"
-"""Watched instead of one job: any change of any of them."""
+"""Watched instead of one job: any change of any of them, and of what follows."""
+MODELS = "models"
+"""Told when what memory holds changed, or what is being downloaded."""
 
 
 class Watchers:

@@ -89,6 +89,9 @@ class Receiver(Protocol):
     def moved(self) -> None:
         """A worker came, left or has room, or what models cost to bring in changed; returns at once."""
 
+    def held(self) -> None:
+        """What a worker's memory holds changed; returns at once."""
+
 
 @dataclass
 class _Inside:
@@ -287,6 +290,7 @@ class Station:
                 self._answer(event.query_id, event)
             case Telemetry():
                 self.snapshot = event.snapshot
+                self.receiver.held()
                 if self._nearness.tell(event.snapshot):  # another job may be the nearest now
                     self.receiver.moved()
             case Finished():

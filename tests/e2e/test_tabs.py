@@ -201,6 +201,26 @@ def test_a_model_in_memory_is_shown_pinned_and_let_go(page: Page, studio: Any) -
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_an_open_models_tab_shows_what_memory_holds_and_asks_for_nothing_meanwhile(
+    page: Page, studio: Any
+) -> None:
+    """It looks when the studio tells that something moved. The browser's clock is ours: a second is as long as we like."""
+    page.clock.install()
+    page.goto("/#models")
+    expect(page.locator("#models-device")).to_contain_text("No model is in memory")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for _ in range(10):  # it asks once a minute how long ago things were, and when free memory moved
+        page.clock.run_for(5_000)
+        page.wait_for_timeout(200)  # Gradio drops what is asked before the last answer came
+    assert sum("queue/join" in one for one in asked) <= 8, asked  # not 25, as with a look every two seconds
+    made(studio, ImageRequest(prompt="a sun over hills", model="starter/image", num_inference_steps=2))
+    expect(page.locator("#models-device .resident").filter(has_text="Starter painter")).to_contain_text(
+        "Resident"
+    )
+    studio.unload()
+
+
 def test_prompt_result_and_button_are_in_view_without_scrolling(page: Page) -> None:
     for name in ("text", "code", "image", "audio", "video"):
         open_tab(page, name)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from pipelines.messages import AudioRequest, Progress
+from pipelines.messages import AudioRequest, Progress, Telemetry
 from studio.page import queue
 from studio.queue.standing import Standing
 from studio.settings import Settings
@@ -92,6 +93,23 @@ def test_a_job_that_a_stop_ended_is_offered_in_the_panel(tmp_path: Path) -> None
     assert "Half said." in shown["html"]
     assert f'data-job="{job.id}"' in shown["html"]
     assert 'data-do="put-back"' in shown["html"]
+
+
+def test_a_page_hears_when_what_memory_holds_changed(studio: Studio) -> None:
+    """So that the Models tab asks for it then, and not every two seconds whether anything moved or not."""
+    station = studio.pool.stations[0]
+    station.receiver = studio.feeder.filing
+
+    async def heard() -> tuple[str, str]:
+        stream = queue.events(studio, "ada", pace=0.0)
+        before = await anext(stream)
+        await asyncio.to_thread(station._on_event, Telemetry({"committed_bytes": 5}))
+        after = await anext(stream)
+        await stream.aclose()  # type: ignore[attr-defined]
+        return before, after
+
+    before, after = (json.loads(told.removeprefix("data:"))["models"] for told in asyncio.run(heard()))
+    assert before != after
 
 
 def test_words_of_people_are_escaped_in_the_panel() -> None:

@@ -46,6 +46,23 @@ def test_a_download_tells_bytes_rate_and_time_left(
     assert downloads.wait(MODEL, 5).state == "completed"
 
 
+def test_every_change_of_a_download_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, int]] = []
+
+    def fetch(spec: ModelSpec, report: Report, is_cancelled: Callable[[], bool]) -> Path:
+        report(500, 1000)
+        return Path()
+
+    def hear() -> None:
+        told.append((downloads.all()[MODEL].state, downloads.all()[MODEL].done_bytes))
+
+    monkeypatch.setattr(download, "download", fetch)
+    downloads = Downloads(Catalog(), hear)
+    downloads.start(MODEL)
+    downloads.wait(MODEL, 60)
+    assert told == [("running", 0), ("running", 500), ("completed", 500)]
+
+
 def test_cancel_reaches_the_download_and_it_can_start_again(
     downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:

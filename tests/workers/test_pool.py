@@ -42,6 +42,8 @@ class Heard:
 
     def moved(self) -> None: ...
 
+    def held(self) -> None: ...
+
 
 @pytest.fixture
 def heard() -> Heard:
