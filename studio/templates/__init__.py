@@ -93,8 +93,3 @@ class Macros:
         macro: Callable[..., Markup] = getattr(ENVIRONMENT.get_template(self._file).module, name)
         setattr(self, name, macro)  # the next call finds it at once
         return macro
-
-
-def joint(parts: Iterable[Markup]) -> Markup:
-    """Pieces of HTML one after another."""
-    return Markup("").join(parts)
