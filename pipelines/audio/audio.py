@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Engine(Protocol):
     is_levelled: bool
 
     def plan(
-        self, request: AudioRequest, spec: ModelSpec, dtype: Any
+        self, request: AudioRequest, spec: ModelSpec, dtype: torch.dtype | None
     ) -> tuple[list[Component], int | Sequence[Way]]: ...
 
     def perform(self, request: AudioRequest, ctx: Context) -> Iterator[Piece]: ...
@@ -105,8 +105,8 @@ def _spoken(request: AudioRequest, spec: ModelSpec) -> tuple[AudioRequest, Readi
     return request.model_copy(update={"prompt": reading.text}), reading
 
 
-def _facts(track: Track, lufs: float) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+def _facts(track: Track, lufs: float) -> dict[str, object]:
+    facts: dict[str, object] = {
         "seconds": round(track.sound.shape[1] / track.sample_rate, 3),
         "sample_rate": track.sample_rate,
         "channels": track.sound.shape[0],

@@ -29,7 +29,9 @@ class MusicGen:
 
     is_levelled = False
 
-    def plan(self, request: AudioRequest, spec: ModelSpec, dtype: Any) -> tuple[list[Component], list[Way]]:
+    def plan(
+        self, request: AudioRequest, spec: ModelSpec, dtype: torch.dtype | None
+    ) -> tuple[list[Component], list[Way]]:
         model = _model(spec, dtype or torch.float32)
         return [model.component], _ways(model, request)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -53,22 +53,30 @@ class Piece:
     words: tuple[tuple[str, float], ...] = ()
 
 
+class Said(TypedDict):
+    """A word or a sentence, and when it is said: seconds from the start."""
+
+    text: str
+    start: float
+    end: float
+
+
 @dataclass(frozen=True)
 class Track:
     """Pieces one after the other. words, sentences: [{"text", "start", "end"}], seconds from the start."""
 
     sound: Samples
     sample_rate: int
-    words: list[dict[str, Any]]
-    sentences: list[dict[str, Any]]
+    words: list[Said]
+    sentences: list[Said]
 
 
 def join(pieces: Sequence[Piece], pause_seconds: float) -> Track:
     """All pieces with silence between them; a word ends where the next begins, the last one with its piece."""
     rate, channels = pieces[0].sample_rate, pieces[0].sound.shape[0]
     parts: list[Samples] = []
-    words: list[dict[str, Any]] = []
-    sentences: list[dict[str, Any]] = []
+    words: list[Said] = []
+    sentences: list[Said] = []
     at = 0
     for index, piece in enumerate(pieces):
         if index:

@@ -33,7 +33,9 @@ class Vits:
 
     is_levelled = False
 
-    def plan(self, request: AudioRequest, spec: ModelSpec, dtype: Any) -> tuple[list[Component], list[Way]]:
+    def plan(
+        self, request: AudioRequest, spec: ModelSpec, dtype: torch.dtype | None
+    ) -> tuple[list[Component], list[Way]]:
         model = _model(spec)
         return [model.component], _ways(model, request)
 

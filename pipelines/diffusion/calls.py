@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -13,6 +13,7 @@ from PIL import Image
 from pipelines.diffusion.prompt_length import length_notes
 from pipelines.errors import InvalidRequest
 from pipelines.loading.diffusion import Bundle
+from pipelines.loading.parts import Untyped
 from pipelines.messages import DiffusionRequest
 
 R = TypeVar("R", bound=DiffusionRequest)
@@ -32,16 +33,16 @@ def sized(bundle: Bundle, request: R) -> tuple[R, list[str]]:
 
 
 def call_of(
-    pipeline: Any,
+    pipeline: Untyped,
     request: DiffusionRequest,
     init_image: Image.Image | None,
     embeddings: Embeddings | None,
     latents: torch.Tensor | None,
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Untyped], list[str]]:
     """Keywords for the pipeline's `__call__`, and a note for every wish it has no keyword for."""
     takes = inspect.signature(pipeline.__call__).parameters
     notes: list[str] = []
-    call: dict[str, Any] = {
+    call: dict[str, Untyped] = {
         "width": request.width,
         "height": request.height,
         "num_inference_steps": request.num_inference_steps,
@@ -79,14 +80,17 @@ def call_of(
     return {name: value for name, value in call.items() if name in takes}, notes
 
 
-def nothing(takes: Mapping[str, Any], name: str) -> Any:
+def nothing(takes: Mapping[str, inspect.Parameter], name: str) -> Untyped:
     """What a family takes where nothing was written: None for most, "" for PixArt and Sana."""
     usual = takes[name].default if name in takes else None
     return None if usual is inspect.Parameter.empty else usual
 
 
 def _guidance(
-    pipeline: Any, request: DiffusionRequest, call: dict[str, Any], takes: Mapping[str, Any]
+    pipeline: Untyped,
+    request: DiffusionRequest,
+    call: dict[str, Untyped],
+    takes: Mapping[str, inspect.Parameter],
 ) -> tuple[list[str], bool]:
     """Set what guidance means for this family; returns notes on what of it goes unused, and whether a negative prompt is read."""
     notes: list[str] = []
@@ -119,12 +123,14 @@ def _guidance(
     return notes, is_guided and "negative_prompt" in takes
 
 
-def picture_model(pipeline: Any) -> Any:
+def picture_model(pipeline: Untyped) -> Untyped:
     """The network that denoises: `unet` or `transformer`; None when the family has another shape."""
     return getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
 
 
-def embeddings_of(encoded: Any, takes: Mapping[str, Any], called: Mapping[str, Any]) -> Embeddings | None:
+def embeddings_of(
+    encoded: Untyped, takes: Mapping[str, inspect.Parameter], called: Mapping[str, inspect.Parameter]
+) -> Embeddings | None:
     """What `encode_prompt` returned under the names `__call__` takes it by; None where the order is not one we know.
 
     takes, called: the parameters of `encode_prompt` and of `__call__`.

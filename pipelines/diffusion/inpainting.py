@@ -7,12 +7,12 @@ the start picture: where the mask is black, not one bit changes.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from PIL import Image
 from torch.nn import functional as F
+
+from pipelines.loading.parts import Untyped
 
 BLIND = "The new part was painted without looking at its surroundings: this model cannot be told what stays."
 
@@ -24,14 +24,14 @@ class Repaint:
     the model could be shown what stays.
     """
 
-    def __init__(self, pipeline: Any, picture: Image.Image, mask: Image.Image) -> None:
+    def __init__(self, pipeline: Untyped, picture: Image.Image, mask: Image.Image) -> None:
         self._picture, self._mask = picture, mask
         self._clean: torch.Tensor | None = None
         self._noise: torch.Tensor | None = None
         self._cells: torch.Tensor | None = None
-        self._add_noise: Any = None
+        self._add_noise: Untyped = None
         self.sees_surroundings = False
-        scheduler: Any = getattr(pipeline, "scheduler", None)
+        scheduler: Untyped = getattr(pipeline, "scheduler", None)
         if hasattr(scheduler, "add_noise"):
             self._add_noise = add_noise = scheduler.add_noise
 
@@ -44,13 +44,13 @@ class Repaint:
             scale_noise = scheduler.scale_noise
             self._add_noise = lambda samples, noise, at: scale_noise(samples, at, noise)
 
-            def heard_flow(sample: torch.Tensor, timestep: Any, noise: torch.Tensor) -> torch.Tensor:
+            def heard_flow(sample: torch.Tensor, timestep: Untyped, noise: torch.Tensor) -> torch.Tensor:
                 self._clean, self._noise = sample, noise
                 return scale_noise(sample, timestep, noise)
 
             scheduler.scale_noise = heard_flow
 
-    def keep(self, pipeline: Any, step: int, latents: torch.Tensor) -> torch.Tensor:
+    def keep(self, pipeline: Untyped, step: int, latents: torch.Tensor) -> torch.Tensor:
         """The latents after step `step` (counted from 0) with what must stay put back, of the same shape."""
         if self._clean is None or self._noise is None:
             return latents
@@ -75,7 +75,7 @@ class Repaint:
         mixed: np.ndarray = (before + (pixels - before) * share).round().astype(np.uint8)
         return mixed
 
-    def _latent_mask(self, pipeline: Any, latents: torch.Tensor) -> torch.Tensor | None:
+    def _latent_mask(self, pipeline: Untyped, latents: torch.Tensor) -> torch.Tensor | None:
         """True in every latent cell that the mask touches; None for latents of a shape we do not know."""
         white = torch.from_numpy(np.asarray(self._mask).astype(np.float32))[None, None]
         if latents.ndim == 4:

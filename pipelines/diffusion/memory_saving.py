@@ -11,13 +11,13 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 
 from pipelines.catalog.headers import BadFile, read_json
 from pipelines.diffusion.calls import picture_model
 from pipelines.loading.diffusion import Bundle
+from pipelines.loading.parts import Untyped
 from pipelines.memory.learned import work_label
 from pipelines.messages import DiffusionRequest
 from pipelines.runtime.ladder import Ladder, Way
@@ -90,7 +90,7 @@ def painting_ways(
     return tuple(ways)
 
 
-def saving_memory(pipeline: Any, ladder: Ladder) -> Any:
+def saving_memory(pipeline: Untyped, ladder: Ladder) -> Untyped:
     """The pipeline, working in the ladder's way; its decoding is a part that is repeated by itself."""
     if (vae := getattr(pipeline, "vae", None)) is not None and hasattr(vae, "decode"):
         pipeline.vae = _decoding(vae, ladder)
@@ -101,11 +101,11 @@ def saving_memory(pipeline: Any, ladder: Ladder) -> Any:
     return pipeline
 
 
-def _decoding(vae: Any, ladder: Ladder) -> Any:
+def _decoding(vae: Untyped, ladder: Ladder) -> Untyped:
     shell, decode = copy.copy(vae), type(vae).decode
 
-    def decode_on_ladder(*args: Any, **kwargs: Any) -> Any:
-        def attempt(_: object) -> Any:
+    def decode_on_ladder(*args: Untyped, **kwargs: Untyped) -> Untyped:
+        def attempt(_: object) -> Untyped:
             _set_tiles(shell, getattr(ladder.way, "tile", 0))
             return decode(shell, *args, **kwargs)
 
@@ -116,7 +116,7 @@ def _decoding(vae: Any, ladder: Ladder) -> Any:
     return shell
 
 
-def _set_tiles(vae: Any, tile: int) -> None:
+def _set_tiles(vae: Untyped, tile: int) -> None:
     """Decode (and encode) in tiles of that edge; families with sizes of their own keep them."""
     if not tile or not hasattr(vae, "use_tiling"):
         return
@@ -126,11 +126,11 @@ def _set_tiles(vae: Any, tile: int) -> None:
         vae.tile_sample_min_size, vae.tile_latent_min_size = tile, tile // scale
 
 
-def _halving(network: Any, ladder: Ladder) -> Any:
+def _halving(network: Untyped, ladder: Ladder) -> Untyped:
     """The network, but a batch of two goes through it one after the other where the ladder's way says so."""
     shell, forward = copy.copy(network), network.forward
 
-    def forward_apart(*args: Any, **kwargs: Any) -> Any:
+    def forward_apart(*args: Untyped, **kwargs: Untyped) -> Untyped:
         tensors = [value for value in _flat((args, kwargs)) if value.dim() > 1]
         is_pair = bool(tensors) and all(tensor.shape[0] == 2 for tensor in tensors)
         if not is_pair or not getattr(ladder.way, "apart", False):
@@ -146,7 +146,7 @@ def _half(index: int, value: torch.Tensor) -> torch.Tensor:
     return value[index : index + 1] if value.dim() and value.shape[0] == 2 else value
 
 
-def _flat(value: Any) -> Iterator[torch.Tensor]:
+def _flat(value: Untyped) -> Iterator[torch.Tensor]:
     """All tensors in nested tuples, lists and dictionaries."""
     if isinstance(value, torch.Tensor):
         yield value
@@ -155,10 +155,10 @@ def _flat(value: Any) -> Iterator[torch.Tensor]:
             yield from _flat(inner)
 
 
-def _mapped(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Any], Any]:
+def _mapped(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Untyped], Untyped]:
     """A function that changes each of these tensors in its place."""
 
-    def apply(value: Any) -> Any:
+    def apply(value: Untyped) -> Untyped:
         if isinstance(value, torch.Tensor):
             return change(value)
         if isinstance(value, dict):
@@ -170,7 +170,7 @@ def _mapped(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Any], A
     return apply
 
 
-def _joined(first: Any, second: Any) -> Any:
+def _joined(first: Untyped, second: Untyped) -> Untyped:
     """Two outputs as one of both: a tensor, a tuple of them, or one of the library's output classes."""
     if isinstance(first, torch.Tensor):
         return torch.cat([first, second])
@@ -188,7 +188,7 @@ def _decodes_in_tiles(bundle: Bundle) -> bool:
     return hasattr(named, "tiled_decode")
 
 
-def _config(bundle: Bundle, part: str) -> dict[str, Any]:
+def _config(bundle: Bundle, part: str) -> dict[str, Untyped]:
     try:
         return read_json(bundle.folder / part / "config.json")
     except BadFile:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from pipelines.diffusion.memory_saving import saving_memory
 from pipelines.diffusion.preview import Preview
 from pipelines.errors import InvalidRequest, ModelUnavailable, StudioError, first_line
 from pipelines.loading.diffusion import Bundle, Task
-from pipelines.loading.parts import unusable
+from pipelines.loading.parts import Untyped, unusable
 from pipelines.memory import Lease
 from pipelines.messages import DiffusionRequest
 from pipelines.runtime.device import is_out_of_memory
@@ -55,12 +55,12 @@ class Painter:
     bundle: Bundle
     ladder: Ladder
     scheduler: str = ""
-    _pipelines: dict[Task, Any] = field(default_factory=dict)
+    _pipelines: dict[Task, Untyped] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.lease = self.ladder.lease
 
-    def pipeline(self, task: Task = "text-to-image") -> Any:
+    def pipeline(self, task: Task = "text-to-image") -> Untyped:
         """The assembled diffusers pipeline, with a fresh scheduler: schedulers carry state from one picture to the next."""
         if task not in self._pipelines:
             pipeline = self.bundle.build(self.lease, task, self.scheduler)
@@ -219,13 +219,15 @@ class _Watch:
         self.repaint: Repaint | None = None
         self.steps = 0
 
-    def attach(self, pipeline: Any, call: dict[str, Any]) -> None:
+    def attach(self, pipeline: Untyped, call: dict[str, Untyped]) -> None:
         if "callback_on_step_end" in inspect.signature(pipeline.__call__).parameters:
             call["callback_on_step_end"] = self._step
         else:  # older families only tell their progress bar
             pipeline.progress_bar = functools.partial(_Bar, self)
 
-    def _step(self, pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+    def _step(
+        self, pipeline: Untyped, step: int, timestep: Untyped, tensors: dict[str, Untyped]
+    ) -> dict[str, Untyped]:
         latents = tensors.get("latents")
         total = max(step + 1, int(getattr(pipeline, "num_timesteps", 0) or 0))
         preview = None
@@ -244,12 +246,12 @@ class _Watch:
 class _Bar:
     """Stands in for the progress bar of pipelines without a step callback."""
 
-    def __init__(self, watch: _Watch, iterable: Any = None, total: int | None = None) -> None:
+    def __init__(self, watch: _Watch, iterable: Untyped = None, total: int | None = None) -> None:
         self._watch, self._iterable = watch, iterable
         self._total = total if total is not None else len(iterable)
         self._done = 0
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Untyped:
         for item in self._iterable:
             yield item
             self.update()
@@ -296,7 +298,7 @@ def explain_run(spec: ModelSpec) -> Iterator[None]:
         ) from error
 
 
-def _pixels(spec: ModelSpec, output: Any) -> np.ndarray:
+def _pixels(spec: ModelSpec, output: Untyped) -> np.ndarray:
     """(H, W, 3) uint8 of the first picture, as diffusers itself would round it; raises when there is nothing to see."""
     image = np.asarray(output.images[0])
     if any(getattr(output, "nsfw_content_detected", None) or ()):

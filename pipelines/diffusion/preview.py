@@ -10,15 +10,15 @@ import functools
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from PIL import Image
 
+from pipelines.loading.parts import Untyped
 from pipelines.media.picture import SMALL_SIDE, small_jpeg
 
 EVERY_SECONDS = 0.5
-_maps: weakref.WeakKeyDictionary[Any, torch.Tensor | None] = weakref.WeakKeyDictionary()
+_maps: weakref.WeakKeyDictionary[Untyped, torch.Tensor | None] = weakref.WeakKeyDictionary()
 
 
 class Preview:
@@ -28,7 +28,7 @@ class Preview:
     """
 
     def __init__(
-        self, pipeline: Any, width: int, height: int, clock: Callable[[], float] = time.monotonic
+        self, pipeline: Untyped, width: int, height: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._pipeline = pipeline
         self._size = (width, height)
@@ -46,11 +46,13 @@ class Preview:
         self._next = self._clock() + EVERY_SECONDS
         return None if picture is None else small_jpeg(picture)
 
-    def _watch(self, scheduler: Any) -> None:
+    def _watch(self, scheduler: Untyped) -> None:
         step = scheduler.step
 
         @functools.wraps(step)  # pipelines read its signature
-        def watched(model_output: Any, timestep: Any, sample: Any, *args: Any, **kwargs: Any) -> Any:
+        def watched(
+            model_output: Untyped, timestep: Untyped, sample: Untyped, *args: Untyped, **kwargs: Untyped
+        ) -> Untyped:
             result = step(model_output, timestep, sample, *args, **kwargs)
             if self._clock() >= self._next:
                 self._clean = clean_estimate(scheduler, model_output, timestep, sample, result)
@@ -59,7 +61,9 @@ class Preview:
         scheduler.step = watched
 
 
-def clean_estimate(scheduler: Any, model_output: Any, timestep: Any, sample: Any, result: Any) -> Any:
+def clean_estimate(
+    scheduler: Untyped, model_output: Untyped, timestep: Untyped, sample: Untyped, result: Untyped
+) -> Untyped:
     """What the latents would be without noise, as far as this step tells: same shape as `sample`, or None.
 
     Some schedulers say so themselves; flow matching has x0 = x - sigma v; the rest follow from alphas_cumprod and the
@@ -81,7 +85,9 @@ def clean_estimate(scheduler: Any, model_output: Any, timestep: Any, sample: Any
     return model_output if kind == "sample" else (sample - (1 - alpha).sqrt() * model_output) / alpha.sqrt()
 
 
-def latents_to_picture(pipeline: Any, latents: torch.Tensor, width: int, height: int) -> Image.Image | None:
+def latents_to_picture(
+    pipeline: Untyped, latents: torch.Tensor, width: int, height: int
+) -> Image.Image | None:
     """A small RGB picture of (1, C, h, w) or packed (1, N, C) latents; None when these latents cannot be shown this way."""
     if latents.dim() == 3 and hasattr(pipeline, "_unpack_latents"):
         latents = pipeline._unpack_latents(latents, height, width, pipeline.vae_scale_factor)
@@ -104,7 +110,7 @@ def latents_to_picture(pipeline: Any, latents: torch.Tensor, width: int, height:
 
 
 @torch.no_grad()
-def _fit(vae: Any) -> torch.Tensor | None:
+def _fit(vae: Untyped) -> torch.Tensor | None:
     """(C + 1, 3): the linear map from latents, and a constant, to RGB in [0, 1]; None when the VAE is of another kind."""
     generator = torch.Generator().manual_seed(0)
     try:

@@ -10,7 +10,8 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+
+from pipelines.loading.parts import Untyped
 
 PARTS = ("tokenizer", "tokenizer_2", "tokenizer_3", "tokenizer_4")
 # Lengths that stand in the code of a family, by the start of its class name: one for each tokenizer.
@@ -30,7 +31,7 @@ class _Cut:
     words: str
 
 
-def length_notes(pipeline: Any, prompt: str, negative_prompt: str = "") -> list[str]:
+def length_notes(pipeline: Untyped, prompt: str, negative_prompt: str = "") -> list[str]:
     """A sentence for each of the two texts that this pipeline does not read to the end, with the words it leaves out."""
     named = (("prompt", prompt), ("negative prompt", negative_prompt))
     notes = [note for name, text in named if text and (note := _note(pipeline, name, text))]
@@ -41,7 +42,7 @@ def length_notes(pipeline: Any, prompt: str, negative_prompt: str = "") -> list[
     return notes
 
 
-def _note(pipeline: Any, name: str, text: str) -> str:
+def _note(pipeline: Untyped, name: str, text: str) -> str:
     found = list(_encoders(pipeline, text))
     cuts = [cut for cut in found if cut]
     if not cuts:
@@ -58,7 +59,7 @@ def _note(pipeline: Any, name: str, text: str) -> str:
     )
 
 
-def _encoders(pipeline: Any, text: str) -> Iterator[_Cut | None]:
+def _encoders(pipeline: Untyped, text: str) -> Iterator[_Cut | None]:
     """For each text encoder what it cuts off, None where it reads all."""
     for place, part in enumerate(PARTS):
         tokenizer = getattr(pipeline, part, None)
@@ -70,7 +71,7 @@ def _encoders(pipeline: Any, text: str) -> Iterator[_Cut | None]:
             yield _cut(tokenizer, text, limit)
 
 
-def _limit(pipeline: Any, part: str, place: int, tokenizer: Any) -> int | None:
+def _limit(pipeline: Untyped, part: str, place: int, tokenizer: Untyped) -> int | None:
     """Tokens this encoder takes, its marks of beginning and end included; None for one without a bound that we know."""
     for start, lengths in WRITTEN.items():
         if type(pipeline).__name__.startswith(start) and place < len(lengths) and lengths[place]:
@@ -87,7 +88,7 @@ def _limit(pipeline: Any, part: str, place: int, tokenizer: Any) -> int | None:
     return told if isinstance(told, int) and told < UNBOUNDED else own
 
 
-def _cut(tokenizer: Any, text: str, limit: int) -> _Cut | None:
+def _cut(tokenizer: Untyped, text: str, limit: int) -> _Cut | None:
     marks = tokenizer.num_special_tokens_to_add()
     is_fast = bool(getattr(tokenizer, "is_fast", False))
     coded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=is_fast, verbose=False)

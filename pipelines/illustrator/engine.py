@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from pipelines.messages import Artifact, DiffusionRequest, ImageRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.pipeline import Pipeline
 
+if TYPE_CHECKING:
+    import torch
+
 MOST_TOLD = 8
 KNOWS = "landscapes, logos, products and patterns; see “It understands” on the Image tab"
 
@@ -24,7 +27,9 @@ KNOWS = "landscapes, logos, products and patterns; see “It understands” on t
 class Illustrator(Pipeline[ImageRequest]):
     """Paints `num_images` pictures; picture i is the one that seed + i gives alone."""
 
-    def plan(self, request: ImageRequest, spec: ModelSpec, dtype: Any = None) -> tuple[list[Component], int]:
+    def plan(
+        self, request: ImageRequest, spec: ModelSpec, dtype: torch.dtype | None = None
+    ) -> tuple[list[Component], int]:
         return [], 0
 
     def generate(self, request: ImageRequest, ctx: Context) -> Iterator[Artifact]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -26,6 +26,9 @@ from pipelines.runtime.pipeline import Pipeline
 from pipelines.timeline.camera import Camera
 from pipelines.timeline.storyboard import Shot, check_rate, storyboard
 
+if TYPE_CHECKING:
+    import torch
+
 CROSSING = 0.4  # of the way between two lines; before and after it one picture stands alone
 PREVIEW_EVERY = 24  # frames
 
@@ -33,7 +36,9 @@ PREVIEW_EVERY = 24  # frames
 class IllustratedVideo(Pipeline[VideoRequest]):
     """Makes one clip of exactly `seconds` × `fps` frames."""
 
-    def plan(self, request: VideoRequest, spec: ModelSpec, dtype: Any = None) -> tuple[list[Component], int]:
+    def plan(
+        self, request: VideoRequest, spec: ModelSpec, dtype: torch.dtype | None = None
+    ) -> tuple[list[Component], int]:
         return [], 0
 
     def generate(self, request: VideoRequest, ctx: Context) -> Iterator[Artifact]:
@@ -65,7 +70,7 @@ class IllustratedVideo(Pipeline[VideoRequest]):
             ctx.progress("save")
 
         # 4. Hand over the file
-        facts: dict[str, Any] = {
+        facts: dict[str, object] = {
             "width": width,
             "height": height,
             "seconds": round(float(total / request.frame_rate), 3),

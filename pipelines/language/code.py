@@ -157,9 +157,9 @@ def _taken_apart(
     report: str,
     answer: str,
     found: Sequence[Finding] | None = None,
-) -> tuple[FileType, str, dict[str, Any]]:
+) -> tuple[FileType, str, dict[str, object]]:
     """The answer as a file, and what is known of it: completed code in its place, the code of a fenced block, or words."""
-    facts: dict[str, Any] = {"task": request.task, "language": language.title}
+    facts: dict[str, object] = {"task": request.task, "language": language.title}
     if found is not None:
         facts["findings"] = [{"line": one.line, "message": one.message} for one in found]
     if request.task == "complete":
@@ -174,7 +174,9 @@ def _taken_apart(
     return _code_file(code, language, {**facts, "language": language.title})
 
 
-def _code_file(code: str, language: Language, facts: dict[str, Any]) -> tuple[FileType, str, dict[str, Any]]:
+def _code_file(
+    code: str, language: Language, facts: dict[str, object]
+) -> tuple[FileType, str, dict[str, object]]:
     if language.fence == "python" and (broken := syntax_error(code)):
         facts["syntax_error"] = str(broken)  # told, not hidden: small models write code that does not run
     facts = {**facts, "is_code": True, "lines": code.count("\n") + (not code.endswith("\n"))}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from transformers import GenerationConfig
@@ -48,7 +47,7 @@ class Answer:
     finish_reason: str
     seconds: float
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         rate = self.completion_tokens / self.seconds if self.seconds else 0.0
         return {
             "prompt_tokens": self.prompt_tokens,
@@ -171,7 +170,7 @@ class _Streamer(StoppingCriteria):
         """From the first token on; those heard before say nothing new."""
         self._known, self._heard = max(self._known, self._heard), 0
 
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:
         self._heard += 1
         if self._heard <= self._known:
             self._ctx.check_cancelled()

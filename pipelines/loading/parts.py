@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from pipelines.catalog import ModelSpec
 from pipelines.catalog.headers import Weights, read_header, read_json
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 SHAPES = re.compile(r"size mismatch|mismatched|shape|sizes? of tensor", re.IGNORECASE)
 """What libraries say when weights and config are of two models."""
+
+
+Untyped: TypeAlias = Any
+"""What diffusers hands out, pipelines, their parts and outputs: the library tells no types, and families differ."""
 
 
 class PartClass(Protocol):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import overload
 
 import numpy as np
 import torch
@@ -53,7 +53,13 @@ class FrameStore(Sequence[Frame]):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Frame: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Frame]: ...
+
+    def __getitem__(self, index: int | slice) -> Frame | Sequence[Frame]:
         if isinstance(index, slice):
             return _Part(self, range(self._count)[index])
         if not 0 <= index < self._count:
@@ -73,7 +79,15 @@ class _Part(Sequence[Frame]):
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Frame: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Frame]: ...
+
+    def __getitem__(self, index: int | slice) -> Frame | Sequence[Frame]:
+        if isinstance(index, slice):
+            return _Part(self._store, self._places[index])
         return self._store[self._places[index]]
 
 
@@ -89,7 +103,7 @@ class Keyframes:
     notes: list[str] = field(default_factory=list)
     _encoded: dict[str, Embeddings | None] = field(default_factory=dict)
     _noises: list[torch.Tensor | None] = field(default_factory=list)
-    _dice: Any = None
+    _dice: torch.Generator | None = None
 
     def paint(self, shots: Sequence[Shot], keep: Callable[[Frame], None]) -> None:
         """Every keyframe of every shot, in order, handed to `keep`; progress over all their steps, with previews."""

@@ -11,7 +11,6 @@ import inspect
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from pipelines.diffusion.calls import call_of
 from pipelines.diffusion.memory_saving import saving_memory
 from pipelines.diffusion.painter import explain_run, no_numbers
 from pipelines.loading.diffusion import Bundle, Task
+from pipelines.loading.parts import Untyped
 from pipelines.media import Frame
 from pipelines.memory import Lease
 from pipelines.messages import VideoRequest
@@ -106,7 +106,7 @@ class NativeVideo:
             )
         return self._frames(output)
 
-    def _frames(self, output: Any) -> np.ndarray:
+    def _frames(self, output: Untyped) -> np.ndarray:
         """(T, H, W, 3) uint8 of the first clip."""
         found = next(
             value
@@ -122,12 +122,12 @@ class NativeVideo:
             self.notes.append(f"Made {made} instead of {self.request.width}×{self.request.height}.")
         return pixels[..., :3]
 
-    def _watch(self, scheduler: Any, number: int, of: int) -> None:
+    def _watch(self, scheduler: Untyped, number: int, of: int) -> None:
         """Count steps at the scheduler: every family calls it, not every family has a callback."""
         step, done = scheduler.step, 0
 
         @functools.wraps(step)  # pipelines read its signature
-        def watched(*args: Any, **kwargs: Any) -> Any:
+        def watched(*args: Untyped, **kwargs: Untyped) -> Untyped:
             nonlocal done
             result = step(*args, **kwargs)
             done += 1
@@ -168,7 +168,7 @@ def _factor(bundle: Bundle) -> int:
     return 1
 
 
-def _config(bundle: Bundle, part: str) -> dict[str, Any]:
+def _config(bundle: Bundle, part: str) -> dict[str, Untyped]:
     try:
         return read_json(bundle.folder / part / "config.json")
     except BadFile:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -107,7 +107,7 @@ def _film(
     ctx: Context,
     parts: Sequence[tuple[Shot, Sequence[Frame], Fraction | None]],
     path: Path,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Write all frames of all shots to `path`; returns the clip's facts."""
     total = sum(shot.frames for shot, _, _ in parts)
     height, width = (
