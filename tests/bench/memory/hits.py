@@ -21,16 +21,16 @@ from pipelines.runtime.device import TorchDevice
 from tests.bench.report import Report
 from tests.memory.made_up import MadeUpDevice, Shelf
 
-LEASES, THREADS, ROUNDS = 20_000, 4, 9
-SMALL = {"leases": 400}
+LEASES, THREADS, ROUNDS, MOVES = 20_000, 4, 9, 10
+SMALL = {"leases": 400, "moves": 4}
 MOST_OF_BARE = 1.5  # median and p99 of a lease over those of the bare lock's
 QUANTILES = {"p50": 0.5, "p99": 0.99}
 UNLOAD_MS_PER_1000 = 10.0
 
 
-def tell(report: Report, leases: int = LEASES) -> None:
+def tell(report: Report, leases: int = LEASES, moves: int = MOVES) -> None:
     _hits(report, leases)
-    _moves(report)
+    _moves(report, moves)
 
 
 # ---- leases -----------------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ class Many(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(128, 127) for _ in range(500))
 
 
-def _moves(report: Report) -> None:
+def _moves(report: Report, moves: int) -> None:
     """A device of its own on the CPU: uploads copy, leaving points back."""
     torch.set_num_threads(1)
     module = Many().requires_grad_(False)
@@ -140,13 +140,13 @@ def _moves(report: Report) -> None:
     nbytes = sum(tensor.nbytes for tensor in module.parameters())
     held = TorchDevice("cpu", unified=False).hold(module)
     uploads, unloads = [], []
-    for _ in range(30):
+    for _ in range(3 * moves):
         uploads.append(_ms(held.upload))
         unloads.append(_ms(held.unload))
     state, other = module.state_dict(), Many().requires_grad_(False)
-    copied = [_ms(lambda: other.load_state_dict(state)) for _ in range(10)]
-    assigned = [_ms(lambda: other.load_state_dict(state, assign=True)) for _ in range(10)]
-    there_and_back = [_ms(lambda: other.to(torch.float64).to(torch.float32)) for _ in range(5)]
+    copied = [_ms(lambda: other.load_state_dict(state)) for _ in range(moves)]
+    assigned = [_ms(lambda: other.load_state_dict(state, assign=True)) for _ in range(moves)]
+    there_and_back = [_ms(lambda: other.to(torch.float64).to(torch.float32)) for _ in range(moves)]
     report.say(f"{tensors} tensors, {nbytes / 2**20:.0f} MiB; processor time of this thread.")
     report.figure("`load_state_dict`, one copy of the bytes (baseline)", copied, unit="ms")
     report.figure("`load_state_dict(assign=True)`, no bytes moved", assigned, copied, unit="ms")
