@@ -31,6 +31,8 @@ class Repaint:
         self._cells: torch.Tensor | None = None
         self._add_noise: Untyped = None
         self.sees_surroundings = False
+        # the start picture's latents and the noise on them are made inside the pipeline; they can be had only where it mixes the two,
+        # and the scheduler that does so is this job's own
         scheduler: Untyped = getattr(pipeline, "scheduler", None)
         if hasattr(scheduler, "add_noise"):
             self._add_noise = add_noise = scheduler.add_noise

@@ -102,6 +102,8 @@ def saving_memory(pipeline: Untyped, ladder: Ladder) -> Untyped:
 
 
 def _decoding(vae: Untyped, ladder: Ladder) -> Untyped:
+    # a shell of this job's own around the same weights: another job may have the VAE too, and tiles are switched on the object, not
+    # on a call; `decode` of the class, since the bound one would go on working with the original
     shell, decode = copy.copy(vae), type(vae).decode
 
     def decode_on_ladder(*args: Untyped, **kwargs: Untyped) -> Untyped:
@@ -128,6 +130,8 @@ def _set_tiles(vae: Untyped, tile: int) -> None:
 
 def _halving(network: Untyped, ladder: Ladder) -> Untyped:
     """The network, but a batch of two goes through it one after the other where the ladder's way says so."""
+    # guidance runs with and without the prompt as a batch of two; one after the other they need half the room, and whether a call is
+    # such a pair is told by its tensors, since every family names its arguments otherwise
     shell, forward = copy.copy(network), network.forward
 
     def forward_apart(*args: Untyped, **kwargs: Untyped) -> Untyped:

@@ -103,7 +103,7 @@ class Keyframes:
     notes: list[str] = field(default_factory=list)
     _encoded: dict[str, Embeddings | None] = field(default_factory=dict)
     _noises: list[torch.Tensor | None] = field(default_factory=list)
-    _dice: torch.Generator | None = None
+    _generator: torch.Generator | None = None
 
     def paint(self, shots: Sequence[Shot], keep: Callable[[Frame], None]) -> None:
         """Every keyframe of every shot, in order, handed to `keep`; progress over all their steps, with previews."""
@@ -183,7 +183,7 @@ class Keyframes:
         return slerp(here, there, way)
 
     def _drawn(self, index: int) -> torch.Tensor | None:
-        self._dice = self._dice or self.ctx.generator(self.request.seed)
+        self._generator = self._generator or self.ctx.generator(self.request.seed)
         while len(self._noises) <= index:
-            self._noises.append(self.painter.noise(self.request.width, self.request.height, self._dice))
+            self._noises.append(self.painter.noise(self.request.width, self.request.height, self._generator))
         return self._noises[index]

@@ -147,6 +147,14 @@ FIM_FAMILIES_NAMES = [
 ]
 
 
+def test_a_gap_before_all_the_code_is_enough_for_the_form_and_for_the_model(context: Ctx) -> None:
+    request = CodeRequest(task="complete", suffix="\n\nprint(add(1, 2))\n")
+    request.check_has_something_to_do()
+    artifact = made(context(tiny.tiny_chat()), task="complete", code="", suffix=request.suffix)
+    assert artifact.facts["inserted"][0] == 0
+    assert (artifact.data or b"").decode().endswith(request.suffix)
+
+
 def test_what_fills_the_gap_stands_in_its_place(context: Ctx) -> None:
     ctx = context(tiny.tiny_chat())
     artifact = made(ctx, task="complete", code="def add(a, b):\n    return ", suffix="\n\nprint(add(1, 2))\n")
