@@ -88,9 +88,6 @@ def test_a_reading_reaches_no_network() -> None:
 
 @on_linux
 def test_a_reading_has_no_rights_of_root_and_ends_nobody() -> None:
-    assert (
-        int(tried("told = [l for l in open('/proc/self/status')] and ''") or "0", 16) == 0 if False else True
-    )
     code = (
         "import ctypes\nheader = (ctypes.c_uint32 * 2)(0x20080522, 0)\nheld = (ctypes.c_uint32 * 6)()\n"
         "ctypes.CDLL(None).capget(header, held)\ntold = ' '.join(str(word) for word in held)"
