@@ -12,8 +12,6 @@ import tempfile
 import zlib
 from typing import IO
 
-from PIL.ExifTags import IFD, Base
-
 from studio.library.errors import LibraryError
 from studio.library.media import Sniffed, run_ffmpeg, sniff
 from studio.library.pictures import open_picture
@@ -98,6 +96,8 @@ def _inflate(packed: bytes) -> bytes:
 
 
 def _exif(data: bytes) -> dict[str, str]:
+    from PIL.ExifTags import IFD, Base  # here: the server imports this module and never Pillow
+
     try:
         with open_picture(io.BytesIO(data)) as picture:
             exif = picture.getexif()
