@@ -56,7 +56,7 @@ class ImageView:
         if not update.job.is_over:
             tiles.append(developing(update, ratio(request)))
         about = frame.about(self.studio, update.job, assets) + actions(update)
-        return [RESULTS.pictures(tiles, ratio(request), about)]
+        return [RESULTS.pictures(tiles, min(len(tiles), 9), ratio(request), about)]
 
 
 def ratio(request: ImageRequest | VideoRequest) -> str:

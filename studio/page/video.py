@@ -47,7 +47,7 @@ class VideoView:
         job = update.job
         ratio = image.ratio(frame.asked(update, VideoRequest))
         if not update.assets:
-            return [RESULTS.pictures([image.developing(update, ratio)], ratio, "")]
+            return [RESULTS.pictures([image.developing(update, ratio)], 1, ratio, "")]
         asset = frame.asset(self.studio, update.assets[0])
         is_film = asset is not None and asset.media_type.startswith("video/")
         about = frame.about(self.studio, job, [asset])
