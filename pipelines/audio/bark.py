@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -83,7 +82,7 @@ class Bark:
 
 @torch.no_grad()
 def _say(
-    bark: Any,
+    bark: BarkModel,
     model: SoundModel,
     text: str,
     voice: Voice | None,
@@ -199,7 +198,7 @@ def _model(spec: ModelSpec, dtype: torch.dtype) -> SoundModel:
     return sound_model(spec, BarkModel, dtype, codec="codec_model")
 
 
-def _check_generation(spec: ModelSpec, bark: Any) -> None:
+def _check_generation(spec: ModelSpec, bark: BarkModel) -> None:
     """The settings of the three stages are nested in generation_config.json; without them nothing can be generated."""
     names = ("semantic_config", "coarse_acoustics_config", "fine_acoustics_config")
     missing = [name for name in names if not getattr(bark.generation_config, name, None)]

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.audio.espeak_process import Header, Order
 from pipelines.audio.speech import Sentence, sentences
 from pipelines.audio.track import Piece
 from pipelines.catalog import ModelSpec
@@ -22,6 +23,9 @@ from pipelines.media import Samples, change_tempo
 from pipelines.memory import Component
 from pipelines.messages import AudioRequest
 from pipelines.runtime.context import Context
+
+if TYPE_CHECKING:
+    import torch
 
 NORMAL_RATE, SLOWEST, FASTEST = 175, 80, 449  # words a minute; from 450 on, word times overshoot the sound
 PITCH_SCALE = ((0, -6.2), (25, -3.4), (50, 0.0), (75, 4.1), (99, 8.6))  # pitch → semitones
@@ -43,7 +47,9 @@ class Espeak:
 
     is_levelled = True  # its own level is arbitrary
 
-    def plan(self, request: AudioRequest, spec: ModelSpec, dtype: Any) -> tuple[list[Component], int]:
+    def plan(
+        self, request: AudioRequest, spec: ModelSpec, dtype: torch.dtype | None
+    ) -> tuple[list[Component], int]:
         return [], 0
 
     def perform(self, request: AudioRequest, ctx: Context) -> Iterator[Piece]:
@@ -118,19 +124,20 @@ def speak(
     voice: a code, see `catalog.voices`. speed, semitones: what `rate_of` and `pitch_of` can do of them. Closing the iterator ends the process.
     Raises ModelUnavailable when the library or its data are missing, StudioError when the process fails.
     """
-    knobs = {"rate": rate_of(speed)[0], "pitch": pitch_of(semitones)[0], "volume": VOLUME}
-    for told, sound in _run(_request(sentences, voice) | knobs, len(sentences)):
+    order = _request(sentences, voice, rate_of(speed)[0], pitch_of(semitones)[0])
+    for told, sound in _run(order, len(sentences)):
         pcm = np.frombuffer(sound, "<i2").astype(np.float32)[None] / np.float32(32768)
         yield Utterance(pcm, told["sample_rate"], tuple((at, ms / 1000) for at, ms in told["events"]))
 
 
 def phonemes(texts: Sequence[str], voice: str = "en-us") -> list[str]:
     """Each text in the International Phonetic Alphabet, stress marked; for models that read sounds, not letters."""
-    request = _request(texts, voice) | {"rate": NORMAL_RATE, "pitch": 50, "volume": VOLUME, "phonemes": True}
-    return [re.sub(r"\([a-z-]+\)", "", told["phonemes"]).strip() for told, _ in _run(request, len(texts))]
+    order = _request(texts, voice)
+    order["phonemes"] = True
+    return [re.sub(r"\([a-z-]+\)", "", told["phonemes"]).strip() for told, _ in _run(order, len(texts))]
 
 
-def _request(texts: Sequence[str], voice: str) -> dict[str, Any]:
+def _request(texts: Sequence[str], voice: str, rate: int = NORMAL_RATE, pitch: int = 50) -> Order:
     folder = espeak_folder()
     library = folder / LIBRARIES.get(sys.platform, "libespeak-ng.so") if folder else None
     if library is None or not library.is_file():
@@ -143,11 +150,14 @@ def _request(texts: Sequence[str], voice: str) -> dict[str, Any]:
         "library": str(library),
         "data": str(library.parent / "espeak-ng-data"),
         "voice": espeak_name(voice),
+        "rate": rate,
+        "pitch": pitch,
+        "volume": VOLUME,
         "sentences": [text.encode("utf-8", "ignore").decode().replace("\0", " ") for text in texts],
     }
 
 
-def _run(request: dict[str, Any], count: int) -> Iterator[tuple[dict[str, Any], bytes]]:
+def _run(request: Order, count: int) -> Iterator[tuple[Header, bytes]]:
     """What the process answers to each text: a header and its samples. Closing the iterator ends the process."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines.audio.espeak_process"],
@@ -163,9 +173,7 @@ def _run(request: dict[str, Any], count: int) -> Iterator[tuple[dict[str, Any], 
             stdin.write(json.dumps(request).encode())
         for _ in range(count):
             line = process.stdout.readline()
-            told: dict[str, Any] = (
-                json.loads(line) if line else {"error": f"It ended with code {process.wait()}."}
-            )
+            told: Header = json.loads(line) if line else {"error": f"It ended with code {process.wait()}."}
             if "error" in told:
                 raise StudioError(
                     "eSpeak NG could not speak this text.",

@@ -20,7 +20,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypedDict
 
 SYNCHRONOUS, DONT_EXIT, UTF8, IPA = 2, 0x8000, 1, 2  # without DONT_EXIT a bad data folder ends our process
 RATE, VOLUME, PITCH = 1, 2, 3
@@ -50,8 +50,31 @@ _Callback = ctypes.CFUNCTYPE(
 )
 
 
+class Order(TypedDict, total=False):
+    """What is asked for."""
+
+    library: str
+    data: str
+    voice: str
+    rate: int
+    pitch: int
+    volume: int
+    sentences: list[str]
+    phonemes: bool
+
+
+class Header(TypedDict, total=False):
+    """What comes before the samples of a sentence, or in place of them."""
+
+    sample_rate: int
+    samples: int
+    events: list[tuple[int, int]]
+    phonemes: str
+    error: str
+
+
 def main() -> int:
-    request = json.load(sys.stdin)
+    request: Order = json.load(sys.stdin)
     out = sys.stdout.buffer
     try:
         with _short_path(request["data"]) as data:
@@ -64,12 +87,13 @@ def main() -> int:
     return 0
 
 
-def _speak(request: dict[str, Any], data: str) -> Iterator[tuple[dict[str, Any], bytes]]:
+def _speak(request: Order, data: str) -> Iterator[tuple[Header, bytes]]:
     espeak = ctypes.CDLL(request["library"])
     rate = espeak.espeak_Initialize(SYNCHRONOUS, 0, data.encode(), DONT_EXIT)
     if rate <= 0:
         raise RuntimeError(f"eSpeak NG found no data in {request['data']}.")
-    sound, events = bytearray(), []
+    sound = bytearray()
+    events: list[tuple[int, int]] = []
 
     @_Callback
     def receive(samples: Any, count: int, event: Any) -> int:
@@ -78,15 +102,15 @@ def _speak(request: dict[str, Any], data: str) -> Iterator[tuple[dict[str, Any],
         index = 0
         while event[index].type:
             if event[index].type == WORD:
-                events.append([event[index].text_position - 1, event[index].audio_position])
+                events.append((event[index].text_position - 1, event[index].audio_position))
             index += 1
         return 0
 
     espeak.espeak_SetSynthCallback(receive)
     if espeak.espeak_SetVoiceByName(request["voice"].encode()):
         raise RuntimeError(f"eSpeak NG has no voice {request['voice']!r}.")
-    for knob, name in ((RATE, "rate"), (VOLUME, "volume"), (PITCH, "pitch")):
-        espeak.espeak_SetParameter(knob, request[name], 0)
+    for knob, value in ((RATE, request["rate"]), (VOLUME, request["volume"]), (PITCH, request["pitch"])):
+        espeak.espeak_SetParameter(knob, value, 0)
     for sentence in request["sentences"]:
         if request.get("phonemes"):
             yield {"phonemes": _phonemes(espeak, sentence)}, b""
@@ -100,7 +124,7 @@ def _speak(request: dict[str, Any], data: str) -> Iterator[tuple[dict[str, Any],
         yield {"sample_rate": rate, "samples": len(sound) // 2, "events": list(events)}, bytes(sound)
 
 
-def _phonemes(espeak: Any, text: str) -> str:
+def _phonemes(espeak: ctypes.CDLL, text: str) -> str:
     """Clause by clause, as the library hands them out."""
     espeak.espeak_TextToPhonemes.restype = ctypes.c_char_p
     rest = ctypes.c_char_p(text.encode())

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
-from transformers import MusicgenForConditionalGeneration, StoppingCriteriaList
+from transformers import MusicgenForConditionalGeneration, PretrainedConfig, StoppingCriteriaList
 
 from pipelines.audio.seeded_draws import SeededDraws
 from pipelines.audio.track import Piece
@@ -66,7 +65,7 @@ def _play(request: AudioRequest, ctx: Context, model: SoundModel, lease: Lease) 
     return made[0].float().cpu().numpy(), int(codec.sampling_rate)
 
 
-def _tokens_a_second(codec: Any) -> float:
+def _tokens_a_second(codec: PretrainedConfig) -> float:
     """50 in the published models."""
     return float(codec.sampling_rate) / math.prod(codec.upsampling_ratios)
 

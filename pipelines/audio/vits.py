@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -69,7 +68,7 @@ class Vits:
                 ctx.progress("generate", index + 1, len(text))
 
 
-def _at_speed(vits: Any, ctx: Context) -> Any:
+def _at_speed(vits: VitsModel, ctx: Context) -> VitsModel:
     """The same weights; the parts that draw nothing run at full speed under `SeededDraws`, only the durations are drawn within."""
     shell = copy.copy(vits)
     parts = {name: borrowed(vits._modules[name], ctx) for name in ("text_encoder", "flow", "decoder")}

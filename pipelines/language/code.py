@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.catalog import ModelSpec
 from pipelines.language.code_checks import certain_findings, unconfirmed
@@ -98,7 +98,7 @@ def question(request: CodeRequest) -> str:
     """What the model is asked, in words."""
     language, said = language_of(request.language), _said()
     code = request.given_code
-    text: str = said[request.task].format(
+    text = said.tasks[request.task].format(
         wish=_wish(request.prompt.strip(), language) if request.task == "write" else "",
         block=fenced(code, language),
         title=language.title,
@@ -113,25 +113,37 @@ def question(request: CodeRequest) -> str:
 def _wish(wish: str, language: Language) -> str:
     """A wish as a request to write in that language: "adds two numbers" → "Write a Python function that adds two numbers"."""
     said = _said()
-    things = "|".join(said["words"]["things"])
+    things = "|".join(said.words["things"])
     begins = re.match(r"(?i)(an? |the )?(?P<word>[\w'-]+)", wish)
     word = begins["word"].lower() if begins else ""
     names_language = re.search(rf"(?i)(?<!\w){re.escape(language.title)}(?!\w)", wish) is not None
     if not names_language:
         wish, placed = re.subn(rf"(?i)\b(?<!-)({things})\b", rf"{language.title} \1", wish, count=1)
         names_language = bool(placed)
-    if word in said["words"]["verbs"]:
+    if word in said.words["verbs"]:
         return wish if names_language else f"{wish} (in {language.title})"
     if names_language:
         article = "" if begins and begins[1] else "a "
-        return str(said["wish"]["named"].format(wish=article + wish))
+        return said.wish["named"].format(wish=article + wish)
     form = "doing" if word.endswith("s") and not word.endswith("ss") and begins and not begins[1] else "other"
-    return str(said["wish"][form].format(wish=wish, title=language.title))
+    return said.wish[form].format(wish=wish, title=language.title)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What the file of prompts holds: a text for each task, the forms of a wish, and the words a wish is told by."""
+
+    tasks: dict[str, str]
+    wish: dict[str, str]
+    words: dict[str, list[str]]
 
 
 @cache
-def _said() -> dict[str, Any]:
-    return tomllib.loads(PROMPTS.read_text(encoding="utf-8"))
+def _said() -> _Said:
+    told = tomllib.loads(PROMPTS.read_text(encoding="utf-8"))
+    return _Said(
+        {task: text for task, text in told.items() if isinstance(text, str)}, told["wish"], told["words"]
+    )
 
 
 def _report(found: Sequence[Finding] | None) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 UNFINISHED = "�"
 LONGEST_CHARACTER = 8
@@ -18,7 +21,7 @@ class TokenDecoder:
     prompt, shown to the tokenizer but not returned.
     """
 
-    def __init__(self, tokenizer: Any, context: Sequence[int] = ()) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, context: Sequence[int] = ()) -> None:
         self._tokenizer = tokenizer
         self._ids = list(context[-LONGEST_CHARACTER:])
         self._start, self._done = 0, len(self._ids)

@@ -7,9 +7,8 @@ order differ from family to family.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pipelines.errors import InvalidRequest, ModelUnavailable
 from pipelines.language.deadline import Overrun, within
@@ -185,7 +184,7 @@ def _render(model: LanguageModel, turns: list[Turn], reply: bool = True) -> str:
     return text
 
 
-def _applied(model: LanguageModel, turns: Sequence[Any], reply: bool) -> str:
+def _applied(model: LanguageModel, turns: Sequence[Mapping[str, object]], reply: bool) -> str:
     """enable_thinking: models that can think aloud first answer at once; templates that do not know the word ignore it.
 
     Raises ModelUnavailable for a template that does not end: it is a program that came with the model.

@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -40,9 +40,14 @@ from torch import Tensor, nn
 from pipelines.disk import write_whole
 from pipelines.training.muon import Muon
 
-Batches = Callable[[int], Any]
-Objective = Callable[[Any, Any], Any]
-Sampler = Callable[[Any, int, Path], None]
+Model = TypeVar("Model", bound=nn.Module)
+Batch = TypeVar("Batch")
+Batches = Callable[[int], Batch]
+"""The step → what it learns from."""
+Objective = Callable[[Model, Batch], Tensor | tuple[Tensor, dict[str, float]]]
+"""The loss, and figures for the log if there are any."""
+Sampler = Callable[[Model, int, Path], None]
+"""Shows in a folder what the model can do at a step."""
 MOMENTS: dict[type, tuple[str, ...]] = {
     torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
     Muon: ("momentum",),
@@ -112,15 +117,15 @@ class Shuffled:
 
 
 def train(
-    model: nn.Module,
-    batches: Batches,
-    objective: Objective,
+    model: Model,
+    batches: Batches[Batch],
+    objective: Objective[Model, Batch],
     plan: TrainingPlan,
     run_dir: Path,
     *,
     resume: bool = False,
     minutes: float | None = None,
-    sample: Sampler | None = None,
+    sample: Sampler[Model] | None = None,
 ) -> Result:
     """Train `model` in place until `plan.steps`, or until `minutes` are over, and leave a checkpoint either way.
 
@@ -219,12 +224,12 @@ def plot_losses(run_dir: Path, width: int = 720, height: int = 360) -> Path:
 
 
 def _step(
-    model: nn.Module,
+    model: Model,
     named: dict[str, nn.Parameter],
     average: dict[str, Tensor],
     optimizers: list[torch.optim.Optimizer],
-    batches: Batches,
-    objective: Objective,
+    batches: Batches[Batch],
+    objective: Objective[Model, Batch],
     plan: TrainingPlan,
     step: int,
 ) -> tuple[float, dict[str, float]]:
@@ -278,10 +283,10 @@ def _log(run_dir: Path, line: dict[str, float], steps: int) -> None:
 
 
 def _sample(
-    model: nn.Module,
+    model: Model,
     named: dict[str, nn.Parameter],
     average: dict[str, Tensor],
-    sample: Sampler,
+    sample: Sampler[Model],
     step: int,
     run_dir: Path,
 ) -> None:

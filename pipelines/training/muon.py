@@ -6,7 +6,6 @@ Every direction of a matrix is then learned at the same pace, also those with sm
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +30,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: None = None) -> None:
         for group in self.param_groups:
             alike: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = defaultdict(list)
             for p in group["params"]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 PROMPT_CHARS = 20_000
 CODE_CHARS = 100_000
@@ -17,9 +16,9 @@ REQUEST_CHARS = 400_000
 """All texts of one request together: about 100,000 tokens, more than the models this is made for can read."""
 
 
-def texts_in(value: Any) -> Iterator[str]:
+def texts_in(value: object) -> Iterator[str]:
     """Every text inside a value made of dicts, lists and the like."""
-    waiting = [value]
+    waiting: list[object] = [value]
     while waiting:
         value = waiting.pop()
         if isinstance(value, str):
@@ -30,7 +29,7 @@ def texts_in(value: Any) -> Iterator[str]:
             waiting += value
 
 
-def check_total(value: Any) -> None:
+def check_total(value: object) -> None:
     """Raises ValueError, with the numbers, when the texts inside are too long together."""
     total = sum(map(len, texts_in(value)))
     if total > REQUEST_CHARS:

@@ -447,10 +447,10 @@ def test_the_plan_knows_the_weights_and_the_room_for_keys_and_values() -> None:
 
 
 def test_markdown_is_called_markdown() -> None:
-    from pipelines.language.text import MARKDOWN
+    from pipelines.language.text import LOOKS_LIKE_MARKDOWN
 
     assert [
-        bool(MARKDOWN.search(text))
+        bool(LOOKS_LIKE_MARKDOWN.search(text))
         for text in ("# Title\ntext", "- a\n- b", "plain words. 3 * 4", "**bold**")
     ] == [
         True,

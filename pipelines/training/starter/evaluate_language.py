@@ -59,7 +59,7 @@ def answers(
     model: Qwen2ForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     instructions: list[str],
-    shipped: dict[str, Any],
+    shipped: dict[str, object],
 ) -> list[str]:
     """What the model says, with the settings it is shipped with."""
     sampling = {"do_sample": True, "temperature": shipped["temperature"], "top_p": shipped["top_p"]}
@@ -88,7 +88,7 @@ def percent(right: int | float, total: int) -> str:
 
 
 def text_scores(
-    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, Any], each: int
+    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, object], each: int
 ) -> Rows:
     """each: examples of a kind."""
     numbers = range(START, START + each)
@@ -156,7 +156,7 @@ def loops(answer: str) -> bool:
 
 
 def code_scores(
-    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, Any], each: int
+    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, object], each: int
 ) -> Rows:
     cuts = CUTS * each // EXAMPLES_PER_KIND
     return completion_scores(model, tokenizer, cuts) + task_scores(model, tokenizer, shipped, each)
@@ -248,7 +248,7 @@ def ngram_text(baseline: NGram, tokenizer: PreTrainedTokenizerFast, prefix: str,
 
 
 def task_scores(
-    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, Any], each: int
+    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, shipped: dict[str, object], each: int
 ) -> Rows:
     numbers = range(START, START + each * 2)
     kinds = [kind for kind in corpus_code.MAKERS if kind != "beyond"]
@@ -324,7 +324,7 @@ def runs(program: str) -> bool:
     """Run short generated code to its end, with a limit on the work it may do. Only for benchmarks of our own tasks."""
     steps = 0
 
-    def watch(*_: Any) -> Any:
+    def watch(*_: object) -> Any:
         nonlocal steps
         steps += 1
         if steps > 20_000:

@@ -8,11 +8,10 @@ latents, velocity objective). `export` writes what they have learned so far as a
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -126,7 +125,9 @@ def train_words(
         asked = {n: torch.tensor([values_of(n).index(said.get(n, "")) for _, said in pairs]) for n in ASKED}
         return tokenize(tokenizer, [text for text, _ in pairs]), asked
 
-    def objective(model: Any, batch: Any) -> tuple[Tensor, dict[str, float]]:
+    def objective(
+        model: WordReader, batch: tuple[Tensor, dict[str, Tensor]]
+    ) -> tuple[Tensor, dict[str, float]]:
         tokens, asked = batch
         out = model(tokens)
         right = torch.stack([(out[n].argmax(1) == asked[n]).float().mean() for n in ASKED]).mean()
@@ -163,7 +164,7 @@ def train_vae(
             pictures.append(to_tensor(whole.crop([16 * v for v in (left, top, left + crop, top + crop)])))
         return torch.stack(pictures), torch.stack(latents)
 
-    def objective(vae: Any, batch: Any) -> tuple[Tensor, dict[str, float]]:
+    def objective(vae: AutoencoderKL, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
         picture, z = (t.contiguous(memory_format=torch.channels_last) for t in batch)
         level = torch.rand(len(z), 1, 1, 1) * 0.25 * (torch.rand(len(z), 1, 1, 1) < 0.8)
         with torch.autocast("cpu", torch.bfloat16):
@@ -208,13 +209,13 @@ def train_diffusion(
     def batches(step: int) -> tuple[Tensor, Tensor]:
         return painted_batch(basis, tokenizer, np.random.default_rng((3, step)), batch_size)
 
-    def objective(model: Any, batch: Any) -> Tensor:
+    def objective(model: TextToLatents, batch: tuple[Tensor, Tensor]) -> Tensor:
         tokens, latents = batch
         t = draw_timesteps(len(latents))
         loss: Tensor = velocity_error(model, tokens, latents, t, signal, noise).mean()
         return loss
 
-    def sample(model: Any, step: int, folder: Path) -> None:
+    def sample(model: TextToLatents, step: int, folder: Path) -> None:
         grid = basis.decode(draw_latents(model, tokenizer, [*EXAMPLES, *EXAMPLES], seed=1))
         contact_sheet([_to_image(p) for p in grid], folder / f"{step:06d}.png", across=8, size=128)
 
@@ -256,7 +257,7 @@ def draw_timesteps(count: int) -> Tensor:
 
 
 def velocity_error(
-    model: Any, tokens: Tensor, latents: Tensor, t: Tensor, signal: Tensor, noise: Tensor
+    model: TextToLatents, tokens: Tensor, latents: Tensor, t: Tensor, signal: Tensor, noise: Tensor
 ) -> Tensor:
     """Squared error of the predicted velocity, (B,), for fresh noise. signal, noise: (1000,) from the schedule."""
     a, s, fresh = signal[t].view(-1, 1, 1, 1), noise[t].view(-1, 1, 1, 1), torch.randn_like(latents)
@@ -269,7 +270,7 @@ def velocity_error(
 
 
 def draw_latents(
-    model: Any,
+    model: TextToLatents,
     tokenizer: CLIPTokenizer,
     prompts: list[str],
     *,

@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -264,8 +263,8 @@ def save_folder(
     model: Qwen2ForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     folder: Path,
-    sampling: dict[str, Any],
-    notes: dict[str, Any],
+    sampling: dict[str, object],
+    notes: dict[str, object],
 ) -> None:
     """Write weights (float16), configs, tokenizer and `studio.json` the way transformers reads them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -304,7 +303,7 @@ def write(
     max_new_tokens: int = 256,
     *,
     avoid_loops: bool = False,
-    **options: Any,
+    **options: object,
 ) -> list[str]:
     """Answers to ready prompts (chat template or fill-in-the-middle applied), several at once; greedy unless told otherwise."""
     tokenizer.padding_side = "left"

@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
@@ -34,8 +33,8 @@ class Recipe:
     shape: Shape
     plan: TrainingPlan
     batch_size: int = 12
-    sampling: dict[str, Any] = field(default_factory=dict)
-    notes: dict[str, Any] = field(default_factory=dict)
+    sampling: dict[str, object] = field(default_factory=dict)
+    notes: dict[str, object] = field(default_factory=dict)
     begin_with: Path | None = None
 
     def run(

@@ -6,7 +6,7 @@ the evaluation can ask whether words were learned apart from each other.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -314,7 +314,7 @@ EXAMPLES = [
 ]
 
 
-def vocabulary() -> dict[str, Any]:
+def vocabulary() -> dict[str, object]:
     """The words the model was taught, for `vocabulary.json`: by attribute, extra words, and examples."""
     return {
         "attributes": WORDS | {"shape": {shape: WORDS["shape"][shape] for shape in SHAPES}},
@@ -325,6 +325,6 @@ def vocabulary() -> dict[str, Any]:
     }
 
 
-def as_json(scene: Scene) -> dict[str, Any]:
+def as_json(scene: Scene) -> dict[str, object]:
     """The scene as plain JSON."""
     return asdict(scene)
