@@ -328,6 +328,20 @@ def test_no_circle_among_our_modules() -> None:
         done |= free
 
 
+def test_no_name_in_a_package_hides_a_module_of_it() -> None:
+    """A function `models` in `studio/cli/__init__.py` made `from studio.cli import models` give the function."""
+    for path, text in HOUSE.items():
+        folder = path.removesuffix("__init__.py")
+        if folder == path:
+            continue
+        made = {
+            node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        }
+        assert not {
+            name for name in made if f"{folder}{name}.py" in HOUSE or f"{folder}{name}/__init__.py" in HOUSE
+        }, path
+
+
 def owners(full: str, names: dict[str, str]) -> set[str]:
     """The modules of ours that importing a dotted name runs last: the name itself, or what it is taken from."""
     return {full} if full in names else {full.rpartition(".")[0]} & set(names)

@@ -23,9 +23,6 @@ from pipelines.memory import Component
 from pipelines.messages import Artifact, VideoRequest
 from pipelines.runtime.context import Context
 from pipelines.runtime.pipeline import Pipeline
-
-if TYPE_CHECKING:
-    import torch
 from pipelines.timeline.camera import Camera
 from pipelines.timeline.storyboard import Shot, check_rate, storyboard
 
