@@ -17,7 +17,7 @@
     const panel = find("queue");
     if (!panel || latest.html === undefined || panel.dataset.drawn === latest.html) return;
     const held = panel.contains(document.activeElement) ? document.activeElement.dataset : null;
-    panel.innerHTML = latest.html; // escaped where it is made, in page/queue.py
+    panel.innerHTML = latest.html; // escaped where it is made, in templates/queue.html
     panel.dataset.drawn = latest.html;
     if (held) refocus(panel, held);
   };
