@@ -3,7 +3,7 @@
 `python3 launch.py bench startup [--runs N] [--idle-seconds S] [--events N]`
 
 Start: until the page answers, in seconds and in computing (which a busy machine changes less), and until the worker is ready.
-Idle: the share of one core that a server takes nobody looks at, from its processor time. Event: one click on the bare app,
+Idle: the share of one core that a server takes nobody looks at, or several pages that do nothing, from its processor time. Event: one click on the bare app,
 from sending it to its answer, with Gradio's queue and with the studio's. Fails when a bar is missed.
 """
 
@@ -20,17 +20,18 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
 
-from tests.bench.report import BARS, HEADER, bar, in_turn, machine, parser, row
+from tests.bench.report import Report, in_turn, parser
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_TIMES_BARE = 1.15
 MOST_IDLE_PERCENT = 1.0
 MOST_ADDED_MS = 10.0
+OPEN_PAGES = 10
 SETTLE_SECONDS = 3.0
 """What a first request loads, and what a start leaves to do, is over by then."""
 BARE_APP = """
@@ -66,47 +67,43 @@ def main(argv: list[str]) -> int:
         lambda: studio(figures, told.idle_seconds),
         lambda: bare_app("waiting", figures, 0, told.events),
     )
-    print(machine(), f"; {told.runs} runs each, in turn\n")
-    print(tables(figures))
-    rows = bars(figures)
-    print("\n" + BARS)
-    print("\n".join(bar(*one) for one in rows))
-    return 0 if all(held for *_, held in rows) else 1
+    report = Report(f"{told.runs} runs each, in turn")
+    tell(report, figures)
+    judge(report, figures)
+    return report.end()
 
 
-def tables(figures: Figures) -> str:
-    return "\n".join(
-        [
-            HEADER,
-            row("bare Gradio app answered (baseline)", figures["gradio"]),
-            row("page answered", figures["page"], figures["gradio"]),
-            row("bare Gradio app answered, computing (baseline)", figures["gradio computing"]),
-            row("page answered, computing", figures["page computing"], figures["gradio computing"]),
-            row("import torch, diffusers (baseline)", figures["torch"]),
-            row("worker ready", figures["ready"], figures["torch"]),
-            row("bare Gradio app, resident (baseline)", figures["gradio MiB"], unit="MiB"),
-            row("server, resident", figures["server MiB"], figures["gradio MiB"], unit="MiB"),
-            row("worker, resident", figures["worker MiB"], unit="MiB"),
-            row("bare Gradio app, idle (baseline)", figures["gradio idle"], unit="% of a core"),
-            row("server, idle", figures["server idle"], figures["gradio idle"], unit="% of a core"),
-            row("worker, idle", figures["worker idle"], unit="% of a core"),
-            row("event, Gradio's queue (baseline)", figures["gradio event"], unit="ms"),
-            row("event, the studio's queue", figures["waiting event"], figures["gradio event"], unit="ms"),
-        ]
-    )
+def tell(report: Report, figures: Figures) -> None:
+    bare = {what: figures[f"gradio{what}"] for what in ("", " computing", " MiB", " idle", " event")}
+    share = "% of a core"
+    report.figure("bare Gradio app answered (baseline)", bare[""])
+    report.figure("page answered", figures["page"], bare[""])
+    report.figure("bare Gradio app answered, computing (baseline)", bare[" computing"])
+    report.figure("page answered, computing", figures["page computing"], bare[" computing"])
+    report.figure("import torch, diffusers (baseline)", figures["torch"])
+    report.figure("worker ready", figures["ready"], figures["torch"])
+    report.figure("bare Gradio app, resident (baseline)", bare[" MiB"], unit="MiB")
+    report.figure("server, resident", figures["server MiB"], bare[" MiB"], unit="MiB")
+    report.figure("worker, resident", figures["worker MiB"], unit="MiB")
+    report.figure("bare Gradio app, idle (baseline)", bare[" idle"], unit=share)
+    report.figure("server, idle", figures["server idle"], bare[" idle"], unit=share)
+    report.figure(f"server, idle, {OPEN_PAGES} pages open", figures["open idle"], bare[" idle"], unit=share)
+    report.figure("worker, idle", figures["worker idle"], unit=share)
+    report.figure("event, Gradio's queue (baseline)", bare[" event"], unit="ms")
+    report.figure("event, the studio's queue", figures["waiting event"], bare[" event"], unit="ms")
 
 
-def bars(figures: Figures) -> list[tuple[str, str, str, bool]]:
+def judge(report: Report, figures: Figures) -> None:
     """Of each run the studio beside the bare app started just before it, and of these the middle one."""
     start = middle([ours / bare for ours, bare in pairs(figures, "page", "gradio")])
     idle = middle([server + worker for server, worker in pairs(figures, "server idle", "worker idle")])
+    seen = middle([server + worker for server, worker in pairs(figures, "open idle", "worker idle")])
     added = middle([ours - bare for ours, bare in pairs(figures, "waiting event", "gradio event")])
     most, share, wait = MOST_TIMES_BARE, MOST_IDLE_PERCENT, MOST_ADDED_MS
-    return [
-        ("page answered, times bare Gradio", f"≤ {most}×", f"{start:.2f}×", start <= most),
-        ("server and worker, idle", f"≤ {share:g} % of a core", f"{idle:.2f} %", idle <= share),
-        ("added to an event", f"≤ {wait:g} ms", f"{added:+.1f} ms", added <= wait),
-    ]
+    report.bar("page answered, times bare Gradio", f"≤ {most}×", f"{start:.2f}×", start <= most)
+    report.bar("server and worker, idle", f"≤ {share:g} % of a core", f"{idle:.2f} %", idle <= share)
+    report.bar(f"the same with {OPEN_PAGES} pages open", f"≤ {share:g} %", f"{seen:.2f} %", seen <= share)
+    report.bar("added to an event", f"≤ {wait:g} ms", f"{added:+.1f} ms", added <= wait)
 
 
 def pairs(figures: Figures, one: str, other: str) -> Iterator[tuple[float, float]]:
@@ -158,6 +155,8 @@ def studio(figures: Figures, idle_seconds: float) -> None:
             shares = idle([server, *workers], idle_seconds)
             figures["server idle"].append(shares[0])
             figures["worker idle"].append(sum(shares[1:]))
+            with open_pages(port):
+                figures["open idle"] += idle([server], idle_seconds)
 
 
 @contextmanager
@@ -181,6 +180,17 @@ def idle(processes: list[psutil.Process], seconds: float) -> list[float]:
     return [
         100 * (computed(process) - then) / passed for process, then in zip(processes, before, strict=True)
     ]
+
+
+@contextmanager
+def open_pages(port: int) -> Iterator[None]:
+    """The two lines that each open page holds, of so many pages that look and do nothing."""
+    with ExitStack() as lines:
+        for number in range(OPEN_PAGES):
+            for path in ("page/events", f"gradio_api/heartbeat/page{number}"):
+                lines.enter_context(urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=60))
+        time.sleep(SETTLE_SECONDS)
+        yield
 
 
 def computed(process: psutil.Process) -> float:
