@@ -173,7 +173,7 @@ def test_the_server_decodes_nothing_however_large(library: Library) -> None:
         "[thread.start() for thread in threads]; [thread.join() for thread in threads]\n"
         # not ru_maxrss: that one begins with what the process had that started this one
         "most = re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]\n"
-        "print(int(most) // 1024, 'PIL.Image' in sys.modules)\nreader.close()"
+        "print(int(most) // 1024, 'PIL' in sys.modules)\nreader.close()"
     )
     done = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, check=True)
     megabytes, has_pillow = done.stdout.split()
