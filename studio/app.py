@@ -6,7 +6,7 @@ Gradio is imported inside `create_app`, because that takes seconds and the Studi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -18,24 +18,6 @@ THEME = Path(__file__).resolve().parents[1] / "assets" / "theme"
 
 MOST_SESSIONS = 250
 """Browser tabs whose small state is remembered: Gradio keeps 0.4 MB for each, and would keep 10,000. The longest unused begin anew."""
-
-
-class Tab(NamedTuple):
-    """One entry of the navigation. module: in `studio/page`, with `build(studio)`; its drawing in `icons.html` has that name too."""
-
-    module: str
-    title: str
-
-
-TABS = (
-    Tab("text", "Text"),
-    Tab("code", "Code"),
-    Tab("image", "Image"),
-    Tab("audio", "Audio"),
-    Tab("video", "Video"),
-    Tab("library", "Library"),
-    Tab("models", "Models"),
-)
 
 
 def create_app(studio: Studio) -> FastAPI:
@@ -86,6 +68,7 @@ def build_page(studio: Studio) -> Page:
 
     from studio import accounts, templates
     from studio.page import theme
+    from studio.page.tabs import TABS
     from studio.page.waiting import Page
 
     page = Page(title=theme.TITLE, analytics_enabled=False, fill_width=True)

@@ -56,7 +56,7 @@ ALLOWED = {
     "studio/downloads": "pipelines/errors pipelines/catalog",
     "studio/planning": "pipelines/errors pipelines/messages",
     "studio/library": "pipelines/errors pipelines/disk pipelines/words pipelines/messages database",
-    "studio/templates": "",
+    "studio/templates": "pipelines/messages",
     "studio/accounts": "pipelines/errors pipelines/disk settings database templates",
     "studio/workers": "pipelines/errors pipelines/messages pipelines/catalog settings",
     "studio/queue": f"{FLOOR} settings database library workers",

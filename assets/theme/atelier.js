@@ -22,7 +22,7 @@
   };
 
   /* ---- panes ---- */
-  const PANES = ["text", "code", "image", "audio", "video", "library", "models"];
+  const { panes: PANES, things: THINGS } = JSON.parse(document.currentScript.dataset.told);
   const remembered = () => { try { return localStorage.getItem("atelier-tab"); } catch { return null; } };
   const wanted = () => [location.hash.slice(1), remembered(), "image"].find((name) => PANES.includes(name));
   const show = (name) => {
@@ -166,7 +166,7 @@
   };
   const fits = (asset, kind) => {
     if (!kind || asset.kind === kind) return true;
-    tell(`${asset.title} is ${asset.kind}, and this field takes ${kind === "image" ? "a picture" : kind}. Choose another file.`);
+    tell(`${asset.title} is ${asset.kind}, and this field takes ${THINGS[kind]}. Choose another file.`);
     return false;
   };
   // kind: what the file has to be, where that matters; its id, or nothing after telling why not

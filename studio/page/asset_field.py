@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+from pipelines.messages import KINDS
 from studio.templates import Macros
 
 ASSET_FIELD = Macros("asset_field.html")
@@ -33,7 +34,7 @@ def asset_field(
 ) -> gr.HTML:
     """The control; its value is an asset id, or "" for none. kind: of the assets it takes; others are refused in words."""
     # written into the template: an update of the value drops a component's own template variables
-    template = ASSET_FIELD.field(label, info)
+    template = ASSET_FIELD.field(label, info, KINDS[kind])
     script = SCRIPT.replace("$KIND", kind)
     return gr.HTML(
         value, html_template=template, js_on_load=script, apply_default_css=False, label=label, **options

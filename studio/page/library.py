@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 import gradio as gr
 from markupsafe import Markup
 
-from pipelines.messages import MODALITIES, REQUESTS
+from pipelines.messages import KINDS, REQUESTS
 from studio.library import Asset, LibraryError
 from studio.page import frame, pieces
 from studio.templates import Macros
@@ -43,7 +43,7 @@ def build(studio: Studio) -> None:
             kind = gr.Dropdown(
                 elem_classes=["pick"],
                 min_width=140,
-                choices=[("All kinds", ""), *[(name.capitalize(), name) for name in MODALITIES]],
+                choices=[("All kinds", ""), *[(kind.title, name) for name, kind in KINDS.items()]],
                 value="",
                 label="Kind",
             )

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from pipelines.catalog import ModelSpec
 from pipelines.errors import Problem, StudioError, readable_bytes
-from pipelines.messages import MODALITIES
+from pipelines.messages import KINDS
 from studio.accounts import require
 from studio.page import frame, memory, pieces
 from studio.templates import Macros
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from studio.studio import Studio
 
 MODELS = Macros("models.html")
-TITLES = {"text": "Text", "code": "Code", "image": "Image", "audio": "Audio", "video": "Video"}
 MEMORY = ("unload", "pin", "unpin")
 STATES = {"ready": "Ready", "remote": "Can be downloaded", "broken": "Cannot be used"}
 
@@ -88,7 +87,8 @@ def model_list(studio: Studio) -> Markup:
     going = studio.downloads.all()
     specs = studio.catalog.all()
     groups = [
-        (TITLES[kind], [spec for spec in specs if spec.modalities[:1] == (kind,)]) for kind in MODALITIES
+        (kind.title, [spec for spec in specs if spec.modalities[:1] == (name,)])
+        for name, kind in KINDS.items()
     ]
     groups.append(("Cannot be used", [spec for spec in specs if not spec.modalities]))
     sections = [
@@ -120,7 +120,7 @@ def card(spec: ModelSpec, download: Download | None) -> Markup:
 
 def as_card(spec: ModelSpec, download: Download | None) -> Card:
     """The words of a card."""
-    makes = ", ".join(TITLES[modality].lower() for modality in spec.modalities)
+    makes = ", ".join(KINDS[modality].title.lower() for modality in spec.modalities)
     memory = f"{readable_bytes(spec.memory_bytes)} of memory" if spec.memory_bytes else ""
     disk = f"{readable_bytes(spec.weight_bytes)} on disk" if spec.weight_bytes else ""
     plain = Card(spec, STATES[spec.state], [makes, disk, memory])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from pipelines.messages import KINDS
 from studio.api.running import event
 from studio.page import pieces
 from studio.queue.standing import Standing
@@ -148,4 +149,4 @@ def _facts(standing: Standing, progress: Progress | None = None) -> tuple[str, .
     stage = pieces.STAGES.get(progress.stage, "") if progress else ""
     count = f"{progress.step} of {progress.total}" if progress and progress.total else ""
     place = f"number {standing.position} in line" if standing.status == "queued" else stage or "Running"
-    return (standing.modality.capitalize(), place, count, left)
+    return (KINDS[standing.modality].title, place, count, left)

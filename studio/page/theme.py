@@ -5,10 +5,15 @@ The rest of the look is `assets/theme/atelier.css`, which reads the same tokens.
 
 from __future__ import annotations
 
+import json
 import re
+from html import escape
 from pathlib import Path
 
 import gradio as gr
+
+from pipelines.messages import KINDS
+from studio.page.tabs import TABS
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "theme"
 TITLE = "Atelier"
@@ -19,10 +24,12 @@ HEAD = """
 <link rel="stylesheet" href="theme/atelier.css?{version}">
 <meta name="color-scheme" content="light dark">
 <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
+<style>{shown} { display: flex; }</style>
 """
 # the page's own scripts, in their order: what Gradio draws calls them, so they stand in the document before Gradio's
 SCRIPTS = "".join(
-    f'<script src="theme/{name}.js?{{version}}"></script>' for name in ("stream", "atelier", "desk", "queue")
+    f'<script src="theme/{name}.js?{{version}}" data-told="{{told}}"></script>'
+    for name in ("stream", "atelier", "desk", "queue")
 )
 
 PAPER = gr.themes.Color(
@@ -57,12 +64,20 @@ VERMILION = gr.themes.Color(
 
 def head() -> str:
     """What Gradio adds to the page's <head> when it starts."""
-    return _versioned(HEAD)
+    shown = ", ".join(f':root body[data-tab="{tab.module}"] .pane-{tab.module}' for tab in TABS)
+    return _versioned(HEAD.replace("{shown}", shown))
 
 
 def scripts() -> str:
-    """The page's own scripts. They are run before anything of Gradio is, however slow a line or a machine is."""
-    return _versioned(SCRIPTS)
+    """The page's own scripts, told what panes there are and what the kinds of files are called.
+
+    They are run before anything of Gradio is, however slow a line or a machine is.
+    """
+    told = {
+        "panes": [tab.module for tab in TABS],
+        "things": {name: kind.thing for name, kind in KINDS.items()},
+    }
+    return _versioned(SCRIPTS.replace("{told}", escape(json.dumps(told))))
 
 
 def _versioned(markup: str) -> str:

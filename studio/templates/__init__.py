@@ -27,6 +27,8 @@ from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 from markupsafe import Markup
 
+from pipelines.messages import KINDS
+
 FOLDER = Path(__file__).parent
 AT_A_TAG = re.compile(r"(?:(?<=>)|\A)\s*\n\s*|\s*\n\s*(?:(?=<)|\Z)")
 BREAK = re.compile(r"\s*\n\s*")
@@ -81,6 +83,10 @@ ENVIRONMENT = Environment(
     bytecode_cache=Compiled(FOLDER / "__pycache__"),
 )
 ENVIRONMENT.filters |= {"data": data, "present": present}
+ENVIRONMENT.globals |= {
+    "kinds": KINDS,
+    "drawings": {name: Markup(kind.icon) for name, kind in KINDS.items()},
+}
 
 
 class Macros:
