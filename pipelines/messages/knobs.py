@@ -50,6 +50,10 @@ class Knob:
     affects_memory: bool = False
     only_for: tuple[str, ...] = ()
 
+    def is_for(self, word: str) -> bool:
+        """Whether it means something for models of that trait, or for that task."""
+        return not self.only_for or word in self.only_for
+
 
 class Facts(TypedDict, total=False):
     """The fields of `Knob`, as keywords."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 from markupsafe import Markup
 
-from pipelines.messages import CodeRequest
-from pipelines.words.languages import LANGUAGES, language_of
+from pipelines.messages import CodeRequest, knobs_of
+from pipelines.words.languages import language_of
 from studio.page import frame, pieces
 from studio.page.desk import Desk
 from studio.page.forms import Form
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from studio.studio import Studio
 
 RESULTS = Macros("results.html")
+KNOBS = knobs_of(CodeRequest)
 VERBS = {
     "write": "Write",
     "complete": "Complete",
@@ -46,16 +47,7 @@ EMPTY = pieces.empty(
 
 
 def build(studio: Studio) -> None:
-    names = [(language.title, language.fence) for language in LANGUAGES]
-    form = Form(
-        studio.catalog,
-        "code",
-        choices={
-            "language": names,
-            "target_language": names,
-            "task": [(verb, task) for task, verb in VERBS.items()],
-        },
-    )
+    form = Form(studio.catalog, "code", choices={"task": [(verb, task) for task, verb in VERBS.items()]})
     with frame.pane("code", "Code"):
         desk = Desk(studio, form, prepare=only_what_is_used)
         with frame.columns():
@@ -88,7 +80,7 @@ def only_what_is_used(request: CodeRequest, last: Job | None) -> CodeRequest:
     unused: dict[str, str] = {}
     if request.task not in WISHES:
         unused["prompt"] = ""
-    if request.task != "complete":
+    if not KNOBS["suffix"].is_for(request.task):
         unused["suffix"] = ""
     return request.model_copy(update=unused)
 
@@ -100,8 +92,8 @@ def arrange(task: str) -> list[object]:
         gr.update(value=VERBS.get(task, VERBS["write"])),
         gr.update(visible=task in WISHES, label=WISHES.get(task, WISHES["write"])),
         gr.update(label=label),
-        gr.update(visible=task == "complete"),
-        gr.update(visible=task == "translate"),
+        gr.update(visible=KNOBS["suffix"].is_for(task)),
+        gr.update(visible=KNOBS["target_language"].is_for(task)),
     ]
 
 
