@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import threading
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 OUTPUTS = {"frames": "video", "video": "video", "videos": "video", "images": "image", "audios": "audio"}
 """Field of a diffusers pipeline's output → what it makes."""
+
+_PARSING = threading.Lock()
+"""Python before 3.11.8 counts how deep all threads parse together, and ends one of two with a SystemError (python/cpython#106905)."""
 
 NEEDS = {"LMSDiscreteScheduler": "scipy", "DPMSolverSDEScheduler": "torchsde"}
 
@@ -113,7 +117,9 @@ def _package(name: str) -> Path | None:
 
 
 def _syntax(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8", errors="ignore"))
+    source = file.read_text(encoding="utf-8", errors="ignore")
+    with _PARSING:
+        return ast.parse(source)
 
 
 def _class_body(file: Path, class_name: str) -> list[ast.stmt]:
