@@ -22,6 +22,6 @@ def die_with_parent(parent: int) -> None:
 
 if __name__ == "__main__":
     die_with_parent(int(sys.argv[1]))
-    from pipelines.worker.worker import main
+    from pipelines.worker.process import main
 
     main()

@@ -1,6 +1,6 @@
 """The worker: commands in, events out. Owns the device and its memory manager, runs jobs, opens no database.
 
-`Worker` knows nothing of pipes, so it can live in a process here or in an actor elsewhere; `main` is the process. Each modality
+`Worker` knows nothing of pipes, so it can live in a process here (`process.py`) or in an actor elsewhere. Each modality
 has a thread of its own, and the memory manager decides who may hold the device together. Torch is loaded in the background: a
 job that needs no model never waits for it.
 """
@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -39,8 +36,6 @@ from pipelines.messages import (
     Telemetry,
     Unload,
     WorkerConfig,
-    read_message,
-    write_message,
 )
 from pipelines.runtime.context import Context
 from pipelines.worker.crossing import crossing
@@ -359,38 +354,3 @@ def steady(snapshot: Snapshot, told: Snapshot) -> Snapshot:
         if isinstance(now, int) and isinstance(before, int) and abs(now - before) <= before * SAME_BUDGET:
             near[key] = before
     return {**snapshot, **near}
-
-
-# ---- the process ------------------------------------------------------------------------------------------------------
-
-
-def main() -> None:
-    """Read commands on standard input, write events on standard output, until told to stop or the server is gone.
-
-    A dead server shows as the end of the input, or as an error on either pipe; this process must not outlive it, or an orphan
-    keeps the device. Whatever libraries print goes to standard error, which is the log.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the server decides
-    commands, events = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    sending = threading.Lock()
-
-    def send(event: Event) -> None:
-        try:
-            with sending:
-                write_message(events, event)
-        except OSError:
-            os._exit(1)
-
-    try:
-        worker = Worker(read_message(commands), send)
-        while not isinstance(command := read_message(commands), Stop):
-            worker.handle(command)
-    except (EOFError, OSError):  # the latter includes ConnectionResetError
-        os._exit(1)
-    worker.stop()
-    logging.shutdown()
-    sys.stderr.flush()
-    os._exit(0)  # threads deep in a library do not hold the end up

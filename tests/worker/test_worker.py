@@ -243,7 +243,7 @@ def test_no_worker_outlives_its_server(tmp_path: Path, state: str) -> None:
 
 
 def test_the_worker_loads_no_torch_until_a_job_needs_it() -> None:
-    code = "import sys, pipelines.worker.worker; assert 'torch' not in sys.modules"
+    code = "import sys, pipelines.worker.process; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
