@@ -1,1 +1,1 @@
-"""The worker's side: what makes media. `messages`, `errors`, `words` and `catalog` import no torch and are all the server may use."""
+"""The worker's side: what makes media. `messages`, `errors`, `words`, `catalog` import no torch: all the server may use."""

@@ -9,7 +9,7 @@ import errno
 from dataclasses import dataclass
 
 GB = 10**9
-"""Bytes. Every size that people read or write is decimal, as disks, file managers and the hub count: one unit for file and memory."""
+"""Bytes. Every size people read or write is decimal, as disks, file managers and the hub count: one for file and memory."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 THEME = Path(__file__).resolve().parents[1] / "assets" / "theme"
 
 MOST_SESSIONS = 250
-"""Browser tabs whose small state is remembered: Gradio keeps 0.4 MB for each, and would keep 10,000. The longest unused begin anew."""
+"""Browser tabs whose state is remembered: Gradio keeps 0.4 MB for each, up to 10,000. The longest unused begin anew."""
 
 
 def create_app(studio: Studio) -> FastAPI:

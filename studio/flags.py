@@ -41,8 +41,8 @@ def setting(
 ) -> Any:
     """A field of `Flags` and how people reach it.
 
-    flags: its spellings on the command line. constants: further flags that set a fixed value, with their help. page: of use only while the
-    page is served, so `generate` does not offer it. bounds: pydantic's names, such as ge and pattern.
+    flags: its spellings on the command line. constants: further flags that set a fixed value, with their help. page: of use only
+    while the page is served, so `generate` does not offer it. bounds: pydantic's names, such as ge and pattern.
     """
     reach: Reach = {
         "flags": list(flags),

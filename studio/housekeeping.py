@@ -45,7 +45,7 @@ class Housekeeping:
                 self.store.keep_assets(asset.job_id, [asset.id])
 
     def sweep(self) -> None:
-        """Remove what is of no use to anyone: a day after it was brought to the page, an hour after it was begun and not ended."""
+        """Remove what is of no use to anyone: a day after it was brought to the page, an hour after it was left half done."""
         now = self.clock()
         for folder in old(
             (self.data_dir / "tmp").glob("*"), now - MINUTE

@@ -132,11 +132,11 @@ def _vits(folder: Path, **values: Any) -> None:
     letters = "_ '" + LETTERS + ("ˈˌəɹʌɪʊʃɔːæŋθɛɑɜ,.!" if phonemes else "")
     config = VitsConfig(
         vocab_size=len(letters), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, ffn_dim=16, flow_size=16,
-        spectrogram_bins=33, prior_encoder_num_flows=2, posterior_encoder_num_wavenet_layers=1, prior_encoder_num_wavenet_layers=1,
-        duration_predictor_num_flows=1, duration_predictor_filter_channels=16, upsample_initial_channel=16, upsample_rates=[8, 8],
-        upsample_kernel_sizes=[16, 16], resblock_kernel_sizes=[3], resblock_dilation_sizes=[[1]], depth_separable_num_layers=1,
-        noise_scale_duration=0.3, speaker_embedding_size=8 if values.get("num_speakers", 1) > 1 else 0, sampling_rate=16_000,
-        **values,
+        spectrogram_bins=33, prior_encoder_num_flows=2, posterior_encoder_num_wavenet_layers=1,
+        prior_encoder_num_wavenet_layers=1, duration_predictor_num_flows=1, duration_predictor_filter_channels=16,
+        upsample_initial_channel=16, upsample_rates=[8, 8], upsample_kernel_sizes=[16, 16], resblock_kernel_sizes=[3],
+        resblock_dilation_sizes=[[1]], depth_separable_num_layers=1, noise_scale_duration=0.3,
+        speaker_embedding_size=8 if values.get("num_speakers", 1) > 1 else 0, sampling_rate=16_000, **values,
     )  # fmt: skip
     model = VitsModel(config).eval()
     with torch.no_grad():  # an untrained vocoder whispers; louder it can be heard

@@ -260,8 +260,8 @@ def seeing(family: str, template: str = CHATML) -> Path:
     tokenizer = byte_level_tokenizer(names, template, eos_token="<|im_end|>")
     text = {
         "vocab_size": len(tokenizer), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "eos_token_id": 2,
-        "num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 256, "bos_token_id": None, "pad_token_id": 0,
-        "head_dim": 8,
+        "num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 256, "bos_token_id": None,
+        "pad_token_id": 0, "head_dim": 8,
     }  # fmt: skip
     eyes = {
         "hidden_size": 32,

@@ -26,8 +26,8 @@ def animatediff(folder: Path) -> None:
         motion_max_seq_length=8, use_motion_mid_block=False,
     )  # fmt: skip
     AnimateDiffPipeline(
-        vae=vae(), text_encoder=clip_text(), tokenizer=clip_tokenizer(folder.with_name("clip-film")), unet=unet(layers_per_block=1),
-        motion_adapter=adapter.eval(), scheduler=DDIMScheduler.from_config(_sd_scheduler().config),
+        vae=vae(), text_encoder=clip_text(), tokenizer=clip_tokenizer(folder.with_name("clip-film")),
+        unet=unet(layers_per_block=1), motion_adapter=adapter.eval(), scheduler=DDIMScheduler.from_config(_sd_scheduler().config),
     ).save_pretrained(folder)  # fmt: skip
 
 
@@ -46,11 +46,11 @@ def ltx(folder: Path) -> None:
         cross_attention_dim=32, num_layers=1, caption_channels=32,
     )  # fmt: skip
     codec = AutoencoderKLLTXVideo(
-        in_channels=3, out_channels=3, latent_channels=8, block_out_channels=(8, 8, 8, 8), decoder_block_out_channels=(8, 8, 8, 8),
-        layers_per_block=(1, 1, 1, 1, 1), decoder_layers_per_block=(1, 1, 1, 1, 1), spatio_temporal_scaling=(True, True, True, False),
-        decoder_spatio_temporal_scaling=(True, True, True, False), decoder_inject_noise=(False,) * 5, upsample_residual=(False,) * 4,
-        upsample_factor=(1, 1, 1, 1), timestep_conditioning=False, patch_size=4, patch_size_t=1, encoder_causal=True,
-        decoder_causal=False,
+        in_channels=3, out_channels=3, latent_channels=8, block_out_channels=(8, 8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8, 8), layers_per_block=(1, 1, 1, 1, 1), decoder_layers_per_block=(1, 1, 1, 1, 1),
+        spatio_temporal_scaling=(True, True, True, False), decoder_spatio_temporal_scaling=(True, True, True, False),
+        decoder_inject_noise=(False,) * 5, upsample_residual=(False,) * 4, upsample_factor=(1, 1, 1, 1),
+        timestep_conditioning=False, patch_size=4, patch_size_t=1, encoder_causal=True, decoder_causal=False,
     )  # fmt: skip
     LTXPipeline(
         transformer=transformer.eval(), vae=codec.eval(), scheduler=FlowMatchEulerDiscreteScheduler(), text_encoder=t5_text(),

@@ -193,7 +193,10 @@ def fresh_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def bare(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run its launcher in a Python without a single package (-S), as `python3 launch.py` in a fresh clone does."""
-    code = f"import sys, launch; launch.replace_process = lambda c: launch.subprocess.call([c[0], '-S', *c[1:]])\nsys.exit(launch.main({list(arguments)}))"
+    code = (
+        "import sys, launch; launch.replace_process = lambda c: launch.subprocess.call([c[0], '-S', *c[1:]])\n"
+        f"sys.exit(launch.main({list(arguments)}))"
+    )
     return subprocess.run(
         [sys.executable, "-S", "-c", code], cwd=clone, capture_output=True, text=True, timeout=120
     )

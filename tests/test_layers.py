@@ -1,7 +1,7 @@
 """The shape of the house: one table says who may import whom, and every import is held to it.
 
-A *room* is a folder under `pipelines/` or `studio/`, or a module that lies loose in one of them. `python3 -m tests.test_layers` writes
-the same tree and the same table into docs/architecture.md.
+A *room* is a folder under `pipelines/` or `studio/`, or a module that lies loose in one of them. `python3 -m tests.test_layers`
+writes the same tree and the same table into docs/architecture.md.
 """
 
 from __future__ import annotations

@@ -151,7 +151,10 @@ def _say(
 
 
 def read_voice(model: SoundModel, name: str) -> Voice | None:
-    """A voice preset of the model's folder; None for no name. Raises InvalidRequest for an unknown, ModelUnavailable for a bad one."""
+    """A voice preset of the model's folder; None for no name.
+
+    Raises InvalidRequest for one that is not there, ModelUnavailable for a damaged one.
+    """
     if not name:
         return None
     presets = bark_voices(model.folder)

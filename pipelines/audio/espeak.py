@@ -121,8 +121,8 @@ def speak(
 ) -> Iterator[Utterance]:
     """One utterance a sentence, as soon as it is spoken; the same sentences give the same samples, bit for bit.
 
-    voice: a code, see `catalog.voices`. speed, semitones: what `rate_of` and `pitch_of` can do of them. Closing the iterator ends the process.
-    Raises ModelUnavailable when the library or its data are missing, StudioError when the process fails.
+    voice: a code, see `catalog.voices`. speed, semitones: what `rate_of` and `pitch_of` can do of them. Closing the iterator
+    ends the process. Raises ModelUnavailable when the library or its data are missing, StudioError when the process fails.
     """
     order = _request(sentences, voice, rate_of(speed)[0], pitch_of(semitones)[0])
     for told, sound in _run(order, len(sentences)):

@@ -57,10 +57,11 @@ def read_out(text: str) -> Reading:
     """The text as it is spoken."""
     given = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     left: Counter[str] = Counter()
-    if TIMECODE.search(given):
-        told = _spoken_captions(given, left)
-    else:
-        told = _spoken_markdown(_without_tags(given, left), left)
+    told = (
+        _spoken_captions(given, left)
+        if TIMECODE.search(given)
+        else _spoken_markdown(_without_tags(given, left), left)
+    )
     told = _short_addresses(told, left)
     if told.split() == text.split():
         return Reading(text)

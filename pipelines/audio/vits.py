@@ -69,7 +69,7 @@ class Vits:
 
 
 def _at_speed(vits: VitsModel, ctx: Context) -> VitsModel:
-    """The same weights; the parts that draw nothing run at full speed under `SeededDraws`, only the durations are drawn within."""
+    """The same weights; only the durations are drawn under `SeededDraws`, and what draws nothing runs at full speed."""
     shell = copy.copy(vits)
     parts = {name: borrowed(vits._modules[name], ctx) for name in ("text_encoder", "flow", "decoder")}
     shell._modules = {**vits._modules, **parts}

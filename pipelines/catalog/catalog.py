@@ -78,7 +78,7 @@ class Catalog:
         )
 
     def default(self, task: str, fields: Collection[str] = ()) -> ModelSpec:
-        """The first model for that task that is ready to run, of those that can use these fields of a request if there are any."""
+        """The first model ready to run for that task, of those that can use these fields of a request if there are any."""
         ready = [spec for spec in self._load().values() if spec.can(task) and spec.state == "ready"]
         able = [spec for spec in ready if not set(fields) & set(spec.unused)]
         if ready:

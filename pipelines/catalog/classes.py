@@ -13,7 +13,7 @@ OUTPUTS = {"frames": "video", "video": "video", "videos": "video", "images": "im
 """Field of a diffusers pipeline's output → what it makes."""
 
 _PARSING = threading.Lock()
-"""Python before 3.11.8 counts how deep all threads parse together, and ends one of two with a SystemError (python/cpython#106905)."""
+"""Python before 3.11.8 counts how deep all threads parse together, and ends one with a SystemError (python/cpython#106905)."""
 
 NEEDS = {"LMSDiscreteScheduler": "scipy", "DPMSolverSDEScheduler": "torchsde"}
 
@@ -84,7 +84,7 @@ def picture_reading_models() -> frozenset[str]:
 
 @cache
 def _auto_classes(table: str) -> frozenset[str]:
-    """The class names in one of transformers' tables: `NAME = OrderedDict([(family, class), …])`, some rows with several classes."""
+    """Class names in one of transformers' tables: `NAME = OrderedDict([(family, class), …])`, in some rows several."""
     root = _package("transformers")
     if root is None:
         return frozenset()

@@ -1,8 +1,8 @@
 """Whether weights are the same: a short name for what files hold, by which models share what they have in common.
 
-Files of one inode are equal, and the hub's cache names its files by their SHA-256: both cost nothing. Of any other file the header,
-the size and 64 kB spread over it are looked at, some microseconds. Only when two files agree in all that are both read in full,
-and what came out is remembered beside the library. Imports no torch.
+Files of one inode are equal, and the hub's cache names its files by their SHA-256: both cost nothing. Of any other file the
+header, the size and 64 kB spread over it are looked at, some microseconds. Only when two files agree in all that are both read in
+full, and what came out is remembered beside the library. Imports no torch.
 """
 
 from __future__ import annotations
@@ -166,11 +166,11 @@ digests = Digests()
 def component_key(
     part: str, class_name: str, dtype: object, files: Iterable[Path], configs: Path, inside: str = ""
 ) -> str:
-    """The key of a part of a model: equal for parts of the same class, configuration, dtype and weights, whatever model they are of.
+    """The key of a part of a model: the same for the same class, configuration, dtype and weights, in whatever model.
 
     `UNet2DConditionModel:unet:float32@0123456789ab`. part: its name there; text_encoder_2 of one is text_encoder_3 of another, so
-    numbers do not count. dtype: torch's, or its name. configs: the folder of its config.json. inside: which part of the files it is, when they hold more.
-    Raises OSError when a file cannot be read.
+    numbers do not count. dtype: torch's, or its name. configs: the folder of its config.json. inside: which part of the files it
+    is, when they hold more. Raises OSError when a file cannot be read.
     """
     content = short(digests.of(files), _config(configs), inside)
     name = str(dtype).removeprefix("torch.")

@@ -25,8 +25,8 @@ def numbered(folder: Path, config: Mapping[str, object]) -> list[str]:
 class Family:
     """One way a model is opened.
 
-    classes: the `architectures` of a config.json that are opened so. traits: what a knob may be `only_for`. engine: the module and
-    class in `pipelines/audio` that performs with it. voices: those a folder has to choose from, by its config.json.
+    classes: the `architectures` of a config.json that are opened so. traits: what a knob may be `only_for`. engine: the module
+    and class in `pipelines/audio` that performs with it. voices: those a folder has to choose from, by its config.json.
     needs_torch: False lets a job start while torch is still being loaded.
     """
 

@@ -114,7 +114,7 @@ class _Entry(TypedDict):
 
 
 def _header(file: IO[bytes], length: int) -> dict[str, _Entry] | None:
-    """The JSON object a safetensors file begins with; None when there is none. Its length may spell anything, a pickle's mark too."""
+    """The JSON object a safetensors file begins with; None without one. Its length may spell anything, a pickle's mark too."""
     if file.read(1) != b"{":
         return None
     try:

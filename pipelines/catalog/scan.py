@@ -1,4 +1,4 @@
-"""Find the models in folders people already have: diffusers and transformers folders, the model trees of other programs, hub caches.
+"""Find the models in folders people already have: diffusers and transformers folders, other programs' model trees, hub caches.
 
 Walks by folder names; `identify.py` says what each find is. What is wrong with one folder stays with it. Imports no torch.
 """
@@ -37,7 +37,7 @@ def scan(*folders: Path, lenders: Iterable[Path] = (), additions: bool = False) 
     """Every model in these folders (or the ones the paths are), with ids unique within the answer; missing paths give none.
 
     Broken models are listed with their problem. additions: list LoRAs, VAEs, … too, which are no models; a path that is one
-    itself always is. lenders: more diffusers folders that may lend a single file the configs of its family, as all that are found do.
+    itself always is. lenders: more diffusers folders that may lend a single file the configs of its family, as those found do.
     """
     named, found = _places(folders)
     lending = [path for path in (*named, *found, *lenders) if _is_file(path / "model_index.json")]

@@ -126,8 +126,8 @@ def espeak_voices() -> tuple[Voice, ...]:
 def voice_code(voice: str) -> str | None:
     """The code of a voice from however people name it; None if unknown.
 
-    A code of ours or of eSpeak's own (`en`, `pt-BR`, `en_us+f3`), a name (`English (America)`, `German`), a label of a form (`German –
-    de`), one of OpenAI's names, "" for the default.
+    A code of ours or of eSpeak's own (`en`, `pt-BR`, `en_us+f3`), a name (`English (America)`, `German`), a label of a form
+    (`German – de`), one of OpenAI's names, "" for the default.
     """
     wanted = voice.strip().split(SEPARATOR)[-1].strip() or DEFAULT_VOICE
     titles = {one.title.lower(): one.code for one in espeak_voices()[: len(CHARACTERS)]}

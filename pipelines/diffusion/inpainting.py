@@ -31,8 +31,8 @@ class Repaint:
         self._cells: torch.Tensor | None = None
         self._add_noise: Untyped = None
         self.sees_surroundings = False
-        # the start picture's latents and the noise on them are made inside the pipeline; they can be had only where it mixes the two,
-        # and the scheduler that does so is this job's own
+        # the start picture's latents and the noise on them are made inside the pipeline; they can be had only where it mixes the
+        # two, and the scheduler that does so is this job's own
         scheduler: Untyped = getattr(pipeline, "scheduler", None)
         if hasattr(scheduler, "add_noise"):
             self._add_noise = add_noise = scheduler.add_noise
@@ -70,7 +70,7 @@ class Repaint:
         return torch.where(self._cells, latents, stays.to(latents.dtype).reshape(latents.shape))
 
     def compose(self, pixels: np.ndarray) -> np.ndarray:
-        """The painted pixels, (H, W, 3) uint8, where the mask is white, the start picture's where it is black, and a mix in grey."""
+        """(H, W, 3) uint8: the painted pixels where the mask is white, the start picture's where it is black, a mix in grey."""
         height, width = pixels.shape[:2]
         before = np.asarray(self._picture.resize((width, height)), np.float32)
         share = np.asarray(self._mask.resize((width, height)), np.float32)[:, :, None] / 255

@@ -43,8 +43,8 @@ def working_bytes(bundle: Bundle, request: DiffusionRequest, tile: int = 0, apar
     Priors, from the shapes of Stable Diffusion, where the VAE is 128 wide at full size: decoding is given 2,200 numbers per pixel
     in half precision, as GPUs add work space of their own, and 1,300 on the CPU; a UNet about 64 activations as wide as its first
     level per latent, twice for guidance; a transformer about 24 per token. Measured on the CPU with a VAE of that size: 1,040 MB
-    for 512² at once, 336 MB for 256² and 495 MB for 512² in tiles of 256. A UNet of that size took 370 MB there for 128², most of it
-    weights put in another order by the kernels: a tenth of the largest part. What it really takes is learned.
+    for 512² at once, 336 MB for 256² and 495 MB for 512² in tiles of 256. A UNet of that size took 370 MB there for 128², most of
+    it weights put in another order by the kernels: a tenth of the largest part. What it really takes is learned.
     """
     pixels = request.width * request.height
     at_once = min(request.width, tile) * min(request.height, tile) if tile else pixels
@@ -67,7 +67,7 @@ def working_bytes(bundle: Bundle, request: DiffusionRequest, tile: int = 0, apar
 def painting_ways(
     bundle: Bundle, request: DiffusionRequest, operation: str = "image", frames: int = 1
 ) -> tuple[PaintingWay, ...]:
-    """How a picture (or `frames` of them at once) may be painted, the usual way first, each with less memory than the one before."""
+    """How a picture (or `frames` of them at once) may be painted: the usual way, then others, each with less memory."""
     is_guided = request.guidance_scale > 1
     source = "from-picture" if request.init_image else "from-words"
     shape = (f"{request.width}x{request.height}x{frames}", source, *(["guided"] if is_guided else []))
@@ -102,8 +102,8 @@ def saving_memory(pipeline: Untyped, ladder: Ladder) -> Untyped:
 
 
 def _decoding(vae: Untyped, ladder: Ladder) -> Untyped:
-    # a shell of this job's own around the same weights: another job may have the VAE too, and tiles are switched on the object, not
-    # on a call; `decode` of the class, since the bound one would go on working with the original
+    # a shell of this job's own around the same weights: another job may have the VAE too, and tiles are switched on the object,
+    # not on a call; `decode` of the class, since the bound one would go on working with the original
     shell, decode = copy.copy(vae), type(vae).decode
 
     def decode_on_ladder(*args: Untyped, **kwargs: Untyped) -> Untyped:
@@ -130,8 +130,8 @@ def _set_tiles(vae: Untyped, tile: int) -> None:
 
 def _halving(network: Untyped, ladder: Ladder) -> Untyped:
     """The network, but a batch of two goes through it one after the other where the ladder's way says so."""
-    # guidance runs with and without the prompt as a batch of two; one after the other they need half the room, and whether a call is
-    # such a pair is told by its tensors, since every family names its arguments otherwise
+    # guidance runs with and without the prompt as a batch of two; one after the other they need half the room, and whether a call
+    # is such a pair is told by its tensors, since every family names its arguments otherwise
     shell, forward = copy.copy(network), network.forward
 
     def forward_apart(*args: Untyped, **kwargs: Untyped) -> Untyped:

@@ -47,8 +47,8 @@ class Preview:
         return None if picture is None else small_jpeg(picture)
 
     def _watch(self, scheduler: Untyped) -> None:
-        # a step callback sees latents with their noise still in; what they are heading for is known only where the scheduler has the
-        # model's output in hand, and the scheduler is this job's own, so its step may be replaced
+        # a step callback sees latents with their noise still in; what they are heading for is known only where the scheduler has
+        # the model's output in hand, and the scheduler is this job's own, so its step may be replaced
         step = scheduler.step
 
         @functools.wraps(step)  # pipelines read its signature

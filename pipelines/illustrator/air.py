@@ -130,8 +130,10 @@ def stars(b: Brush, low: float, density: float = 1.0) -> None:
             )
             colour = mix((255, 250, 226), (176, 200, 255), float(own.random()))
             if own.random() < 0.12:
-                b.shape([(x, y - 3.4 * r), (x + 0.8 * r, y - 0.8 * r), (x + 3.4 * r, y), (x + 0.8 * r, y + 0.8 * r),
-                         (x, y + 3.4 * r), (x - 0.8 * r, y + 0.8 * r), (x - 3.4 * r, y), (x - 0.8 * r, y - 0.8 * r)], colour)  # fmt: skip
+                b.shape([
+                    (x, y - 3.4 * r), (x + 0.8 * r, y - 0.8 * r), (x + 3.4 * r, y), (x + 0.8 * r, y + 0.8 * r),
+                    (x, y + 3.4 * r), (x - 0.8 * r, y + 0.8 * r), (x - 3.4 * r, y), (x - 0.8 * r, y - 0.8 * r),
+                ], colour)  # fmt: skip
             else:
                 b.oval(x, y, r, r, colour)
 
@@ -264,7 +266,10 @@ def rays(b: Brush, x: float, colour: Colour, strength: float = 0.3) -> None:
     for k, lean in enumerate((-0.35, -0.12, 0.1, 0.3)):
         wide = 0.05 + 0.02 * (k % 2)
         foot = lean + 0.04 * math.sin(0.8 * b.moment + k)
-        points = [(x + lean * 0.3 - wide * 0.4, b.top - 0.05), (x + lean * 0.3 + wide * 0.4, b.top - 0.05), (x + foot * 1.6 + wide * 2, 0.8), (x + foot * 1.6 - wide * 2, 0.8)]  # fmt: skip
+        points = [
+            (x + lean * 0.3 - wide * 0.4, b.top - 0.05), (x + lean * 0.3 + wide * 0.4, b.top - 0.05),
+            (x + foot * 1.6 + wide * 2, 0.8), (x + foot * 1.6 - wide * 2, 0.8),
+        ]  # fmt: skip
         b.haze(points, colour, 0.015, strength)
 
 

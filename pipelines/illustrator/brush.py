@@ -145,7 +145,8 @@ class Brush:
         if bounds is None:
             return
         reach = round(blur * self.size * 3) + 1
-        area = (max(0, bounds[0] - reach), max(0, bounds[1] - reach), min(self.width, bounds[2] + reach), min(self.height, bounds[3] + reach))  # fmt: skip
+        left, top = max(0, bounds[0] - reach), max(0, bounds[1] - reach)
+        area = (left, top, min(self.width, bounds[2] + reach), min(self.height, bounds[3] + reach))
         part = (
             mask.crop(area).filter(ImageFilter.GaussianBlur(blur * self.size)).point(lambda v: v * strength)
         )
@@ -193,7 +194,7 @@ class Brush:
     def shaded(
         self, paint: Callable[[Brush], None], light: Colour, dark: Colour, *, across: bool = True
     ) -> None:
-        """Fill a form with a gradient: `paint` draws it on a brush of the same size, in `MARK`. across: light left, dark right."""
+        """Fill a form with a gradient: `paint` draws it on a brush of that size, in `MARK`. across: light left, dark right."""
         form = Brush.__new__(Brush)
         form.__dict__.update(self.__dict__)
         form.image = Image.new("L", (self.width, self.height))
@@ -244,7 +245,9 @@ def curve(*points: Point, steps: int = 8) -> list[Point]:
         for k in range(steps):
             t = k / steps
             path.append((
-                0.5 * (2 * p1[0] + (p2[0] - p0[0]) * t + (2 * p0[0] - 5 * p1[0] + 4 * p2[0] - p3[0]) * t**2 + (3 * p1[0] - p0[0] - 3 * p2[0] + p3[0]) * t**3),
-                0.5 * (2 * p1[1] + (p2[1] - p0[1]) * t + (2 * p0[1] - 5 * p1[1] + 4 * p2[1] - p3[1]) * t**2 + (3 * p1[1] - p0[1] - 3 * p2[1] + p3[1]) * t**3),
+                0.5 * (2 * p1[0] + (p2[0] - p0[0]) * t + (2 * p0[0] - 5 * p1[0] + 4 * p2[0] - p3[0]) * t**2
+                       + (3 * p1[0] - p0[0] - 3 * p2[0] + p3[0]) * t**3),
+                0.5 * (2 * p1[1] + (p2[1] - p0[1]) * t + (2 * p0[1] - 5 * p1[1] + 4 * p2[1] - p3[1]) * t**2
+                       + (3 * p1[1] - p0[1] - 3 * p2[1] + p3[1]) * t**3),
             ))  # fmt: skip
     return [*path, points[-1]]

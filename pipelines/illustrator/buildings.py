@@ -23,7 +23,10 @@ def house(b: Brush, x: float, y: float, s: float, colour: Colour, air: Air) -> N
         [(x, y - 0.145 * s), (x - 0.1 * s, y - 0.14 * s), (x, y - 0.235 * s), (x + 0.1 * s, y - 0.14 * s)],
         wall,
     )
-    b.shape([(x - 0.005 * s, y - 0.26 * s), (x + 0.13 * s, y - 0.135 * s), (x + 0.1 * s, y - 0.127 * s), (x, y - 0.222 * s), (x - 0.1 * s, y - 0.127 * s), (x - 0.13 * s, y - 0.135 * s)], roof)  # fmt: skip
+    b.shape([
+        (x - 0.005 * s, y - 0.26 * s), (x + 0.13 * s, y - 0.135 * s), (x + 0.1 * s, y - 0.127 * s),
+        (x, y - 0.222 * s), (x - 0.1 * s, y - 0.127 * s), (x - 0.13 * s, y - 0.135 * s),
+    ], roof)  # fmt: skip
     for left in (-0.076, -0.02):
         if left == -0.02:
             b.round_box(
@@ -42,7 +45,10 @@ def house(b: Brush, x: float, y: float, s: float, colour: Colour, air: Air) -> N
         b.glow(x, y - 0.07 * s, 0.16 * s, LAMP, 0.28)
     if air.season == "winter":
         snow = air.lit((246, 250, 255), 0, 0.6)
-        b.shape([(x - 0.005 * s, y - 0.268 * s), (x + 0.132 * s, y - 0.142 * s), (x + 0.11 * s, y - 0.142 * s), (x, y - 0.243 * s), (x - 0.11 * s, y - 0.142 * s), (x - 0.132 * s, y - 0.142 * s)], snow)  # fmt: skip
+        b.shape([
+            (x - 0.005 * s, y - 0.268 * s), (x + 0.132 * s, y - 0.142 * s), (x + 0.11 * s, y - 0.142 * s),
+            (x, y - 0.243 * s), (x - 0.11 * s, y - 0.142 * s), (x - 0.132 * s, y - 0.142 * s),
+        ], snow)  # fmt: skip
 
 
 def lighthouse(b: Brush, x: float, y: float, s: float, colour: Colour, air: Air) -> None:
@@ -115,7 +121,11 @@ def windmill(b: Brush, x: float, y: float, s: float, colour: Colour, air: Air) -
         a = 0.5 + 0.5 * b.moment + k * math.pi / 2
         dx, dy = math.cos(a), math.sin(a)
         tip = (hub[0] + 0.17 * s * dx, hub[1] + 0.17 * s * dy)
-        b.shape([(hub[0] + 0.045 * s * dx, hub[1] + 0.045 * s * dy), tip, (tip[0] - 0.045 * s * dy, tip[1] + 0.045 * s * dx), (hub[0] + 0.045 * s * (dx - dy), hub[1] + 0.045 * s * (dy + dx))], air.lit((244, 236, 220), 0, 0.6))  # fmt: skip
+        b.shape([
+            (hub[0] + 0.045 * s * dx, hub[1] + 0.045 * s * dy), tip,
+            (tip[0] - 0.045 * s * dy, tip[1] + 0.045 * s * dx),
+            (hub[0] + 0.045 * s * (dx - dy), hub[1] + 0.045 * s * (dy + dx)),
+        ], air.lit((244, 236, 220), 0, 0.6))  # fmt: skip
         b.line([hub, tip], 0.009 * s, wood)
     b.oval(*hub, 0.014 * s, 0.014 * s, wood)
 

@@ -17,7 +17,9 @@ ORDERS = {
     3: ("left", "middle", "right"),
     4: ("left", "right", "middle", "right"),
 }
-SIZES = {"castle": 1.15, "planet": 1.1, "sheep": 1.15, "whale": 1.2, "lighthouse": 1.05, "rocket": 1.15, "cat": 1.35, "dog": 1.3}  # fmt: skip
+SIZES = {
+    "castle": 1.15, "planet": 1.1, "sheep": 1.15, "whale": 1.2, "lighthouse": 1.05, "rocket": 1.15, "cat": 1.35, "dog": 1.3,
+}  # fmt: skip
 
 
 def draw_landscape(b: Brush, motif: Motif) -> None:

@@ -34,7 +34,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Motif:
-    """What a picture shows. things: in a landscape, or the products of a product picture. colours: of a pattern, in their order."""
+    """What a picture shows. things: in a landscape, or the products in a product picture. colours: a pattern's, in order."""
 
     kind: Kind = "landscape"
     style: str = ""

@@ -29,7 +29,12 @@ BREAKS = (",", ".", ";", ":", "!", "?", "\n")
 JOINTS = ("and", "with", "in", "on", "at", "by", "near", "over", "of", "under", "above", "beside", "behind")
 NOUNS = ("object", "shape", "product", "ground", "pattern", "emblem word", "pattern word", "surface")
 MOST_THINGS = 4
-SHAPE_OF = {"pine": "tree", "palm": "tree", "village": "house", "hills": "mountain", "flowers": "flower", "forest": "tree", "mountains": "mountain", "sea": "wave", "birds": "bird", "cloudy": "cloud", "snowfall": "snowflake", "night": "moon", "day": "sun"}  # fmt: skip
+SHAPE_OF = {
+    "pine": "tree", "palm": "tree", "village": "house", "hills": "mountain", "flowers": "flower", "forest": "tree",
+    "mountains": "mountain", "sea": "wave", "birds": "bird", "cloudy": "cloud", "snowfall": "snowflake", "night": "moon",
+    "day": "sun",
+}  # fmt: skip
+SHADES = {"light": "light", "pale": "light", "pastel": "light", "dark": "dark", "deep": "dark"}
 OBJECT_OF = {"flower": "flowers", "leaf": "tree", "mushroom": "", "dog": "dog"}
 
 
@@ -97,10 +102,13 @@ def _lexicon() -> dict[tuple[str, ...], dict[str, str]]:
             for phrase in said:
                 add(phrase, attribute, value)
                 if attribute == "colour" and " " not in phrase:
-                    for shade, plain in (("light", "light"), ("pale", "light"), ("pastel", "light"), ("dark", "dark"), ("deep", "dark")):  # fmt: skip
+                    for shade, plain in SHADES.items():
                         if not value.startswith(("light", "dark")) and value not in ("white", "black"):
                             add(f"{shade} {phrase}", attribute, f"{plain} {value}")
-    groups = {"emblem word": EMBLEM_WORDS, "pattern word": PATTERN_WORDS, "product word": PRODUCT_WORDS, "scene word": SCENE_WORDS, "ground": GROUND_WORDS}  # fmt: skip
+    groups = {
+        "emblem word": EMBLEM_WORDS, "pattern word": PATTERN_WORDS, "product word": PRODUCT_WORDS,
+        "scene word": SCENE_WORDS, "ground": GROUND_WORDS,
+    }  # fmt: skip
     for attribute, phrases in groups.items():
         for phrase in phrases:
             add(phrase, attribute, phrase)

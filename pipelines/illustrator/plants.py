@@ -52,7 +52,10 @@ def pine(b: Brush, x: float, y: float, s: float, colour: Colour, air: Air, far: 
         )
         if air.season == "winter":
             snow = air.lit((246, 250, 255), far, 0.7)
-            b.shape([(x, y - high * s), (x + wide * 0.42 * s, y - (high - 0.42 * (high - low)) * s), (x, y - (high - 0.3 * (high - low)) * s), (x - wide * 0.46 * s, y - (high - 0.46 * (high - low)) * s)], snow)  # fmt: skip
+            b.shape([
+                (x, y - high * s), (x + wide * 0.42 * s, y - (high - 0.42 * (high - low)) * s),
+                (x, y - (high - 0.3 * (high - low)) * s), (x - wide * 0.46 * s, y - (high - 0.46 * (high - low)) * s),
+            ], snow)  # fmt: skip
 
 
 def palm(b: Brush, x: float, y: float, s: float, colour: Colour, air: Air) -> None:

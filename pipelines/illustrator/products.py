@@ -14,9 +14,9 @@ from pipelines.illustrator.tableware import apple, bottle, candle, cupcake, jar,
 
 FLOOR = 0.8  # where things stand
 USUAL = {  # what colour a product has when none was asked for
-    "mug": "coral", "bottle": "teal", "vase": "blue", "plant": "brown", "sneaker": "red", "lamp": "yellow", "book": "purple", "candle": "cream",
-    "perfume": "pink", "headphones": "dark blue", "teapot": "light blue", "cupcake": "pink", "chair": "orange", "phone": "black", "jar": "orange", "bag": "brown",
-    "apple": "red",
+    "mug": "coral", "bottle": "teal", "vase": "blue", "plant": "brown", "sneaker": "red", "lamp": "yellow", "book": "purple",
+    "candle": "cream", "perfume": "pink", "headphones": "dark blue", "teapot": "light blue", "cupcake": "pink", "chair": "orange",
+    "phone": "black", "jar": "orange", "bag": "brown", "apple": "red",
 }  # fmt: skip
 
 
@@ -95,6 +95,6 @@ def _surface(b: Brush, surface: str, wall: Colour) -> float:
 
 PRODUCTS: dict[str, Callable[[Form], None]] = {
     "mug": mug, "bottle": bottle, "vase": vase, "plant": plant, "sneaker": sneaker, "lamp": lamp, "book": book, "candle": candle,
-    "perfume": perfume, "headphones": headphones, "teapot": teapot, "cupcake": cupcake, "chair": chair, "phone": phone, "jar": jar,
-    "bag": bag, "apple": apple,
+    "perfume": perfume, "headphones": headphones, "teapot": teapot, "cupcake": cupcake, "chair": chair, "phone": phone,
+    "jar": jar, "bag": bag, "apple": apple,
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """The words the illustrator reads, and the smaller list among them that `starter/image` was taught."""
 
-# Attribute → value → the words people may use for it. The first word is the plain one. Captions for training are drawn from these,
-# in this order: add new words to `WIDER`.
+# Attribute → value → the words people may use for it. The first word is the plain one. Captions for training are drawn from
+# these, in this order: add new words to `WIDER`.
 TAUGHT: dict[str, dict[str, list[str]]] = {
     "place": {
         "mountains": [
@@ -315,8 +315,12 @@ WIDER: dict[str, dict[str, list[str]]] = {
     },
     "side": {"left": ["left side"], "middle": ["center", "centre"], "right": ["right side"]},
 }
-EMBLEM_WORDS = ("logo", "logos", "emblem", "icon", "symbol", "badge", "sticker", "logo design", "app icon", "logotype", "crest", "monogram")  # fmt: skip
-PATTERN_WORDS = ("pattern", "texture", "wallpaper", "seamless pattern", "seamless", "fabric", "wrapping paper", "repeating", "textile")  # fmt: skip
+EMBLEM_WORDS = (
+    "logo", "logos", "emblem", "icon", "symbol", "badge", "sticker", "logo design", "app icon", "logotype", "crest", "monogram",
+)  # fmt: skip
+PATTERN_WORDS = (
+    "pattern", "texture", "wallpaper", "seamless pattern", "seamless", "fabric", "wrapping paper", "repeating", "textile",
+)  # fmt: skip
 PRODUCT_WORDS = (
     "product",
     "product photo",
@@ -328,7 +332,10 @@ PRODUCT_WORDS = (
 )
 SCENE_WORDS = ("landscape", "scene", "scenery", "view", "postcard", "panorama")
 GROUND_WORDS = ("background", "backdrop", "ground", "wall", "backgrounds")
-NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "pair of": 2, "couple of": 2, "few": 3, "some": 3, "several": 4, "many": 6}  # fmt: skip
+NUMBERS = {
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
+    "pair of": 2, "couple of": 2, "few": 3, "some": 3, "several": 4, "many": 6,
+}  # fmt: skip
 NEGATIONS = ("no", "not", "without", "never", "minus", "except")
 # Words that say nothing about what to paint; anything else that is not read is told to the person.
 _SILENT = """

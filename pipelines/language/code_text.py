@@ -106,7 +106,7 @@ def _tree(code: str) -> ast.Module:
 
 
 def _warnings_of(code: str) -> list[Finding]:
-    """What the compiler warns of, asked in a process of its own: recording warnings changes them for every thread of a process."""
+    """What the compiler warns of, asked in a process of its own: recording warnings changes them for every thread."""
     command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _ASK_COMPILER]
     try:
         answer = subprocess.run(

@@ -139,8 +139,8 @@ class _Choice(LogitsProcessor):
         token = self._draw(input_ids, scores)
         if self._at == len(self._chosen):
             self._chosen.append(token)
-        # the draw is made, and `generate` must come to the same: it takes the likeliest, and only one is possible. In an attempt that
-        # repeats another the token of then is taken, though the device may score a hair's breadth differently now
+        # the draw is made, and `generate` must come to the same: it takes the likeliest, and only one is possible. In an attempt
+        # that repeats another the token of then is taken, though the device may score a hair's breadth differently now
         only = torch.full_like(scores, -math.inf)
         only[0, self._chosen[self._at]] = 0.0
         self._at += 1

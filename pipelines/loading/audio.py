@@ -1,6 +1,6 @@
 """ModelSpec → a sound model to borrow: Bark, VITS and MusicGen through transformers, weights as one component.
 
-What they draw at random comes from a generator of the job's own (`seeded_draws.py`), though the libraries know only torch's global one.
+What they draw comes from a generator of the job's own (`seeded_draws.py`), though the libraries know only torch's global one.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def small_files(folder: Path) -> list[Path]:
 
 
 def opened_bytes(files: Sequence[Path]) -> int:
-    """About what a tokenizer of these files takes in main memory: 2.4 to 3.4 bytes for each of its tokenizer.json were measured."""
+    """About what a tokenizer of these files takes in memory: 2.4 to 3.4 bytes for each of its tokenizer.json, measured."""
     return 4 * max((file.stat().st_size for file in files if file.is_file()), default=0)
 
 
@@ -124,9 +124,10 @@ def open_from_file(
 
 
 def _ready(module: nn.Module, files: Sequence[Path]) -> nn.Module:
-    """For inference only, and knowing where its weights lie; a VAE held in float32 because it overflows in half precision takes any input.
+    """For inference only, and knowing where its weights lie.
 
-    diffusers would cast such a VAE up and down around each use, which a lent module must not suffer, so it is told not to.
+    A VAE held in float32 because it overflows in half precision takes any input. diffusers would cast such a VAE up and down
+    around each use, which a lent module must not suffer, so it is told not to.
     """
     import torch
 

@@ -7,8 +7,8 @@ A *component* is the smallest thing shared and moved (a UNet, a VAE, the weights
 component, loaded once. A *lease* borrows several together, all or none, with the bytes the work itself will need. One ledger
 counts both and never promises more than the device's budget.
 
-Knows bytes and keys, nothing of diffusion or language. The device is passed in (`pipelines/runtime/device.py`, or a made-up one in
-tests). `manager.py` lends, `ledger.py` counts, `policy.py` chooses who leaves, `mover.py` and `weights/` move, `prefetch.py`
+Knows bytes and keys, nothing of diffusion or language. The device is passed in (`pipelines/runtime/device.py`, or a made-up one
+in tests). `manager.py` lends, `ledger.py` counts, `policy.py` chooses who leaves, `mover.py` and `weights/` move, `prefetch.py`
 moves ahead of time; docs/memory.md says why.
 """
 

@@ -92,7 +92,7 @@ class WorkingSets:
             return seen.estimate(BOUND in work)
 
     def observe(self, work: str, peak_bytes: int, alone: bool) -> None:
-        """The work took `peak_bytes`. alone: nothing else ran beside it; otherwise it can raise what nobody measured alone yet."""
+        """The work took `peak_bytes`. alone: nothing ran beside it; otherwise it can raise what nobody measured alone yet."""
         with self._lock:
             seen = self._of(work)
             if alone:

@@ -123,7 +123,8 @@ class Counters:
 class Ledger:
     """All entries and the sum of what is promised. No locks, no device: the manager calls it while it holds its lock.
 
-    capacity: most that may be promised now. lent: leases out now. streams: what is larger than the room can pass through the device in pieces.
+    capacity: most that may be promised now. lent: leases out now. streams: what is larger than the room can pass
+    through the device in pieces.
     """
 
     def __init__(self, streams: bool) -> None:
@@ -229,7 +230,7 @@ class Ledger:
     # ---- how much of each -----------------------------------------------------------------------------------------
 
     def targets(self, entries: Sequence[Entry], room: int, stream: bool = False) -> dict[Entry, int] | None:
-        """Device bytes for each entry within `room`: all of it if that fits, else the rest streamed; None when even that does not.
+        """Device bytes for each entry within `room`: all if that fits, else the rest streamed; None when even that does not.
 
         What runs most often is kept whole first. An entry somebody uses keeps what it has. stream: as few bytes as possible.
         """

@@ -41,7 +41,8 @@ class MemoryManager:
 
     keep_alive_seconds: how long an idle component stays on the device after its last use, for `sweep`; negative means for
     ever. working_sets: what earlier work really took, to promise that instead of a guess. prefetch: bring in what was announced
-    while there is room. shelf: what is kept beside the models. clock: seconds that only grow. poll_seconds: how often a waiter looks whether its job was cancelled.
+    while there is room. shelf: what is kept beside the models. clock: seconds that only grow. poll_seconds: how often a waiter
+    looks whether its job was cancelled.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What models need beside their weights, tokenizers above all: opened slowly, lent to one thread at a time, kept for the next job.
+"""What models need beside their weights, tokenizers above all: slow to open, lent to one thread at a time, kept for the next.
 
 A fast tokenizer must not be used by two threads at once (one would set its padding under the other), so each job takes one for
 itself and the worker puts back what a job took when it ends. Of a kind that lies unused only one is kept, and of all only so many

@@ -29,10 +29,10 @@ ModelFacts = TypedDict(
 )
 """What is to be known of a model beside all that every model has, as plain JSON.
 
-class: its pipeline or architecture; makes: what that class makes. kind, family, config: of a single file, what it holds, for which
-family, and the folder that lends it its configs. tasks, schedulers: those it has, where
-not all. voices: those to choose from, an id, or an id and a title. understands: attribute →
-words, where they can be listed. size_step: sizes are multiples of it. context: tokens it reads. fim: whether it fills gaps.
+class: its pipeline or architecture; makes: what that class makes. kind, family, config: of a single file, what it holds, for
+which family, and the folder that lends it its configs. tasks, schedulers: those it has, where not all. voices: those to choose
+from, an id, or an id and a title. understands: attribute → words, where they can be listed. size_step: sizes are multiples of
+it. context: tokens it reads. fim: whether it fills gaps.
 """
 
 
@@ -53,7 +53,7 @@ class Source:
 class ModelSpec:
     """One model on offer.
 
-    modalities: the tabs that can use it. tasks: what it can do, as `REQUESTS` names it; empty for the own tasks of its modalities.
+    modalities: the tabs that can use it. tasks: what it can do, as `REQUESTS` names it; empty for those of its modalities.
     loader: its family, a row in `pipelines/catalog/families.py`: how it is opened.
     weight_bytes: size of the weights on disk; memory_bytes: what to have free to run it at its defaults.
     defaults: request fields this model likes, used where the person chose nothing.

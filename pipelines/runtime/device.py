@@ -119,7 +119,7 @@ class TorchDevice:
         return hold_apart(thing, self.handle, CudaPageLock() if self.kind == "cuda" else None)
 
     def settle(self) -> None:
-        """On the CPU the C library keeps what work has freed (0.4 GB after a picture, measured); a GPU's cache is kept for the next."""
+        """Give back what the C library keeps of a CPU's work (0.4 GB after a picture); a GPU's cache is kept for the next."""
         if self.kind == "cpu":
             trim_host_memory()
 

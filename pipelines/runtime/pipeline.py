@@ -19,7 +19,7 @@ R = TypeVar("R", bound=BaseRequest, contravariant=True)
 
 
 class Pipeline(Protocol[R]):
-    """Carries out the requests of one class. Made without arguments, kept for as long as the worker lives, used by many threads."""
+    """Carries out the requests of one class. Made without arguments, kept while the worker lives, used by many threads."""
 
     def plan(
         self, request: R, spec: ModelSpec, dtype: torch.dtype | None = None

@@ -75,10 +75,11 @@ def storyboard(request: VideoRequest) -> list[Shot]:
     for index, line in enumerate(lines):
         frames = edges[index + 1] - edges[index]
         if frames < 1:
+            start, end = float(starts[index]), float(starts[index + 1])
             raise InvalidRequest(
                 f"The shot “{line.text[:40]}” is too short to be seen.",
                 field="prompt",
-                detail=f"Between {float(starts[index]):g} s and {float(starts[index + 1]):g} s there is no frame at {request.fps} fps.",
+                detail=f"Between {start:g} s and {end:g} s there is no frame at {request.fps} fps.",
                 hint="Give it more time, or use fewer lines.",
             )
         length = starts[index + 1] - starts[index]

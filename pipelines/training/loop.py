@@ -14,8 +14,8 @@ inside `objective` need no care, and a run that was stopped and resumed gives th
 `Shuffled(n, batch_size, seed)` gives the example numbers of any step, epoch after epoch.
 
 In the run folder: `log.jsonl` (one line per `log_every` steps), `loss.png`, `samples/`, and the two newest `step-…/` checkpoints
-(`model`, `ema` and `optimizer` as safetensors, `state.json`); the file `latest` names the one to trust and is replaced atomically.
-`load_weights(model, run_dir)` puts the averaged weights of the newest checkpoint into a model.
+(`model`, `ema` and `optimizer` as safetensors, `state.json`); the file `latest` names the one to trust and is replaced
+atomically. `load_weights(model, run_dir)` puts the averaged weights of the newest checkpoint into a model.
 
 Learning rates follow steps, never seconds: a busy machine makes a run slower, not different. `minutes` only stops it early.
 """

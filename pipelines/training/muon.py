@@ -1,4 +1,4 @@
-"""Muon: the momentum of a weight matrix, made orthogonal, is the step (K. Jordan, 2024; scaled as in Moonlight, arXiv 2502.16982).
+"""Muon: a weight matrix's momentum, made orthogonal, is the step (K. Jordan, 2024; scaled as in Moonlight, arXiv 2502.16982).
 
 Every direction of a matrix is then learned at the same pace, also those with small gradients. A convolution counts as the matrix
 (out, in · height · width), which `torch.optim.Muon` does not take. Embeddings, norms and biases belong to AdamW.
@@ -50,7 +50,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrices: Tensor) -> Tensor:
     """(B, m, n) → the same in float32, its singular values near 1 (most between 0.7 and 1.2), by Newton and Schulz's iteration.
 
-    Computed in bfloat16: two to three times as fast on a CPU that has it, and close enough, since a step need not be exactly orthogonal.
+    Computed in bfloat16: two to three times as fast on a CPU that has it, and close enough: a step need not be quite orthogonal.
     """
     wide = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
     wide = (wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()

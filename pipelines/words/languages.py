@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Language:
     """title: as people write it. fence: after three backticks. names: other spellings, lower case. endings: of its files, beside
-    `suffix`. editor: what the page's editor colours it as; "" for plain. is_text: its files are texts to a library, and no code."""
+    `suffix`. editor: what the page's editor colours it as; "" for plain. is_text: to a library its files are texts, no code."""
 
     title: str
     fence: str

@@ -16,7 +16,7 @@ from pipelines.runtime.pipeline import Pipeline
 
 @dataclass(frozen=True)
 class Row:
-    """task: as `REQUESTS` names it. path: the module and class of its `Pipeline`. loader: the family it is for, "" for all others.
+    """task: as `REQUESTS` names it. path: the module and class of its `Pipeline`. loader: the family it is for, "" for the rest.
 
     needs_torch: False where the task itself does without; its model's family may need it all the same.
     """

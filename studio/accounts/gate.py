@@ -2,8 +2,8 @@
 
 The page is one set of calls: `queue/join` asks, `queue/data` streams the answers of a session whose name the browser makes up.
 That name belongs to the first who uses it. Uploads, files, deep links, monitoring and the rest are not for us: what people bring
-and make goes through our own routes and the library; a call that names a file is refused. Gradio's CORS, which trusts every page on this machine, gets no origin to
-trust.
+and make goes through our own routes and the library; a call that names a file is refused. Gradio's CORS, which trusts every page
+on this machine, gets no origin to trust.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def close(app: FastAPI) -> None:
 
 
 def _keep_no_values() -> None:
-    """Gradio keeps what each session last sent, whole, to make deep links of. There are none here, and it may be megabytes a session."""
+    """Gradio keeps what each session last sent, maybe megabytes, to make deep links of. There are none here."""
     from gradio.state_holder import SessionState
 
     SessionState._update_value_in_config = lambda self, key, value: None

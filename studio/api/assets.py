@@ -111,7 +111,8 @@ def router(studio: Studio) -> APIRouter:
 
     @routes.get("/assets/{asset_id}/view")
     async def view(asset_id: str, http: Request) -> Response:
-        """The file as every browser shows it: itself, or a WebP of at most 2,048 pixels a side where it is a TIFF or HEIC picture."""
+        """The file as every browser shows it: itself, or a WebP of at most 2,048 pixels a side
+        where it is a TIFF or HEIC picture."""
 
         def look() -> Response:
             asset = own(asset_id, http)

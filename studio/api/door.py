@@ -1,6 +1,6 @@
 """The door: every request's body is counted, timed and looked at while it comes in, whatever route it is for.
 
-A pure ASGI middleware, so that nothing is read for a request that a guard inside refuses, and nothing is gathered beyond its bound.
+A pure ASGI middleware, so that nothing is read for a request that a guard inside refuses, nor gathered beyond its bound.
 """
 
 from __future__ import annotations

@@ -105,7 +105,10 @@ def unforeseen(error: Exception) -> Json:
     """What nobody foresaw: the traceback goes to the log, the number to find it by to the client, and nothing else."""
     number = secrets.token_hex(4)
     log.error("unforeseen error %s", number, exc_info=error)
-    message = f"Something went wrong inside the studio (error {number}).\nTry again; if it happens again, its log has the details."
+    message = (
+        f"Something went wrong inside the studio (error {number}).\n"
+        "Try again; if it happens again, its log has the details."
+    )
     return respond(500, message, code="internal")
 
 

@@ -1,6 +1,6 @@
 """How much may come in over HTTP, declared once: bytes and seconds of a body by its route, and the shape of its JSON.
 
-`door.py` holds every request to it, Gradio's own routes among them. What a text inside may be is told in `pipelines/words/texts.py`.
+`door.py` holds every request to it, Gradio's own routes among them. What a text inside may be: `pipelines/words/texts.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""GET /metrics: the state of worker, queue and memory in Prometheus' text format (version 0.0.4), from the same numbers as /api/memory.
+"""GET /metrics: worker, queue and memory in Prometheus' text format (version 0.0.4), from the same numbers as /api/memory.
 
 Written here rather than by a library: it is a page of text.
 """

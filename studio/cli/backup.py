@@ -1,8 +1,8 @@
 """`launch.py backup` and `restore`: the whole of a data folder as a folder, taken while the studio runs.
 
-The database is copied first, by SQLite's own online backup, so its rows are of one moment. Then every file its rows name: files are
-never changed once they are written, and a file is there before its row, so all are there, but for those deleted meanwhile, whose
-rows leave the copy too. A checksum of everything comes last; a folder without it is no backup. Models are not part of it.
+The database is copied first, by SQLite's own online backup, so its rows are of one moment. Then every file its rows name: files
+are never changed once they are written, and a file is there before its row, so all are there, but for those deleted meanwhile,
+whose rows leave the copy too. A checksum of everything comes last; a folder without it is no backup. Models are not part of it.
 """
 
 from __future__ import annotations

@@ -267,7 +267,8 @@ def describe_device(device: Device) -> Finding:
         return Finding(
             "Device", device["error"], "Choose another with --device, or install the torch build for it."
         )
-    text = f"{device['title']} ({device['name']}), {readable_bytes(device['budget'])} of {readable_bytes(device['total'])} for models"
+    budget, total = readable_bytes(device["budget"]), readable_bytes(device["total"])
+    text = f"{device['title']} ({device['name']}), {budget} of {total} for models"
     mend = ""
     if device["name"] == "cpu" and shutil.which("nvidia-smi"):
         mend = "There is an NVIDIA card, but this torch cannot use it: delete .venv and start again, or set TORCH_COMMAND."

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Scratch:
-    """One process's temporary folder, `data/tmp/<name>`. It is alive for as long as its lock is held; the system frees that at the end."""
+    """One process's temporary folder, `data/tmp/<name>`. Alive while its lock is held; the system frees that at the end."""
 
     def __init__(self, data_dir: Path) -> None:
         self.root = data_dir / "tmp"

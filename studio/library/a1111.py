@@ -1,4 +1,4 @@
-"""The text AUTOMATIC1111 made customary: prompt, `Negative prompt:`, and `Key: value` pairs; and the marks people write in prompts.
+"""The text AUTOMATIC1111 made customary: prompt, `Negative prompt:`, and `Key: value` pairs; and marks people write in prompts.
 
 Everything here is one pass over the text: a line without a colon, however long, is looked at once.
 """

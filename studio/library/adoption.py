@@ -1,4 +1,4 @@
-"""Files that lie in the store without a row, as a crash between file and row leaves them: found one by one, listed from their notes.
+"""Files that lie in the store without a row, as a crash between the two leaves them: found one by one, listed from their notes.
 
 What is not whole or belongs to nothing is swept up on the way.
 """

@@ -28,7 +28,8 @@ class Damaged(ValueError):
 def texts(data: bytes, file: IO[bytes] | None = None) -> dict[str, str]:
     """Texts found in the file: PNG keywords as they are, else `comment`, `description` and container tags in lower case.
 
-    file: the same, open, where there is one; ffmpeg needs a file. Raises Damaged. Empty for a file without any, or of a kind that has none.
+    file: the same, open, where there is one; ffmpeg needs a file. Empty for a file without any, or of a kind that has none.
+    Raises Damaged.
     """
     found = sniff(data[:64])
     if found is None:

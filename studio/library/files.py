@@ -57,7 +57,8 @@ def place(
     """Put bytes, or a file that is moved, under the next free name of that folder below root.
 
     label: the seed or another short word for the name. before: called when the name is taken and before the file is there.
-    Never overwrites; after an error the source file is where it was and nothing half-written remains. Raises DiskFull, LibraryError.
+    Never overwrites; after an error the source file is where it was and nothing half-written remains.
+    Raises DiskFull, LibraryError.
     """
     day = root / folder
     nbytes = len(source) if isinstance(source, bytes) else _size(source)

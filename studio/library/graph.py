@@ -78,7 +78,7 @@ class Nodes:
         return bool({"positive", "guider"} & names and RUNS & names)
 
     def walk(self, wires: list[object], along: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-        """(node, output) from those wires upstream, nearest first, each node once; along inputs of those names where it has any."""
+        """(node, output) upstream of those wires, nearest first, each node once; along inputs of those names where it has any."""
         waiting = deque(filter(is_wire, wires))
         seen: set[str] = set()
         while waiting:
@@ -100,7 +100,7 @@ class Nodes:
         return None
 
     def value(self, given: object, names: tuple[str, ...]) -> object:
-        """The plain value at the end of a wire: an input of one of those names, or what else leads on. None where there is none."""
+        """The plain value at the end of a wire: an input of one of those names, or what else leads on; None without one."""
         waiting, seen = [given], set[str]()
         while waiting:
             item = waiting.pop()

@@ -196,7 +196,7 @@ def _told(said: str) -> dict[str, float]:
 
 
 def run_ffmpeg(file: IO[bytes], found: Sniffed, output: list[str]) -> subprocess.CompletedProcess[bytes]:
-    """ffmpeg on that open file, as the format its first bytes name; raises LibraryError when there is no ffmpeg or it takes too long."""
+    """ffmpeg on that open file, as the format its first bytes name; raises LibraryError without one or after too long."""
     command, more = ffmpeg_command(file, found, output)
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, **more)
     if done.returncode == -24:  # SIGXCPU, which Windows has no name for

@@ -1,4 +1,4 @@
-"""A stranger's picture → 8 bits a channel, RGB or RGBA, right way up. The one place that decodes pictures; runs in the reader process.
+"""A stranger's picture → 8 bits a channel, RGB or RGBA, right way up. The one place that decodes pictures, in the reader process.
 
 16-bit and float pictures are scaled by their range, CMYK and other colour spaces go through their ICC profile, palettes and 1-bit
 become colours, of an animation the first frame counts.

@@ -40,11 +40,13 @@ Source = Path | bytes | IO[bytes]
 
 
 class Reader:
-    """Reads files through a few fenced processes, given by path, by content, or open. Safe to use from many threads; every method blocks until the answer is there.
+    """Reads files through a few fenced processes, given by path, by content, or open.
 
-    at_once: how many brought files are read side by side. cpu_seconds: what a question may compute before it is ended; patience: how many
-    seconds on the clock for each of them. command: starts the process. Methods raise UnreadableFile for a file that cannot be
-    read, is too large or takes too long, ReaderBusy when no turn came, LibraryError when nothing can be read here at all.
+    Safe to use from many threads; every method blocks until the answer is there.
+
+    at_once: how many brought files are read side by side. cpu_seconds: what a question may compute before it is ended; patience:
+    how many seconds on the clock for each of them. command: starts the process. Methods raise UnreadableFile for a file that
+    cannot be read, is too large or takes too long, ReaderBusy when no turn came, LibraryError when none can be read here.
     """
 
     def __init__(

@@ -4,8 +4,8 @@ This process itself never looks into a file. It imports what reading needs, wait
 and for each request forks a child that holds nothing but that one open file. What the child answers goes back as it is, with
 how the child ended. When the server goes away the whole group ends.
 
-A request is a length and JSON ({what, cpu_seconds, …}), the open file beside it; an answer is exit status and length, then a length,
-JSON ({"value": …} or {"error": …}) and bytes.
+A request is a length and JSON ({what, cpu_seconds, …}), the open file beside it; an answer is exit status and length, then a
+length, JSON ({"value": …} or {"error": …}) and bytes.
 """
 
 from __future__ import annotations

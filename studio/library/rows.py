@@ -53,7 +53,7 @@ class Rows:
     def search(
         self, text: str = "", *, limit: int = 60, offset: int = 0, **filters: Unpack[Filters]
     ) -> list[Asset]:
-        """Newest first. text: every word (or "quoted phrase") must occur in prompt, title, model, seed, tags or text, in any case."""
+        """Newest first. text: each word (or "quoted phrase") is in prompt, title, model, seed, tags or text, in any case."""
         return self._newest(sa.select(assets).where(*conditions(text, **filters)), limit, offset)
 
     def browse(
@@ -142,7 +142,7 @@ class Rows:
             return set(connection.execute(sa.select(assets.c.file)).scalars())
 
     def _insert(self, asset: Asset, edges: Sequence[tuple[str, str]], written: str, where: str) -> None:
-        """written: the start of what a text says, to be found by its words. where: the file lies, for whoever must look for it."""
+        """written: the start of what a text says, to be found by its words. where: the file lies, for who must look for it."""
         row = {column.name: getattr(asset, column.name) for column in assets.c if hasattr(asset, column.name)}
         row |= {"search_text": search_text(asset, written)}
         try:

@@ -1,4 +1,4 @@
-"""Fences for a process that reads strangers' files: nothing but its own libraries on the disk, no network, bounded memory and time.
+"""Fences for a process that reads strangers' files: of the disk only its own libraries, no network, bounded memory and time.
 
 Linux has them without any privilege: Landlock (5.13 and later) by its three system calls, a network namespace, resource limits.
 Elsewhere what exists is used, and `survey` says what is missing. A fence cannot be taken down again, and children inherit it.
@@ -92,7 +92,7 @@ def drop_privileges() -> None:
 
 
 def limit(cpu_seconds: int, memory_bytes: int, file_bytes: int = 0) -> None:
-    """Bound this process and, each by itself, its children. Processes are not counted: that limit is one per user, not per process."""
+    """Bound this process and, each by itself, its children. Not how many: that limit is one per user, not per process."""
     if os.name != "posix":
         return
     import resource

@@ -49,8 +49,8 @@ class Stray:
 class Store(Protocol):
     """Named bytes, kept for years. Safe to use from many threads.
 
-    Names have forward slashes: media lie as `<kind>/<day>/<number>-<label>.<suffix>`, companions wherever the library says. Whatever
-    is written is there whole or not at all. A write that fails raises DiskFull or LibraryError.
+    Names have forward slashes: media lie as `<kind>/<day>/<number>-<label>.<suffix>`, companions wherever the library says.
+    Whatever is written is there whole or not at all. A write that fails raises DiskFull or LibraryError.
     """
 
     def place(
@@ -58,8 +58,8 @@ class Store(Protocol):
     ) -> Placed:
         """Keep media under the next free name of that folder; what lies there is never overwritten.
 
-        before: called when the name is sure and before anybody can see the file. When this returns the file outlives a crash; when
-        it raises, nothing of it is there, and a source file is where it was.
+        before: called when the name is sure and before anybody can see the file. When this returns the file outlives a crash;
+        when it raises, nothing of it is there, and a source file is where it was.
         """
         ...
 

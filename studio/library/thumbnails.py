@@ -1,6 +1,7 @@
 """A small picture of anything: pictures reduced, the first frame of a film, the shape of a sound, the first words of a text.
 
-WebP, at most 384 pixels a side; drawn in the reader process. When something cannot be drawn the reason belongs on a placeholder, never in a traceback.
+WebP, at most 384 pixels a side; drawn in the reader process. When something cannot be drawn the reason belongs on a placeholder,
+never in a traceback.
 """
 
 from __future__ import annotations

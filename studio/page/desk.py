@@ -1,7 +1,7 @@
 """A tab for making something: inputs left, result right, job bar below.
 
-A `Desk` joins a form, the Studio and a view. Its handlers only submit and watch (`sending.py`, `watching.py`, `filling.py`): jobs live
-in the Studio, so a reloaded page finds them again by the ids the browser remembered, together with what was typed.
+A `Desk` joins a form, the Studio and a view. Its handlers only submit and watch (`sending.py`, `watching.py`, `filling.py`): jobs
+live in the Studio, so a reloaded page finds them again by the ids the browser remembered, together with what was typed.
 """
 
 from __future__ import annotations

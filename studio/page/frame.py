@@ -1,4 +1,4 @@
-"""The frame every tab shares: panes and columns, the bridge to the page's script, whose things these are, and what is told of a job.
+"""The frame every tab shares: panes and columns, the bridge to the page's script, whose things these are, what is told of a job.
 
 A tab for making something is a `Desk` (`desk.py`); Library and Models use this alone.
 """

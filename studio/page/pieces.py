@@ -63,7 +63,7 @@ def line(facts: Sequence[str]) -> Markup:
 
 
 def speak(text: str, *, is_whole: bool = True) -> Markup:
-    """Buttons that take a text to the Audio tab: all of it, in as many parts as a script needs, and the numbers when it is more than one."""
+    """Buttons that take a text to the Audio tab: all of it, in as many parts as a script needs, numbered when more than one."""
     scripts = parts(text, PROMPT_CHARS)
     many = f"{len(text):,}" if is_whole else f"The first {len(text):,}"
     words = f"{many} characters: a script holds {PROMPT_CHARS:,}, so they are spoken in {len(scripts)} parts."

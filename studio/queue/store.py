@@ -60,7 +60,7 @@ class JobStore(JobRecords):
     def claim(self, modality: str, only: Sequence[str] | None = None, cost: Cost = free) -> Job | None:
         """Mark the next job of that modality as running and return it; None when nobody waits.
 
-        only: leave every other job in the queue. A job whose request no longer reads as one fails in the same step, with the reason.
+        only: leave every other job in the queue. A job whose request no longer reads as one fails in the same step, and says why.
         """
         while True:
             with self.engine.connect() as connection:

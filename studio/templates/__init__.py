@@ -1,14 +1,14 @@
 """All HTML of ours: Jinja2 templates in this folder, each file a set of macros, and the one way to call them.
 
-Every value is escaped, and a name a template misses is an error. A file is compiled when the first of its macros is called, and that
-is kept beside it, as Python keeps what it compiles. Who shows something has a small typed function for it, which finds the words and
-hands them to a macro.
+Every value is escaped, and a name a template misses is an error. A file is compiled when the first of its macros is called, and
+that is kept beside it, as Python keeps what it compiles. Who shows something has a small typed function for it, which finds the
+words and hands them to a macro.
 
     PIECES = Macros("pieces.html")
     PIECES.note("Words of a <person>.")
 
-A line break in a template, with the indent after it, is nothing beside a tag or a value and one space between words or attributes:
-what reads well here adds no gap on the page.
+A line break in a template, with the indent after it, is nothing beside a tag or a value and one space between words or
+attributes: what reads well here adds no gap on the page.
 """
 
 from __future__ import annotations

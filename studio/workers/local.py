@@ -1,7 +1,7 @@
 """The link to a worker: a process of its own on this machine, started, spoken to, listened to, and ended if need be.
 
-What travels is in `pipelines/messages/`; what it does is in `pipelines/worker/worker.py`. Another kind of link (an actor on another
-machine) is a `station.Link` too.
+What travels is in `pipelines/messages/`; what it does is in `pipelines/worker/worker.py`. Another kind of link (an actor on
+another machine) is a `station.Link` too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One place where a worker works, on one device: starts it, gives it jobs, ends it when it is deaf, starts the next when it is lost.
+"""One place where a worker works, on one device: starts it, gives it jobs, ends it when deaf, starts the next when it is lost.
 
 Knows which jobs are in its worker and nothing of what they are for; who hears of them is the `Receiver`.
 """

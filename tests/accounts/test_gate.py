@@ -20,8 +20,8 @@ from tests.api.conftest import served
 
 PASSWORDS = {"ada": "lovelace1815", "bob": "another-one"}
 OPEN = {
-    "/", "/assets/{path:path}", "/config", "/config/", "/favicon.ico", "/gradio_api/app_id", "/gradio_api/app_id/", "/gradio_api/info",
-    "/gradio_api/info/", "/gradio_api/reset", "/gradio_api/reset/", "/gradio_api/theme.css",
+    "/", "/assets/{path:path}", "/config", "/config/", "/favicon.ico", "/gradio_api/app_id", "/gradio_api/app_id/",
+    "/gradio_api/info", "/gradio_api/info/", "/gradio_api/reset", "/gradio_api/reset/", "/gradio_api/theme.css",
     "/manifest.json", "/robots.txt", "/static/{path:path}", "/svelte/{path:path}", "/theme.css",
 }  # fmt: skip
 BOUND = {

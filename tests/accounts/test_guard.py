@@ -228,7 +228,8 @@ def test_behind_a_path_the_login_is_there_too(visit: Callable[..., TestClient], 
 
 @pytest.mark.parametrize(
     "name",
-    ["a", "ab", "abc", "abcd", "abcde", "abcdef", "abcdefg", "atelier", "ä", "Käthe Groß", "a b", "日本", "🎨", "=", "a=b;c", 'say "x"'],
+    ["a", "ab", "abc", "abcd", "abcde", "abcdef", "abcdefg", "atelier", "ä", "Käthe Groß", "a b", "日本", "🎨", "=", "a=b;c",
+     'say "x"'],
 )  # fmt: skip
 def test_a_session_holds_whatever_the_name(visit: Callable[..., TestClient], name: str) -> None:
     """Names whose cookie needed quotes — two of three lengths — were let in and asked again at once."""

@@ -133,7 +133,7 @@ def test_every_route_has_a_bound_and_few_a_large_one() -> None:
 
 
 def test_a_stream_hears_that_its_listener_is_gone() -> None:
-    """Gradio only glances at the connection between two events; behind the door it never saw the end, and streams stayed for ever."""
+    """Gradio only glances at the connection between two events; behind the door it never saw the end: streams stayed."""
     seen = asyncio.run(_glance())
     assert seen == [False, True]
 

@@ -1,7 +1,7 @@
 """Several hundred made-up requests to every route of /v1, /api and the page's own: whatever is sent, no answer is a 500.
 
-The whole application, Gradio included, over a studio that runs nothing: its owner has as many jobs waiting as one may have, so that
-what is valid ends at the queue.
+The whole application, Gradio included, over a studio that runs nothing: its owner has as many jobs waiting as one may have, so
+that what is valid ends at the queue.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ UPLOADS = ("/api/uploads", "/page/recipe")
 NUMBERS: list[Any] = [0, -1, 1, 2**31, 2**63, 2**64, 10**400, -(10**400), 1e308, 0.1, 1e-320]
 WORDS = [
     "", " ", "x", "\0", "a\nb", "é", "😀", "\u202e", "../../etc/passwd", "%s%n", "x" * 30_000, "'; DROP TABLE jobs; --", "null",
-    "NaN", "1e999", "-1", "9" * 400, "0001-01-01", "9999-12-31", "true", "espeak", "starter/image", "audio", "image", "text", "code",
-    "video", "64x64", "https://127.0.0.1/x", "<script>", "asset", "user", "system", "write", "complete", "wav",
+    "NaN", "1e999", "-1", "9" * 400, "0001-01-01", "9999-12-31", "true", "espeak", "starter/image", "audio", "image", "text",
+    "code", "video", "64x64", "https://127.0.0.1/x", "<script>", "asset", "user", "system", "write", "complete", "wav",
 ]  # fmt: skip
 FIELDS = [
-    "prompt", "model", "messages", "role", "content", "input", "voice", "modality", "seed", "n", "size", "stop", "stream", "max_tokens",
-    "temperature", "history", "system", "code", "suffix", "task", "language", "width", "height", "init_image", "mask_image", "seconds",
-    "fps", "format", "tags", "logit_bias", "stream_options", "tools", "response_format", "quality", "num_images", "text", "name", "type",
+    "prompt", "model", "messages", "role", "content", "input", "voice", "modality", "seed", "n", "size", "stop", "stream",
+    "max_tokens", "temperature", "history", "system", "code", "suffix", "task", "language", "width", "height", "init_image",
+    "mask_image", "seconds", "fps", "format", "tags", "logit_bias", "stream_options", "tools", "response_format", "quality",
+    "num_images", "text", "name", "type",
 ]  # fmt: skip
 ODD_BODIES = [
     b"", b"null", b"[]", b"{", b"\xff\xfe\0", b"\xed\xa0\x80", b'"\\ud800"', b'{"prompt": "\\udc00"}', b"NaN", b"[" * 5_000,
@@ -233,7 +234,9 @@ SEEN = [
     ("POST", "/api/jobs", {"content": b"[" * 100_000}),
     ("POST", "/api/jobs", {"content": b'{"modality": "text", "prompt": "x", "seed": ' + b"9" * 400 + b"}"}),
     ("POST", "/api/jobs", {"content": b'{"modality": "text", "prompt": "x", "seed": ' + b"9" * 5000 + b"}"}),
-    ("POST", "/api/jobs", {"content": b'{"modality": "text", "prompt": "x", "history": [{"role": "user", "content": "\\ud800"}]}'}),
+    ("POST", "/api/jobs", {
+        "content": b'{"modality": "text", "prompt": "x", "history": [{"role": "user", "content": "\\ud800"}]}',
+    }),
     ("POST", "/api/jobs", {"content": b'{"modality": ["text"], "prompt": "x"}'}),
     ("POST", "/api/jobs", {"content": b'{"modality": {}, "prompt": "x"}'}),
     ("GET", "/api/assets?offset=99999999999999999999", {}),

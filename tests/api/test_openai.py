@@ -187,7 +187,10 @@ def test_a_client_that_hangs_up_while_waiting_cancels_its_job(
         return [job for job in studio.jobs() if job.id not in before]
 
     body = json.dumps({"input": LONG[:19_000], "model": "espeak", "speed": 0.25}).encode()
-    head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: {address[7:]}\r\nContent-Length: {len(body)}\r\nContent-Type: application/json\r\n\r\n"
+    head = (
+        f"POST /v1/audio/speech HTTP/1.1\r\nHost: {address[7:]}\r\n"
+        f"Content-Length: {len(body)}\r\nContent-Type: application/json\r\n\r\n"
+    )
     host, port = address[7:].split(":")
     with socket.create_connection((host, int(port)), 60) as hasty:
         hasty.sendall(head.encode() + body)

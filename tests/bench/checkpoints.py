@@ -10,7 +10,7 @@ from pipelines.catalog import Catalog
 
 
 def language_model(folder: Path, layers: int) -> Any:
-    """A Qwen2 model 896 wide, unsaved; `folder` gets the configs and the tokenizer of `starter/text`. 0.49 B numbers at 33 layers."""
+    """A Qwen2 model 896 wide, unsaved; `folder` gets configs and the tokenizer of `starter/text`. 0.49 B numbers at 33 layers."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     shutil.copytree(Catalog(hub=False).get("starter/text").source.path, folder, dirs_exist_ok=True)

@@ -1,9 +1,9 @@
 """Worker, server and file reader killed at random moments while people work: what is lost, stuck, orphaned or left lying about?
 
-`python3 launch.py bench faults [--kills N] [--seed N] [--write]`. Clients submit speech, texts, pictures and films by the starter models and
-bring files; a process is ended with SIGKILL again and again, at moments drawn from the seed. Then the work runs out, some of what kills
-ended is put back, the server stops, and everything is counted: what was acknowledged must be there, byte for byte. What must be gone
-an hour later is looked for with the clock put on. Fails when a bar is missed.
+`python3 launch.py bench faults [--kills N] [--seed N] [--write]`. Clients submit speech, texts, pictures and films by the starter
+models and bring files; a process is ended with SIGKILL again and again, at moments drawn from the seed. Then the work runs out,
+some of what kills ended is put back, the server stops, and everything is counted: what was acknowledged must be there, byte for
+byte. What must be gone an hour later is looked for with the clock put on. Fails when a bar is missed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What our pipelines cost over plain library calls: the same picture, text and speech from the same seed, in one run.
 
-`python3 launch.py bench overhead [--runs N] [--small]`. Outputs must be identical, pixel for pixel, token for token, sample for sample;
-then the times are compared, taken in turn. Model loading is outside: it is done once on both sides.
+`python3 launch.py bench overhead [--runs N] [--small]`. Outputs must be identical, pixel for pixel, token for token, sample for
+sample; then the times are compared, taken in turn. Model loading is outside: it is done once on both sides.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What it costs to read strangers' files in a process of their own, and what a huge picture does to the server.
 
-`python3 launch.py bench reader [--runs N] [--side PIXELS] [--write]`. A photograph of about 1 MB is examined and drawn small, through
-the reader and in this process, in turn. Then four threads of a fresh process hand in one PNG of 149 megapixels each; that process
-stands for the server, and may grow by 50 MiB. Exit code 1 when it grows by more.
+`python3 launch.py bench reader [--runs N] [--side PIXELS] [--write]`. A photograph of about 1 MB is examined and drawn small,
+through the reader and in this process, in turn. Then four threads of a fresh process hand in one PNG of 149 megapixels each; that
+process stands for the server, and may grow by 50 MiB. Exit code 1 when it grows by more.
 """
 
 from __future__ import annotations

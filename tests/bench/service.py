@@ -1,10 +1,12 @@
-"""How long the event loop is held while many wait and many watch: `python3 launch.py bench service [--waiting N] [--watchers N] [--changes N]`.
+"""How long the event loop is held while many wait and many watch.
 
-A studio whose worker takes jobs and finishes one when told. Half of the watchers follow a waiting job as the API does, half look at the
-whole line as the page does, all on one event loop, while jobs come, go, end and are moved up. Counted is what the loop's own thread
-computes in one turn, which is what makes everybody else wait, whatever else the machine does; and every file and row it touches, since
-a disk may take its time. A heartbeat beside it tells how late the loop came, first with nothing going on (baseline).
-Fails when a bar is missed.
+`python3 launch.py bench service [--waiting N] [--watchers N] [--changes N]`
+
+A studio whose worker takes jobs and finishes one when told. Half of the watchers follow a waiting job as the API does, half look
+at the whole line as the page does, all on one event loop, while jobs come, go, end and are moved up. Counted is what the loop's
+own thread computes in one turn, which is what makes everybody else wait, whatever else the machine does; and every file and row
+it touches, since a disk may take its time. A heartbeat beside it tells how late the loop came, first with nothing going on
+(baseline). Fails when a bar is missed.
 """
 
 from __future__ import annotations

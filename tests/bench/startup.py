@@ -3,8 +3,8 @@
 `python3 launch.py bench startup [--runs N] [--idle-seconds S] [--events N]`
 
 Start: until the page answers, in seconds and in computing (which a busy machine changes less), and until the worker is ready.
-Idle: the share of one core that a server takes nobody looks at, or several pages that do nothing, from its processor time. Event: one click on the bare app,
-from sending it to its answer, with Gradio's queue and with the studio's. Fails when a bar is missed.
+Idle: the share of one core that a server takes nobody looks at, or several pages that do nothing, from its processor time. Event:
+one click on the bare app, from sending it to its answer, with Gradio's queue and with the studio's. Fails when a bar is missed.
 """
 
 from __future__ import annotations

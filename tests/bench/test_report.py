@@ -45,7 +45,10 @@ def test_large_figures_are_numbers_one_can_read(capsys: pytest.CaptureFixture[st
 
 
 def test_scores_of_the_starter_models_are_held_against_the_bars_of_their_tables() -> None:
-    language = "| what | measured | bar |\n| --- | --- | --- |\n| facts | 96 % | ≥ 90 % |\n| loops | 1 % | 0 % |\n| — email | 5 % |  |\n"
+    language = (
+        "| what | measured | bar |\n| --- | --- | --- |\n"
+        "| facts | 96 % | ≥ 90 % |\n| loops | 1 % | 0 % |\n| — email | 5 % |  |\n"
+    )
     code = "| what | measured | bar |\n| --- | --- | --- |\n| next token | 38 % (n-gram 28 %) | above |\n"
     image = "| asked for | bar | seen combinations | held-out combinations |\n|---|---|---|---|\n| kind | 90 % | 91 % | 89 % |\n"
     assert list(starter.bars(language + code + image)) == [

@@ -66,7 +66,8 @@ def ask(script: str, address: str, home: Path, **environment: str) -> dict[str, 
 DOWNLOAD = """
 seen = []
 folder = download.download(spec, lambda done, total: seen.append((done, total)))
-show(files=sorted(p.name for p in folder.iterdir()), revision=folder.name, last=seen[-1], weights=(folder / "model.safetensors").stat().st_size)
+weights = (folder / "model.safetensors").stat().st_size
+show(files=sorted(p.name for p in folder.iterdir()), revision=folder.name, last=seen[-1], weights=weights)
 """
 EXPLAIN = """
 try:

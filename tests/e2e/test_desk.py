@@ -1,4 +1,4 @@
-"""What happens between a click and its result: one click is one job, refusals stay, each picture has its own doings, a chat follows."""
+"""Between a click and its result: one click is one job, refusals stay, each picture has its own doings, a chat follows."""
 
 from __future__ import annotations
 
@@ -214,7 +214,10 @@ def test_a_second_job_is_told_as_waiting_without_a_reload(page: Page) -> None:
     expect(page.locator("#bar-video")).to_contain_text("Cancelled.")
 
 
-AT_END = "() => { const box = document.querySelector('#chat .bubble-wrap'); return box.scrollHeight > box.clientHeight + 200 && box.scrollHeight - box.scrollTop - box.clientHeight < 4; }"
+AT_END = """() => {
+  const box = document.querySelector('#chat .bubble-wrap');
+  return box.scrollHeight > box.clientHeight + 200 && box.scrollHeight - box.scrollTop - box.clientHeight < 4;
+}"""
 
 
 def test_a_chat_follows_its_newest_words_and_lets_go(page: Page) -> None:

@@ -16,7 +16,9 @@ SERVER = """
   const server = { lines: [], questions: [], hungUp: 0 };
   const encoder = new TextEncoder();
   window.fetch = (address, options) => {
-    if (address.includes("/queue/join")) return new Promise((go) => server.questions.push((id) => go(Response.json({ event_id: id }))));
+    if (address.includes("/queue/join")) {
+      return new Promise((go) => server.questions.push((id) => go(Response.json({ event_id: id }))));
+    }
     return Promise.resolve(new Response(new ReadableStream({ start(line) {
       server.lines.push(line);
       options.signal.addEventListener("abort", () => { server.hungUp += 1; });
@@ -84,7 +86,7 @@ def test_the_stream_ends_when_nothing_is_owed(line: Any) -> None:
 
 
 def test_what_was_asked_as_the_stream_closed_is_heard(line: Any) -> None:
-    """The server said that nothing was on its way, then the next question came: its answer once waited for the question after it."""
+    """The server said that nothing was on its way, then came the next question: its answer once waited for one more."""
     ask(line, "one")
     line.evaluate("() => { open_stream(); }")
     line.wait_for_function("server.lines.length === 1")

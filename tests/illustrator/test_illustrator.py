@@ -100,28 +100,44 @@ def thing(name: str, colour: str = "", side: str = "", count: int = 1) -> Thing:
 
 
 PROMPTS: dict[str, dict[str, Any]] = {
-    "A harbour at dusk, three sailing boats, flat colours": {"place": "sea", "time": "sunset", "things": (thing("sailboat", count=3),), "style": "flat"},
+    "A harbour at dusk, three sailing boats, flat colours": {
+        "place": "sea", "time": "sunset", "things": (thing("sailboat", count=3),), "style": "flat",
+    },
     "a red house on green hills at sunset": {"place": "hills", "time": "sunset", "things": (thing("house", "red"),)},
     "a lighthouse by the sea at night": {"place": "sea", "time": "night", "things": (thing("lighthouse"),)},
-    "Snowy mountains with a log cabin, watercolor": {"place": "mountains", "season": "winter", "things": (thing("house"),), "style": "watercolour"},
-    "two blue balloons on the left over the desert, no clouds": {"place": "desert", "weather": "clear", "things": (thing("balloon", "blue", "left", 2),)},
+    "Snowy mountains with a log cabin, watercolor": {
+        "place": "mountains", "season": "winter", "things": (thing("house"),), "style": "watercolour",
+    },
+    "two blue balloons on the left over the desert, no clouds": {
+        "place": "desert", "weather": "clear", "things": (thing("balloon", "blue", "left", 2),),
+    },
     "a village in the rain": {"place": "village", "weather": "rainy"},
     "rocket flying through outer space, pixel art": {"place": "space", "things": (thing("rocket"),), "style": "pixel"},
-    "a yellow fish and a green turtle under water": {"place": "underwater", "things": (thing("fish", "yellow"), thing("turtle", "green"))},
+    "a yellow fish and a green turtle under water": {
+        "place": "underwater", "things": (thing("fish", "yellow"), thing("turtle", "green")),
+    },
     "neon city skyline at midnight": {"place": "city", "time": "night", "style": "neon"},
     "a misty forest in autumn": {"place": "forest", "weather": "foggy", "season": "autumn"},
     "a beach without palm trees": {"place": "beach", "things": (), "avoid": frozenset({"palm"})},
     "a tent and a campfire by the lake": {"place": "lake", "things": (thing("tent"), thing("campfire"))},
-    "Logo: white fox-like cat on navy blue, in a ring": {"kind": "emblem", "shape": "cat", "colour": "white", "background": "dark blue", "frame": "ring"},
+    "Logo: white fox-like cat on navy blue, in a ring": {
+        "kind": "emblem", "shape": "cat", "colour": "white", "background": "dark blue", "frame": "ring",
+    },
     "a mountain logo in dark green": {"kind": "emblem", "shape": "mountain", "colour": "dark green"},
     "badge with an anchor, gold on black": {"kind": "emblem", "shape": "anchor", "colour": "yellow", "background": "black"},
     "app icon of a purple robot": {"kind": "emblem", "shape": "robot", "colour": "purple"},
-    "a teal bottle on a podium, pink background": {"kind": "product", "things": (thing("bottle", "teal"),), "surface": "podium", "background": "pink"},
+    "a teal bottle on a podium, pink background": {
+        "kind": "product", "things": (thing("bottle", "teal"),), "surface": "podium", "background": "pink",
+    },
     "product photo of a red sneaker": {"kind": "product", "things": (thing("sneaker", "red"),)},
-    "two mugs and a green teapot on a wooden table": {"kind": "product", "things": (thing("mug", count=2), thing("teapot", "green")), "surface": "table"},
+    "two mugs and a green teapot on a wooden table": {
+        "kind": "product", "things": (thing("mug", count=2), thing("teapot", "green")), "surface": "table",
+    },
     "blue and white stripes": {"kind": "pattern", "pattern": "stripes", "colours": ("blue", "white")},
     "white dots on teal": {"kind": "pattern", "pattern": "dots", "colours": ("white",), "background": "teal"},
-    "seamless pattern of yellow stars on dark blue": {"kind": "pattern", "pattern": "shape star", "colours": ("yellow",), "background": "dark blue"},
+    "seamless pattern of yellow stars on dark blue": {
+        "kind": "pattern", "pattern": "shape star", "colours": ("yellow",), "background": "dark blue",
+    },
     "terrazzo texture": {"kind": "pattern", "pattern": "terrazzo"},
     "travel poster of a volcano island": {"place": "volcano", "style": "poster"},
 }  # fmt: skip
@@ -304,7 +320,10 @@ def test_a_cancel_is_heard_between_pictures(tmp_path: Path) -> None:
 
 
 def test_a_clip_travels_from_line_to_line_with_no_torch(tmp_path: Path) -> None:
-    request = VideoRequest(prompt="hills by day\nhills at night", width=64, height=64, seconds=1.0, fps="12", seed=3, num_inference_steps=1, guidance_scale=0)  # fmt: skip
+    request = VideoRequest(
+        prompt="hills by day\nhills at night", width=64, height=64,
+        seconds=1.0, fps="12", seed=3, num_inference_steps=1, guidance_scale=0,
+    )  # fmt: skip
     (clip,) = IllustratedVideo().generate(request, context(tmp_path))
     assert (clip.facts["frames"], clip.facts["seconds"], "notes" in clip.facts) == (12, 1.0, False)
     from imageio_ffmpeg import read_frames

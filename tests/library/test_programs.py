@@ -397,8 +397,10 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=8,
 )
-KEYS = ["prompt", "uc", "seed", "steps", "size", "resolution", "sampler", "scheduler", "loras", "lora", "loraweights", "model", "image",
-        "sui_image_params", "video_length", "force_fps", "strength", "modality", "class_type", "inputs", "styles", "width"]  # fmt: skip
+KEYS = [
+    "prompt", "uc", "seed", "steps", "size", "resolution", "sampler", "scheduler", "loras", "lora", "loraweights", "model",
+    "image", "sui_image_params", "video_length", "force_fps", "strength", "modality", "class_type", "inputs", "styles", "width",
+]  # fmt: skip
 
 
 @settings(max_examples=300, derandomize=True, deadline=None)

@@ -103,8 +103,8 @@ class MadeUpDevice:
     """budget: bytes that exist. used and peak: bytes allocated. others: bytes other programs hold.
 
     unified: no second copy; mapped: what leaves can come back all the same; streams: what is too large passes in pieces.
-    refuse_uploads: so many uploads fail with DeviceFull first. fail_allocation: the allocation after so many more fails, once. is_gone: whatever is asked fails.
-    clock and bytes_per_second: uploads take virtual time. work_peak: what `peak_bytes` answers.
+    refuse_uploads: so many uploads fail with DeviceFull first. fail_allocation: the allocation after so many more fails, once.
+    is_gone: whatever is asked fails. clock and bytes_per_second: uploads take virtual time. work_peak: what `peak_bytes` answers.
     """
 
     budget: int

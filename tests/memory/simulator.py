@@ -247,7 +247,7 @@ class Actor(threading.Thread):
 
 @dataclass
 class Report:
-    """What a run did. log: a digest of every decision, in order. ended: how leases ended. points: where control was given away."""
+    """What a run did. log: a digest of all decisions, in order. ended: how leases ended. points: where control was given away."""
 
     operations: int = 0
     log: str = ""

@@ -170,7 +170,7 @@ def test_part_of_it_can_leave_and_only_that_comes_back() -> None:
 
 
 class Odd(nn.Module):
-    """Views into one storage, a permuted matrix, an image filter in channels-last order, an expanded, an empty and a whole number."""
+    """Views into one storage, a permuted matrix, a channels-last filter, an expanded, an empty and a whole number."""
 
     def __init__(self) -> None:
         super().__init__()

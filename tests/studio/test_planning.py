@@ -26,7 +26,10 @@ def planned(**more: Any) -> Planned:
             Forecast(planned(load_seconds=4.0), leaves=("SDXL",), budget_bytes=12 * GB),
             "Fits after SDXL leaves · 3.0 GB of 12 GB · loads in 4 s",
         ),
-        (Forecast(planned(load_seconds=4.0), leaves=("SDXL", "Bark"), work_seconds=8.0), "Fits after SDXL and Bark leave · about 12 s"),
+        (
+            Forecast(planned(load_seconds=4.0), leaves=("SDXL", "Bark"), work_seconds=8.0),
+            "Fits after SDXL and Bark leave · about 12 s",
+        ),
         (Forecast(planned(), leaves=("SDXL", "Bark", "Qwen")), "Fits after 3 models leave"),
         (Forecast(planned(load_seconds=0.2)), "Fits"),
         (Forecast(planned(how="streamed", streamed=("x:unet",))), "Runs streamed (slower)"),

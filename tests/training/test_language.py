@@ -144,7 +144,8 @@ def test_a_model_can_begin_with_the_layers_of_another(
     other = language.train_tokenizer(["def f(x): return x"] * 3 + list(language.SPECIAL), 300)
     model = language.build_model(SHAPE, other)
     language.take_over(model, other, tmp_path)
-    assert torch.allclose(model.model.layers[1].mlp.up_proj.weight, learned.model.layers[1].mlp.up_proj.weight, atol=1e-3)  # fmt: skip
+    mine, its = model.model.layers[1].mlp, learned.model.layers[1].mlp
+    assert torch.allclose(mine.up_proj.weight, its.up_proj.weight, atol=1e-3)
     here, there = other.convert_tokens_to_ids("x"), tokenizer.convert_tokens_to_ids("x")
     assert torch.allclose(model.lm_head.weight[here], learned.lm_head.weight[there], atol=1e-3)
 

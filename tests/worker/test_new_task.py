@@ -1,4 +1,4 @@
-"""Adding a task touches three places, numbered below. This one does nothing, and goes all the way from the form to the library."""
+"""Adding a task touches three places, numbered below. This one does nothing, and goes all the way from form to library."""
 
 from __future__ import annotations
 

@@ -50,9 +50,9 @@ class Arena:
     """Pieces of the given sizes, one behind the other in chunks; none straddles two.
 
     sizes: bytes of each piece. chunk_bytes: how large a chunk may grow; a piece that is larger has one of its own. breaks:
-    numbers of pieces before which a new chunk begins. page_lock: None where there is no such thing. places: of each piece. chunks: uint8 tensors; their memory is zero and
-    takes no room until it is written. It goes back to the system with the last tensor that looks at it, whatever the C library
-    would like to keep.
+    numbers of pieces before which a new chunk begins. page_lock: None where there is no such thing. places: of each piece.
+    chunks: uint8 tensors; their memory is zero and takes no room until it is written. It goes back to the system with the last
+    tensor that looks at it, whatever the C library would like to keep.
     """
 
     def __init__(

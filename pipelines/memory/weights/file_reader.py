@@ -1,8 +1,8 @@
 """Weights straight from a file: a few threads read it mebibyte by mebibyte and put the numbers where they belong, converted.
 
 Knows where tensors lie in files, nothing of the files' format; `remember_stored` is how whoever opened a module leaves that with
-it. Measured on 2 busy cores, 1.7 GB of float16 to float32: 1.6 s of processor time beside 2.7 s for `from_pretrained`; from a cold
-disk 2.5 to 3.2 s beside 7.3 to 9.1 s. What needs no conversion is better mapped: 0.2 s for 3.4 GB.
+it. Measured on 2 busy cores, 1.7 GB of float16 to float32: 1.6 s of processor time beside 2.7 s for `from_pretrained`; from a
+cold disk 2.5 to 3.2 s beside 7.3 to 9.1 s. What needs no conversion is better mapped: 0.2 s for 3.4 GB.
 """
 
 from __future__ import annotations

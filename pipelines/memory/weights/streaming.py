@@ -177,10 +177,11 @@ class Ring:
     def _fetch(self, block: Block) -> Slot:
         """Start copying a block into the free slot that was filled longest ago."""
         free = [slot for slot in self._slots if self._is_free(slot)]
-        if free:
-            slot = min(free, key=lambda each: each.turn)
-        else:
-            slot = Slot(-1 - self._turn, self._lane.allocate(block.piece.nbytes))
+        slot = (
+            min(free, key=lambda each: each.turn)
+            if free
+            else Slot(-1 - self._turn, self._lane.allocate(block.piece.nbytes))
+        )
         if slot.block is not None:
             slot.block.slot = None
         used, slot.used = slot.used, {}

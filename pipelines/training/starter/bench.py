@@ -1,4 +1,4 @@
-"""`python launch.py bench starter [image|text|code] [--small]`: score the shipped starter models and write the scores in their model cards."""
+"""`python launch.py bench starter [image|text|code] [--small]`: score the shipped starter models, for their model cards."""
 
 import argparse
 import importlib

@@ -1,6 +1,7 @@
 """The text corpus: endless instruction–answer pairs for `starter/text`, each a pure function of its number.
 
-The grammars live in `language_email`, `language_office`, `language_summary` and `language_creative`; here they are mixed and wrapped into conversations.
+The grammars live in `language_email`, `language_office`, `language_summary` and `language_creative`; here they are mixed
+and wrapped into conversations.
 """
 
 import random

@@ -128,7 +128,12 @@ def well_formed(example: Example, answer: str) -> bool:
     wanted = re.match(r"(\d+)\. ", next((f for f in example.facts if re.match(r"\d+\. ", f)), ""))
     counted = wanted is None or len(numbered) == int(wanted[1])
     checks: dict[str, Callable[[], bool]] = {
-        "email": lambda: lines[0].startswith("Subject: ") and lines[1].endswith(",") and len(lines) >= 5 and lines[-2].endswith(","),
+        "email": lambda: (
+            lines[0].startswith("Subject: ")
+            and lines[1].endswith(",")
+            and len(lines) >= 5
+            and lines[-2].endswith(",")
+        ),
         "report": lambda: lines[0].startswith("Report: ") and bool(numbered) and in_order and counted,
         "product": lambda: len(lines) >= 4 and any(line.startswith("- ") for line in lines),
         "summary": lambda: len(lines) == 1 and answer.strip().endswith("."),
@@ -259,9 +264,13 @@ def task_scores(
     written = by_kind["write"] + by_kind["fix"]
     bugs = [(t, a) for t, a in by_kind["fix"] + by_kind["find_bugs"] if t.bug]
     said = {
-        "write": "written functions that pass their checks", "fix": "planted bugs repaired", "find_bugs": "planted bugs found, or none where none is",
-        "explain": "explanations right to the word", "tests": "tests that the code passes", "translate": "JavaScript right to the letter",
-    }  # fmt: skip
+        "write": "written functions that pass their checks",
+        "fix": "planted bugs repaired",
+        "find_bugs": "planted bugs found, or none where none is",
+        "explain": "explanations right to the word",
+        "tests": "tests that the code passes",
+        "translate": "JavaScript right to the letter",
+    }
     rows: Rows = [
         (
             "generated functions that parse",
@@ -342,5 +351,9 @@ def runs(program: str) -> bool:
         sys.settrace(before)
 
 
-_ALLOWED = ["abs", "all", "any", "bool", "dict", "enumerate", "filter", "float", "int", "isinstance", "len", "list", "map", "max", "min", "next", "ord", "chr", "pow", "print", "range", "repr", "reversed", "round", "set", "sorted", "str", "sum", "tuple", "zip", "ValueError", "TypeError", "KeyError", "IndexError", "ZeroDivisionError", "Exception", "AssertionError"]  # fmt: skip
+_ALLOWED = [
+    "abs", "all", "any", "bool", "dict", "enumerate", "filter", "float", "int", "isinstance", "len", "list", "map", "max", "min",
+    "next", "ord", "chr", "pow", "print", "range", "repr", "reversed", "round", "set", "sorted", "str", "sum", "tuple", "zip",
+    "ValueError", "TypeError", "KeyError", "IndexError", "ZeroDivisionError", "Exception", "AssertionError",
+]  # fmt: skip
 SAFE = {name: getattr(builtins, name) for name in _ALLOWED}

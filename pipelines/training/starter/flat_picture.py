@@ -238,8 +238,10 @@ def _thing(b, thing: Thing, scene: Scene, lit, horizon: float, leaves: Colour) -
             [(x + 0.012, y - 0.27 * s), (x + 0.11 * s, y - 0.04 * s), (x + 0.012, y - 0.04 * s)],
             mix(colour, (255, 255, 255), 0.4),
         )
-        b.shape([(x - 0.16 * s, y - 0.025 * s), (x + 0.16 * s, y - 0.025 * s), (x + 0.1 * s, y + 0.045 * s), (x - 0.1 * s, y + 0.045 * s)],
-                lit((112, 70, 52), 0.6))  # fmt: skip
+        b.shape([
+            (x - 0.16 * s, y - 0.025 * s), (x + 0.16 * s, y - 0.025 * s),
+            (x + 0.1 * s, y + 0.045 * s), (x - 0.1 * s, y + 0.045 * s),
+        ], lit((112, 70, 52), 0.6))  # fmt: skip
     elif thing.name == "lighthouse":
         y = ground + 0.02 if scene.place == "hills" else 0.9
         if scene.place == "sea":

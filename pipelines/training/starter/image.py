@@ -1,8 +1,8 @@
 """How `starter/image` is trained: words first, then words and pictures together; the autoencoder beside them.
 
-Three runs below one folder, each resumable on its own and each on fresh pictures painted as they are needed, never the same twice:
-`words` (the text encoder learns to name what a caption asks for; minutes), `vae` (pictures ⇄ latents) and `diffusion` (caption →
-latents, velocity objective). `export` writes what they have learned so far as a diffusers folder.
+Three runs below one folder, each resumable on its own and each on fresh pictures painted as they are needed, never the same
+twice: `words` (the text encoder learns to name what a caption asks for; minutes), `vae` (pictures ⇄ latents) and `diffusion`
+(caption → latents, velocity objective). `export` writes what they have learned so far as a diffusers folder.
 """
 
 import json
@@ -86,9 +86,9 @@ def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
 # ── Words ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 ASKED = {  # what a caption can ask for → the list of words it comes from
-    "kind": None, "place": "place", "time": "time", "weather": "weather", "season": "season", "shape": "shape", "colour": "colour",
-    "background": "colour", "frame": "frame", "thing0": "object", "thing0_colour": "colour", "thing0_side": "side",
-    "thing1": "object", "thing1_colour": "colour", "thing1_side": "side",
+    "kind": None, "place": "place", "time": "time", "weather": "weather", "season": "season", "shape": "shape",
+    "colour": "colour", "background": "colour", "frame": "frame", "thing0": "object", "thing0_colour": "colour",
+    "thing0_side": "side", "thing1": "object", "thing1_colour": "colour", "thing1_side": "side",
 }  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def train_vae(
     crop: int = 8,
     batch_size: int = 12,
 ) -> Result:
-    """Teach encoder and decoder the given latents, on crops of `crop` × `crop` latents; noise on them makes the decoder forgiving."""
+    """Teach encoder and decoder the given latents, on crops of `crop` × `crop`; noise on them makes the decoder forgiving."""
     basis, _ = prepare(run_dir)
 
     def batches(step: int) -> tuple[Tensor, Tensor]:
@@ -248,7 +248,7 @@ def painted_batch(
 
 
 def draw_timesteps(count: int) -> Tensor:
-    """Timesteps (count,) in 0 … 999: logit-normal (mean 0.9, deviation 1.1) on flow matching's clock, moved to the cosine schedule's.
+    """Timesteps (count,) in 0 … 999: logit-normal (mean 0.9, deviation 1.1) on flow matching's clock, put on the cosine one.
 
     So six in ten are above 700, where words decide: colours above 900, shapes between 700 and 930 (measured by exchanging them).
     """
@@ -299,8 +299,8 @@ def check_gates(run_dir: Path, count: int = 256) -> dict[str, float]:
     """Numbers to look at before a long run, on fresh pictures, with the averaged weights of now.
 
     `right`, `shuffled`: loss at high noise with the right and with other pictures' captions (the text path lives when shuffled is
-    clearly above). `start`, `mean_picture`: error of the picture predicted from pure noise against that of the mean picture (1.0 is
-    where a model that only knows the mean stands). `decoder`, `bilinear`: PSNR of the decoder and of enlarging the small picture.
+    clearly above). `start`, `mean_picture`: error of the picture predicted from pure noise against that of the mean picture (1.0
+    is where a model that only knows the mean stands). `decoder`, `bilinear`: PSNR of the decoder and of plain enlarging.
     """
     basis, tokenizer = prepare(run_dir)
     signal = build_scheduler().alphas_cumprod.sqrt()

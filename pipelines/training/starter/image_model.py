@@ -1,9 +1,9 @@
 """The parts of `starter/image`, as ordinary diffusers and transformers classes, and its latent space.
 
 Latents are made, not learned: a picture is averaged down to 64×64, each 4×4 block of it (16×16 pixels of the picture) becomes one
-place on a 16×16 grid, and the block's 48 numbers are projected on their strongest directions (`Basis`). So the diffusion model can be
-trained before the autoencoder is, and both at the same time: the `AutoencoderKL` learns to compute these latents from a picture, and
-to draw the crisp 256×256 picture that they came from.
+place on a 16×16 grid, and the block's 48 numbers are projected on their strongest directions (`Basis`). So the diffusion model
+can be trained before the autoencoder is, and both at the same time: the `AutoencoderKL` learns to compute these latents from a
+picture, and to draw the crisp 256×256 picture that they came from.
 """
 
 import json
@@ -32,8 +32,8 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 class Basis:
     """The linear map between 64×64 pictures and latents.
 
-    mean: (48,); into: (48, CHANNELS); back: (CHANNELS, 48). Latents have unit variance on average; strong directions stay stronger
-    (each is divided by the square root of its deviation), so that the large shapes come first when noise is taken away.
+    mean: (48,); into: (48, CHANNELS); back: (CHANNELS, 48). Latents have unit variance on average; strong directions stay
+    stronger (each is divided by the square root of its deviation), so that the large shapes come first when noise is taken away.
     """
 
     mean: Tensor
@@ -176,7 +176,7 @@ def build_vae() -> AutoencoderKL:
 
 
 def build_scheduler() -> DDIMScheduler:
-    """Cosine noise, velocity prediction, starting from pure noise. On this schedule a velocity is flow matching's, up to scale."""
+    """Cosine noise, velocity prediction, starting from pure noise. A velocity on it is flow matching's, up to scale."""
     return DDIMScheduler(
         beta_schedule="squaredcos_cap_v2",
         prediction_type="v_prediction",

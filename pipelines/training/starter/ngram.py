@@ -1,7 +1,7 @@
 """The baseline that `starter/code` has to beat: the most frequent next token after the longest known context.
 
-Backs off from four tokens of context to none, over the same tokens that the model learned from. Counts are kept in sorted arrays, so
-three million tokens take seconds and little memory.
+Backs off from four tokens of context to none, over the same tokens that the model learned from. Counts are kept in sorted arrays,
+so three million tokens take seconds and little memory.
 """
 
 from __future__ import annotations

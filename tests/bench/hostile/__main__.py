@@ -1,9 +1,9 @@
 """Everything a stranger could bring, sent to a real server: does it hang, fail, grow, or tell what is not theirs?
 
-`python3 launch.py bench hostile [--cases N] [--only WORDS] [--list] [--write]`. The corpus is made by this script from a fixed seed.
-Two users, one of whom owns marked things; the other sends every case and looks at whatever the studio then shows. After each
-case the owner asks an ordinary question. Fails when a bar is missed: 0 hangs (an answer within 5 s), 0 answers 500, the server
-never more than 300 MiB above idle, 0 bytes of the other user's things, always alive.
+`python3 launch.py bench hostile [--cases N] [--only WORDS] [--list] [--write]`. The corpus is made by this script from a fixed
+seed. Two users, one of whom owns marked things; the other sends every case and looks at whatever the studio then shows. After
+each case the owner asks an ordinary question. Fails when a bar is missed: 0 hangs (an answer within 5 s), 0 answers 500, the
+server never more than 300 MiB above idle, 0 bytes of the other user's things, always alive.
 """
 
 from __future__ import annotations

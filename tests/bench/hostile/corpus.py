@@ -53,7 +53,10 @@ def sample(cases: list[Case], number: int, seed: int) -> list[Case]:
 
 def files(seed: int, victim: Path) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
     """(group, file name, how to make it)."""
-    endings = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "gif": ".gif", "bmp": ".bmp", "tiff": ".tif", "avif": ".avif", "heic": ".heic"}  # fmt: skip
+    endings = {
+        "png": ".png", "jpeg": ".jpg", "webp": ".webp", "gif": ".gif",
+        "bmp": ".bmp", "tiff": ".tif", "avif": ".avif", "heic": ".heic",
+    }  # fmt: skip
     for group, made in (
         ("file: shapes of pictures", pictures.shapes()), ("file: kinds of pictures", pictures.kinds()),
         ("file: chunks and EXIF", pictures.chunks()), ("file: settings", pictures.recipes()),

@@ -172,7 +172,10 @@ class House:
         words = {"parameters": f"{WORDS}\nSteps: 4, Seed: 7"}
         picture = pictures.png(pictures.text("parameters", words["parameters"]))
         ids = []
-        for name, data in (("secret.txt", WORDS.encode()), ("film.mp4", film), ("plain.png", out.getvalue()), ("told.png", picture)):  # fmt: skip
+        for name, data in (
+            ("secret.txt", WORDS.encode()), ("film.mp4", film),
+            ("plain.png", out.getvalue()), ("told.png", picture),
+        ):  # fmt: skip
             answer = self.upload(name, data, who="alice")
             assert answer.status == 201, (name, answer.status, answer.body[:300], answer.trouble)
             ids.append(str(answer.json()["id"]))
@@ -184,7 +187,8 @@ class House:
         )
         found = stored.json()
         gradio = str(found[0]) if isinstance(found, list) and found else ""
-        (place,) = (self.data / "library" / "video").rglob("*.mp4") if (self.data / "library").exists() else self.data.rglob("*.mp4")  # fmt: skip
+        library = self.data / "library"
+        (place,) = (library / "video" if library.exists() else self.data).rglob("*.mp4")
         return Things(ids, str(job.json()["id"]), gradio, place)
 
     # ---- what it weighs -----------------------------------------------------------------------------------------------
