@@ -320,14 +320,22 @@ def _plain(control: Control, raw: object) -> object:
     if control.widget in ("number", "slider"):
         if not isinstance(raw, int | float | str) or raw == "":
             raise ValueError("A number is missing here.")
-        if control.whole and float(raw) == int(float(raw)):
-            return int(float(raw))
-        return raw
+        return _number(control, raw)
     if control.widget == "check":
         return bool(raw)
     if control.offers == "samplers" and raw:
         return sampler_of(str(raw)).name or raw  # typed by the name people know
     return raw or ""
+
+
+def _number(control: Control, raw: float | str) -> object:
+    try:
+        number = float(raw)
+    except (ValueError, OverflowError):  # a word; more digits than a float holds
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError("This is no number that can be used here.")
+    return int(number) if control.whole and number.is_integer() else raw
 
 
 def _shown(control: Control, value: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import gradio as gr
@@ -130,6 +131,18 @@ def test_every_wrong_field_is_named_with_what_would_be_right(catalog: Catalog) -
         "seed": "A number is missing here.",
         "num_inference_steps": "2.5 is not a whole number.",
     }
+
+
+@pytest.mark.parametrize(
+    "typed", ["abc", "inf", "nan", math.inf, math.nan, pytest.param(10**400, id="400 digits")]
+)
+def test_what_is_no_number_is_told_beside_its_field(catalog: Catalog, typed: object) -> None:
+    """`1e400` is infinite once it is read: OverflowError came out of the form, and the page said nothing of use."""
+    form = built(catalog, "image")
+    with pytest.raises(FieldErrors) as caught:
+        form.request(values(form, prompt="a star", width=typed, guidance_scale=typed))
+    told = "This is no number that can be used here."
+    assert caught.value.messages == {"width": told, "guidance_scale": told}
 
 
 def test_a_models_limit_is_told_beside_the_field(catalog: Catalog) -> None:
