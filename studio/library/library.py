@@ -12,12 +12,14 @@ import hashlib
 import io
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from sqlalchemy import Engine
 
@@ -72,6 +74,8 @@ class Library(Rows):
         super().__init__(engine, clock=clock, has=store.has)
         self.store, self.sidecars = store, sidecars
         self.reader = reader or shared_reader()
+        self._uploading: WeakValueDictionary[tuple[str, str], threading.Lock] = WeakValueDictionary()
+        self._guard = threading.Lock()
 
     # ---- adding ----
 
@@ -134,19 +138,21 @@ class Library(Rows):
                 hint="Make it shorter or smaller and try again.",
             )
         found = self.reader.examine(data, filename)
-        if (known := self._same_upload(_digest(data), found.suffix, owner)) is not None:
-            return self._renamed(known, filename)
-        return self.add(
-            data,
-            kind=found.kind,
-            media_type=found.media_type,
-            suffix=found.suffix,
-            facts={**found.facts, "filename": filename},
-            recipe=self.reader.recipe(data, filename).recipe,
-            owner=owner,
-            title=filename,
-            uploaded=True,
-        )
+        digest = _digest(data)
+        with self._one_at_a_time(owner, digest):
+            if (known := self._same_upload(digest, found.suffix, owner)) is not None:
+                return self._renamed(known, filename)
+            return self.add(
+                data,
+                kind=found.kind,
+                media_type=found.media_type,
+                suffix=found.suffix,
+                facts={**found.facts, "filename": filename},
+                recipe=self.reader.recipe(data, filename).recipe,
+                owner=owner,
+                title=filename,
+                uploaded=True,
+            )
 
     def adopt(self) -> list[Asset]:
         """List files that lie in the store without a row, as after a crash between file and row; sweep up half-written ones.
@@ -241,6 +247,11 @@ class Library(Rows):
         self._forget(asset_id)
 
     # ---- behind the scenes ----
+
+    def _one_at_a_time(self, owner: str, digest: str) -> threading.Lock:
+        """Held while those bytes are looked up and kept for that person; gone with the last who holds it."""
+        with self._guard:
+            return self._uploading.setdefault((owner, digest), threading.Lock())
 
     def _place(self, asset: Asset, label: str, suffix: str, source: Source, edges: Edges) -> Asset:
         """The asset with its file in the store, and a note beside it that tells whose it is and of which job."""

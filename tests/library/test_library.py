@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from PIL import Image
 from sqlalchemy import inspect
 
 from studio.library import AssetNotFound, DiskFull, Library, LibraryError, NotAllowed, UnreadableFile
+from studio.library.asset import Asset
 from studio.library.sidecar import sidecar_of
 from studio.library.tables import assets, metadata
 from tests.library.conftest import EVERY_STORE, made_by_ffmpeg, path_of, png
@@ -294,6 +297,24 @@ def test_an_upload_keeps_every_byte_and_brings_its_recipe(library: Library, tmp_
     assert asset.recipe["prompt"] == "a lighthouse"
     assert library.add_upload(data, "again.png", "ada").id == asset.id
     assert library.add_upload(data, "again.png", "bob").id != asset.id
+
+
+def test_the_same_file_brought_four_times_at_once_is_one_asset(library: Library) -> None:
+    """Each looked before any other had listed it: four threads made three assets of one picture."""
+    data, together = png(), threading.Barrier(4)
+    look = library._same_upload
+
+    def look_together(digest: str, suffix: str, owner: str) -> Asset | None:
+        found = look(digest, suffix, owner)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(0.2)  # whoever is alone here has waited for nobody
+        return found
+
+    library._same_upload = look_together  # type: ignore[method-assign]
+    with ThreadPoolExecutor(4) as threads:
+        brought = list(threads.map(lambda _: library.add_upload(data, "fox.png", "ada"), range(4)))
+    assert {asset.id for asset in brought} == {brought[0].id}
+    assert library.count(owner="ada") == 1
 
 
 @EVERY_STORE
