@@ -40,7 +40,9 @@ def test_a_stored_recipe_reads_and_is_written_as_before() -> None:
     assert request == ImageRequest(
         prompt="a star", model="starter/image", seed=7, width=256, height=256, num_inference_steps=8
     )
-    assert list(request.model_dump(mode="json").items()) == list(STORED.items())
+    written = request.model_dump(mode="json")
+    assert {name: written[name] for name in STORED} == STORED
+    assert [name for name in written if name in STORED] == list(STORED)
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
@@ -63,7 +65,7 @@ def test_the_seven_tasks_of_code_are_one_request() -> None:
         ({"modality": "smell"}, ("modality",)),
         ({"modality": ["image"]}, ("modality",)),
         ({"modality": "code", "task": "sing"}, ("task",)),
-        ({"modality": "image", "task": "upscale"}, ("task",)),
+        ({"modality": "image", "task": "unboil"}, ("task",)),
         ({"modality": "image", "width": 100}, ("width",)),
     ],
 )
