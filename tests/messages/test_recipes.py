@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from pydantic import ValidationError
 
@@ -13,6 +15,7 @@ from pipelines.messages import (
     ImageRequest,
     Modality,
     parse_request,
+    request_class,
 )
 
 STORED = {
@@ -73,6 +76,17 @@ def test_what_does_not_fit_is_told_at_its_field(stored: dict[str, object], place
     with pytest.raises(ValidationError) as caught:
         parse_request(stored)
     assert [entry["loc"] for entry in caught.value.errors()] == [place]
+
+
+def test_a_new_task_may_not_be_called_as_one_of_the_seven_of_code() -> None:
+    """It took over what was stored under that name, and those jobs no longer read."""
+    with pytest.raises(TypeError, match="'explain', which CodeRequest answers to"):
+
+        class ExplainRequest(BaseRequest):
+            modality: Literal["code"] = "code"
+            task: Literal["explain"] = "explain"
+
+    assert request_class({"modality": "code", "task": "explain"}) is CodeRequest
 
 
 def test_every_task_says_which_modality_it_makes() -> None:

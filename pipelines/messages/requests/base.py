@@ -7,7 +7,7 @@ task: they mean the modality's own, the first that was written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
@@ -104,6 +104,11 @@ def request_class(data: Mapping[str, object]) -> type[BaseRequest]:
     return named if named is not None and _modality(named) == modality else own
 
 
+def words_for(kind: type[BaseRequest]) -> tuple[str, ...]:
+    """What `task` may say where that class is meant; nothing for one that is alone in its modality or was the first there."""
+    return get_args(kind.model_fields["task"].annotation) if "task" in kind.model_fields else ()
+
+
 def _modality(kind: type[BaseRequest]) -> str:
     return str(kind.model_fields["modality"].default)
 
@@ -116,5 +121,11 @@ def _list(kind: type[BaseRequest]) -> None:
     name = modality if is_own else str(kind.model_fields["task"].default)
     if name in REQUESTS:
         raise TypeError(f"{kind.__name__} and {REQUESTS[name].__name__} are both the task {name!r}.")
+    if not is_own and name in words_for(
+        own := REQUESTS[modality]
+    ):  # jobs stored under it would become another's
+        raise TypeError(
+            f"{kind.__name__} is called {name!r}, which {own.__name__} answers to: give it another name."
+        )
     kind.task_name = name
     REQUESTS[name] = kind
