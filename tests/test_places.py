@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines import messages
 from pipelines.catalog.families import FAMILIES
 from pipelines.catalog.recommended import OFFERS
 from pipelines.messages import KINDS, MODALITIES, REQUESTS
@@ -115,6 +116,13 @@ def test_adding_touches_as_many_places_as_the_docs_say(thing: str) -> None:
     places = sorted(COUNTS[thing]())
     print(f"\n{thing}: {len(places)}\n  " + "\n  ".join(places))
     assert len(places) == documented()[thing], places
+
+
+def test_a_request_class_is_there_by_being_written() -> None:
+    """A list of them was a fourth place: without it the new class could not be imported from `pipelines.messages`."""
+    for kind in REQUESTS.values():
+        assert getattr(messages, kind.__name__) is kind
+        assert files_with(text(kind.__name__)) == set()
 
 
 def test_the_table_tells_of_each_of_them() -> None:

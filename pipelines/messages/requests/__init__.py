@@ -1,32 +1,12 @@
-"""One request class for every task, in a file for the modality it makes."""
+"""One request class for every task, in a file for the modality it makes.
 
-from pipelines.messages.requests.audio import AudioRequest
-from pipelines.messages.requests.base import (
-    MAX_SEED,
-    REQUESTS,
-    BaseRequest,
-    parse_request,
-    request_class,
-)
-from pipelines.messages.requests.code import CodeRequest, CodeTask
-from pipelines.messages.requests.image import ImageRequest
-from pipelines.messages.requests.shared import DiffusionRequest, SamplingRequest
-from pipelines.messages.requests.text import ChatMessage, TextRequest
-from pipelines.messages.requests.video import VideoRequest
+A class written in one of these files is here, and in `pipelines.messages`, by being written.
+"""
 
-__all__ = [
-    "MAX_SEED",
-    "REQUESTS",
-    "AudioRequest",
-    "BaseRequest",
-    "ChatMessage",
-    "CodeRequest",
-    "CodeTask",
-    "DiffusionRequest",
-    "ImageRequest",
-    "SamplingRequest",
-    "TextRequest",
-    "VideoRequest",
-    "parse_request",
-    "request_class",
-]
+from pipelines.messages.requests.audio import *  # noqa: F403
+from pipelines.messages.requests.base import *  # noqa: F403
+from pipelines.messages.requests.code import *  # noqa: F403
+from pipelines.messages.requests.image import *  # noqa: F403
+from pipelines.messages.requests.shared import *  # noqa: F403
+from pipelines.messages.requests.text import *  # noqa: F403
+from pipelines.messages.requests.video import *  # noqa: F403
