@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import gradio as gr
 from markupsafe import Markup
 
-from pipelines.messages import BaseRequest, parse_request
+from pipelines.messages import REQUESTS, BaseRequest, parse_request, request_class, words_for
 from studio.accounts import LOCAL_OWNER
 from studio.page import pieces
 
@@ -124,6 +124,17 @@ def asked(update: Update, kind: type[R]) -> R:
 
 def title_of(studio: Studio, model_id: str) -> str:
     return next((spec.title for spec in studio.catalog.all() if spec.id == model_id), model_id)
+
+
+def form_for(recipe: Mapping[str, object]) -> str:
+    """The tab whose form is for such a recipe; "" where there is none: each has that of its modality's own task."""
+    try:
+        kind = request_class(recipe)
+    except ValueError:
+        return ""
+    modality = str(recipe["modality"])
+    task = recipe.get("task") or ""
+    return modality if kind is REQUESTS[modality] and task in ("", *words_for(kind)) else ""
 
 
 def recipe_fill(recipe: Mapping[str, object]) -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 import gradio as gr
 from markupsafe import Markup
 
-from pipelines.messages import KINDS, REQUESTS
+from pipelines.messages import KINDS, MODALITIES
 from studio.library import Asset, LibraryError
 from studio.page import frame, pieces
 from studio.templates import Macros
@@ -181,8 +181,8 @@ def doings(asset: Asset) -> Markup:
     """Buttons for what can be done with it."""
     if asset.trashed_at is not None:
         return SHELF.doings_in_trash(asset)
-    modality = str(asset.recipe.get("modality"))
-    again = pieces.settings_buttons(modality, frame.recipe_fill(asset.recipe)) if modality in REQUESTS else ""
+    form = frame.form_for(asset.recipe)
+    again = pieces.settings_buttons(form, frame.recipe_fill(asset.recipe)) if form else ""
     return SHELF.doings(asset, again)
 
 
@@ -254,7 +254,13 @@ def restored(
     found = studio.library.reader.recipe(data, filename)
     if not found.recipe:
         return None, found.reason
-    modality = found.recipe.get("modality")
-    if modality not in REQUESTS:
-        modality = "image"  # other programs' metadata name no modality; all that we read of them is pictures'
-    return {"modality": modality, "recipe": frame.recipe_fill(found.recipe)}, ""
+    if found.recipe.get("modality") not in MODALITIES:
+        # other programs' metadata name no modality; all that we read of them is pictures'
+        return {"modality": "image", "recipe": frame.recipe_fill(found.recipe)}, ""
+    form = frame.form_for(found.recipe)
+    if not form:
+        return (
+            None,
+            f"Its settings are those of the task {found.recipe['task']!r}, which has no form on this page.",
+        )
+    return {"modality": form, "recipe": frame.recipe_fill(found.recipe)}, ""

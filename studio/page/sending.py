@@ -54,7 +54,7 @@ class Sending:
 
     def adopt(self, jobs: list[str] | None, event: gr.EventData, request: gr.Request) -> object:
         """Show a job here that may have been sent from another device."""
-        job = self.own(said(event, "job"), request)
+        job = self.shown(said(event, "job"), request)
         if job is None:
             return gr.skip()
         return [*(one for one in jobs or [] if one != job.id), job.id][-KEPT:]
@@ -90,6 +90,11 @@ class Sending:
     def last(self, jobs: list[str], request: gr.Request) -> Job | None:
         """The newest job of this browser on this tab, or None."""
         return self.own(jobs[-1], request) if jobs else None
+
+    def shown(self, job_id: str, request: gr.Request) -> Job | None:
+        """The job, if it is this person's and of the task this tab is for: it cannot draw another of the same modality."""
+        job = self.own(job_id, request)
+        return job if job and isinstance(job.request, self.form.request_type) else None
 
     def own(self, job_id: str, request: gr.Request) -> Job | None:
         """The job, if it is there and this person's."""

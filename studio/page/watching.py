@@ -70,8 +70,8 @@ class Watching:
         return [*self.view.render(update), pieces.job_bar(update, self.words, waiting, offered)]
 
     def _known(self, jobs: Sequence[str], request: gr.Request) -> list[Job]:
-        """Those of the jobs that are there and this person's."""
-        return [job for job_id in jobs if (job := self.sending.own(job_id, request))]
+        """Those of the jobs that are there, this person's and of this tab."""
+        return [job for job_id in jobs if (job := self.sending.shown(job_id, request))]
 
 
 async def paced(updates: AsyncIterator[T], seconds: float = 0.1) -> AsyncGenerator[T, None]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import gradio as gr
 import pytest
 
 from pipelines.catalog import Catalog, ModelSpec
@@ -28,6 +29,10 @@ from studio.api.openapi import request_schemas
 from studio.cli.generate import build_request
 from studio.page.controls import describe
 from studio.page.forms import Form
+from studio.page.frame import form_for
+from studio.page.library import doings
+from studio.page.sending import Sending
+from studio.page.watching import Watching
 from studio.queue.jobs import Job
 from studio.settings import Settings
 from studio.studio import Studio
@@ -121,6 +126,28 @@ def test_a_task_of_three_places_goes_from_request_to_library(studio: Studio) -> 
     assert studio.library.read(asset) == b"As it is."
     assert parse_request(asset.recipe) == done.request
     assert isinstance(studio.store.get(done.id).request, NothingRequest)
+
+
+def test_a_tab_shows_no_job_of_another_task(studio: Studio) -> None:
+    """What was sent by the API ended the Text tab with a TypeError once it was clicked on in the queue."""
+    job = studio.submit(NothingRequest(prompt="As it is."))
+    sending = Sending(studio, Form(studio.catalog, "text"))
+    assert sending.adopt([], gr.EventData(None, {"job": job.id}), None) == gr.skip()
+    assert Watching(studio, None, sending, {})._known([job.id], None) == []
+    its_own = Sending(studio, Form(studio.catalog, "nothing"))
+    assert its_own.adopt([], gr.EventData(None, {"job": job.id}), None) == [job.id]
+
+
+def test_a_recipe_is_laid_out_only_where_its_task_has_a_form(studio: Studio) -> None:
+    recipe = NothingRequest(prompt="As it is.").model_dump(mode="json")
+    assert form_for(recipe) == ""
+    assert form_for(recipe | {"task": "unboil"}) == form_for({"modality": "smell"}) == form_for({}) == ""
+    assert form_for({"modality": "text"}) == form_for({"modality": "text", "task": ""}) == "text"
+    assert form_for({"modality": "code", "task": "explain"}) == "code"
+
+    given = {"kind": "text", "media_type": "text/plain", "suffix": "txt"}
+    assert "Remix" not in doings(studio.library.add(b"As it is.", recipe=recipe, **given))
+    assert "Remix" in doings(studio.library.add(b"As it is.", recipe={"modality": "text"}, **given))
 
 
 def test_form_command_line_and_api_know_it(studio: Studio) -> None:
