@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, cast
@@ -179,12 +179,11 @@ class Worker:
     def memory(self, is_cancelled: Callable[[], bool] = lambda: False) -> MemoryManager:
         """The memory manager; the first call has torch loaded and the device found. Raises Cancelled while it waits."""
         promise = self._start_memory()
-        while True:
-            try:
-                return promise.result(timeout=0.05)
-            except TimeoutError:
-                if is_cancelled():
-                    raise Cancelled from None
+        # not `result(timeout=…)`: its TimeoutError and one the device failed with are the same class
+        while not wait([promise], timeout=0.05).done:
+            if is_cancelled():
+                raise Cancelled
+        return promise.result()
 
     def _start_memory(self) -> Future[MemoryManager]:
         with self._lock:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ import psutil
 import pytest
 
 from pipelines.catalog import ModelSpec, Source
-from pipelines.memory import Component
+from pipelines.memory import Component, MemoryManager
 from pipelines.messages import (
     AudioRequest,
     Finished,
@@ -102,6 +103,22 @@ def test_a_stopped_process_can_be_ended_from_outside(tmp_path: Path) -> None:
     os.kill(worker.pid, signal.SIGSTOP)
     worker.kill()
     assert ear.exits.get(timeout=60) == -9
+
+
+def test_a_device_whose_driver_does_not_answer_in_time_fails_the_job_that_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its TimeoutError was taken for that of the waiting, which went on for ever."""
+
+    def fail(worker: Worker, promise: Future[MemoryManager]) -> None:
+        promise.set_exception(TimeoutError("no answer from the driver"))
+
+    monkeypatch.setattr(Worker, "_make_memory", fail)
+    worker = Worker(WorkerConfig(spool=str(tmp_path), device="cpu", warm_up=False), lambda event: None)
+    asked = iter([False, False, True])  # so that the wait ends either way
+    with pytest.raises(TimeoutError, match="no answer from the driver"):
+        worker.memory(lambda: next(asked))
+    worker.stop()
 
 
 def test_a_broken_model_fails_its_job_and_nothing_else(warm: tuple[LocalWorker, Ear]) -> None:
