@@ -134,6 +134,9 @@ class LocalWorker:
             process.stdin.close()
         except OSError:
             pass  # the process is gone: `_live` sees it too
+        except Exception:  # half a message may be on its way: nothing that follows would be understood
+            log.exception("the worker can be told nothing more")
+            self.kill()
 
 
 def how_it_ended(code: int, by_us: bool = False) -> str:

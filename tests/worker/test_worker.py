@@ -105,6 +105,13 @@ def test_a_stopped_process_can_be_ended_from_outside(tmp_path: Path) -> None:
     assert ear.exits.get(timeout=60) == -9
 
 
+def test_a_worker_that_can_be_told_nothing_more_is_ended(tmp_path: Path) -> None:
+    """It once went on and heard nothing: no job, no cancel, no word to stop."""
+    worker, ear = start(tmp_path)
+    worker.send(lambda: None)  # type: ignore[arg-type]  # cannot be sent
+    assert ear.exits.get(timeout=60) == -9
+
+
 def test_a_device_whose_driver_does_not_answer_in_time_fails_the_job_that_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
