@@ -176,8 +176,11 @@ class Feeder:
         if is_taken:
             self.watchers.tell(job.id)
             return
-        self.running.drop(job.id)  # the worker went since the job was claimed
-        self.store.unclaim(job.id)
+        live = self.running.drop(job.id)  # the worker went since the job was claimed
+        if live is not None and live.is_cancelled:  # `cancel` said yes, and only that live job knew of it
+            self.filing.end(End(job.id, job.request.modality, "cancelled"))
+        else:
+            self.store.unclaim(job.id)
 
     def _hand_over(self, job: Job) -> bool:
         """Whether a worker took it."""

@@ -46,9 +46,10 @@ class Running:
         with self._lock:
             self._jobs[live.row.id] = live
 
-    def drop(self, job_id: str) -> None:
+    def drop(self, job_id: str) -> Live | None:
+        """Forget it; how it was, now nobody else's, None when it did not run here."""
         with self._lock:
-            self._jobs.pop(job_id, None)
+            return self._jobs.pop(job_id, None)
 
     def get(self, job_id: str) -> Live | None:
         """As it is now: a copy that nobody changes."""

@@ -205,3 +205,22 @@ def test_a_line_that_could_not_be_worked_out_is_worked_out_again(make: Make) -> 
     later = studio.submit(speak())
     wait_for(lambda: later.id in studio.standings.latest())
     assert running.id in studio.standings.latest()
+
+
+def test_a_job_cancelled_as_its_worker_goes_is_cancelled(make: Make) -> None:
+    """It once was put back, and the next worker made what nobody wanted any more."""
+    studio = make(partial(Made, writes))
+    job, run = studio.submit(speak()), studio.pool.run
+
+    def goes_first(command: Run) -> bool:
+        studio.pool.run = run  # type: ignore[method-assign]
+        studio.cancel(command.job_id)
+        (worker,) = studio.pool.links
+        worker.kill()
+        return run(command)
+
+    studio.pool.run = goes_first  # type: ignore[method-assign]
+    studio.start()
+    assert over(studio, job.id).status == "cancelled"
+    later = studio.submit(speak())
+    assert over(studio, later.id).status == "completed"
