@@ -40,7 +40,7 @@ jobs = sa.Table(
     sa.Column("put_back", sa.Integer, default=0),
 )
 PLACE = sa.func.coalesce(jobs.c.place, jobs.c.number)
-"""Where a job stands among its owner's: as they came, until one is moved up."""
+"""Where a job stands among its owner's: as they came, until one is moved up or put back. Rows of older versions may have none."""
 
 AFRESH: dict[str, object] = {
     "status": "queued",

@@ -112,7 +112,8 @@ class JobStore(JobRecords):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             modality = sa.select(jobs.c.modality).where(jobs.c.id == job_id).scalar_subquery()
             theirs = (jobs.c.owner == owner, jobs.c.status == "queued", jobs.c.modality == modality)
-            rows = connection.execute(sa.select(jobs.c.id, PLACE).where(*theirs).order_by(PLACE)).all()
+            query = sa.select(jobs.c.id, PLACE).where(*theirs).order_by(PLACE, jobs.c.number)
+            rows = connection.execute(query).all()
             ids, places = [row[0] for row in rows], [row[1] for row in rows]
             if job_id not in ids:
                 return False
@@ -221,16 +222,24 @@ class JobStore(JobRecords):
         }
 
     def _start_over(self, *conditions: sa.ColumnElement[bool]) -> bool:
-        newest = sa.select(sa.func.max(jobs.c.number) + 1).scalar_subquery()
-        afresh = AFRESH | {"put_back": jobs.c.put_back + 1, "place": newest}
+        afresh = AFRESH | {"put_back": jobs.c.put_back + 1, "place": _last_place()}
         with self.engine.begin() as connection:
             return connection.execute(jobs.update().where(*conditions).values(**afresh)).rowcount == 1
 
 
+def _last_place() -> sa.ScalarSelect[int]:
+    """The place behind everyone who waits or runs, and nobody else's: one that runs may have to wait at its place again."""
+    newest = sa.select(sa.func.coalesce(sa.func.max(jobs.c.number), 0)).scalar_subquery()
+    active = (
+        sa.select(sa.func.coalesce(sa.func.max(PLACE), 0)).where(jobs.c.status.in_(ACTIVE)).scalar_subquery()
+    )
+    return sa.select(sa.func.max(newest, active) + 1).scalar_subquery()
+
+
 def _insert_unless(row: dict[str, object], owner: str, most: int) -> sa.Insert:
     """One statement, so that many at once cannot slip in together."""
-    values = sa.select(*(sa.literal(value, jobs.c[name].type) for name, value in row.items()))
+    values = sa.select(*(sa.literal(value, jobs.c[name].type) for name, value in row.items()), _last_place())
     if most:
         waiting = sa.select(sa.func.count()).where(jobs.c.owner == owner, jobs.c.status == "queued")
         values = values.where(waiting.scalar_subquery() < most)
-    return jobs.insert().from_select(list(row), values, include_defaults=False)
+    return jobs.insert().from_select([*row, "place"], values, include_defaults=False)

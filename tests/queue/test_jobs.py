@@ -238,6 +238,52 @@ def test_an_interrupted_job_is_put_back_behind_its_owners_others_and_only_once(s
     assert store.interrupted() == []
 
 
+def interrupted(store: JobStore, count: int) -> list[str]:
+    made = [store.add(speak("lost"), "ada").id for _ in range(count)]
+    for _ in made:
+        store.claim("audio")
+    store.recover()
+    return made
+
+
+def test_a_job_put_back_can_be_moved_before_another_that_was_put_back(store: JobStore) -> None:
+    """Both once had the same place: the answer was yes, and nothing moved."""
+    first, second = interrupted(store, 2)
+    assert store.put_back(first)
+    assert store.put_back(second)
+    assert store.line("audio") == [first, second]
+    assert store.move_up(second, "ada")
+    assert store.line("audio") == [second, first]
+
+
+def test_a_job_that_comes_after_one_was_put_back_can_be_moved_before_it(store: JobStore) -> None:
+    (lost,) = interrupted(store, 1)
+    assert store.put_back(lost)
+    later = store.add(speak("later"), "ada").id
+    assert store.line("audio") == [lost, later]
+    assert store.move_up(later, "ada")
+    assert store.line("audio") == [later, lost]
+
+
+def test_jobs_put_back_stand_in_the_order_they_were_put_back(store: JobStore) -> None:
+    first, second = interrupted(store, 2)
+    assert store.put_back(second)
+    assert store.put_back(first)
+    later = store.add(speak("later"), "ada").id
+    assert store.line("audio") == [second, first, later]
+
+
+def test_a_job_that_runs_keeps_its_place_to_itself(store: JobStore) -> None:
+    """Its worker may go before it is begun, and then it waits at its place again."""
+    (lost,) = interrupted(store, 1)
+    assert store.put_back(lost)
+    store.claim("audio")
+    later = store.add(speak("later"), "ada").id
+    store.unclaim(lost)
+    assert store.move_up(later, "ada")
+    assert store.line("audio") == [later, lost]
+
+
 @pytest.mark.parametrize("kind", ["out_of_memory", "internal", "model_unavailable"])
 def test_a_job_that_failed_by_itself_is_not_offered_again(store: JobStore, kind: str) -> None:
     job = store.add(speak("one"), "ada")
