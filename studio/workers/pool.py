@@ -19,6 +19,8 @@ class Pool:
 
     def __init__(self, stations: Sequence[Station]) -> None:
         assert stations, "somebody has to work"
+        names = {station.name for station in stations} - {""}
+        assert len(stations) in (1, len(names)), "each works in a folder of its own"
         self.stations = tuple(stations)
 
     # ---- life -------------------------------------------------------------------------------------------------------

@@ -106,6 +106,7 @@ class _Inside:
 class Station:
     """A worker, and the next when that one is lost. timer: seconds that only grow.
 
+    name: of its spool and its log, which no other worker may share; the only one needs none.
     cancel_grace_seconds: a worker that has not obeyed a cancel by then is ended.
     """
 
@@ -113,6 +114,7 @@ class Station:
         self,
         settings: Settings,
         *,
+        name: str = "",
         timer: Callable[[], float],
         warm_up: bool,
         cancel_grace_seconds: float,
@@ -120,7 +122,9 @@ class Station:
     ) -> None:
         self.settings, self.timer, self.warm_up = settings, timer, warm_up
         self.cancel_grace_seconds = cancel_grace_seconds
-        self.spool: Path = settings.data_dir / "spool"
+        self.name = name
+        self.spool: Path = settings.data_dir / "spool" / name
+        self.log_file: Path = settings.data_dir / "logs" / (f"worker-{name}.log" if name else "worker.log")
         self.state: WorkerState = "starting"
         self.ready: Ready | None = None
         self.snapshot: Mapping[str, object] = {}
@@ -241,12 +245,13 @@ class Station:
         shutil.rmtree(self.spool, ignore_errors=True)
         # a full disk: the worker tries again, and says so when a job needs it
         with contextlib.suppress(OSError):
-            self.spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.spool.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.spool.mkdir(mode=0o700, exist_ok=True)
         self._nearness.tell({})
         self._started += 1
         link = self._start_worker(
             self._config(),
-            log_file=self.settings.data_dir / "logs" / "worker.log",
+            log_file=self.log_file,
             on_event=self._on_event,
             on_exit=self._on_exit,
             environment=self.settings.environment() | {"TMPDIR": str(self.spool)},

@@ -31,7 +31,7 @@ class Two:
         self.engine = open_database(folder / "studio.db")
         self.store = JobStore(self.engine)
         library = Library(FolderStore(folder / "library"), self.engine, sidecars=False)
-        self.pool = Pool([station(folder / name) for name in ("first", "second")])
+        self.pool = Pool([station(folder, name) for name in ("first", "second")])
         self.feeder = Feeder(
             self.store,
             settings.catalog(),
@@ -59,11 +59,16 @@ class Two:
         self.engine.dispose()
 
 
-def station(folder: Path) -> Station:
+def station(folder: Path, name: str) -> Station:
     settings = Settings(data_dir=folder, device="cpu")
     start = partial(Obedient, held)
     return Station(
-        settings, timer=time.monotonic, warm_up=False, cancel_grace_seconds=10.0, start_worker=start
+        settings,
+        name=name,
+        timer=time.monotonic,
+        warm_up=False,
+        cancel_grace_seconds=10.0,
+        start_worker=start,
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,10 +20,11 @@ from pipelines.messages import (
     Run,
     Telemetry,
     TextRequest,
+    WorkerConfig,
 )
 from studio.settings import Settings
 from studio.workers.pool import Pool
-from studio.workers.station import JobEvent, Station
+from studio.workers.station import JobEvent, StartWorker, Station
 from tests.links import Made, held
 
 
@@ -52,16 +53,27 @@ def heard() -> Heard:
 
 @pytest.fixture
 def pool(tmp_path: Path, heard: Heard) -> Pool:
-    """Two workers with a folder each."""
-    pool = Pool([station(tmp_path / "first"), station(tmp_path / "second")])
+    """Two workers on one data folder."""
+    pool = Pool([station(tmp_path, "first"), station(tmp_path, "second")])
     pool.start(heard)
     return pool
 
 
-def station(folder: Path) -> Station:
+class Noted(Made):
+    """Remembers how it was started."""
+
+    def __init__(self, config: WorkerConfig, *, log_file: Path, **more: Any) -> None:
+        super().__init__(held, config, **more)
+        self.config, self.log_file = config, log_file
+
+
+def station(
+    folder: Path, name: str = "", start: StartWorker = Noted, timer: Callable[[], float] = lambda: 0.0
+) -> Station:
     settings = Settings(data_dir=folder, device="cpu")
-    start = partial(Made, held)
-    return Station(settings, timer=lambda: 0.0, warm_up=False, cancel_grace_seconds=10.0, start_worker=start)
+    return Station(
+        settings, name=name, timer=timer, warm_up=False, cancel_grace_seconds=10.0, start_worker=start
+    )
 
 
 def workers(pool: Pool) -> list[Made]:
@@ -179,3 +191,30 @@ def test_a_command_a_link_cannot_take_leaves_no_job_behind(pool: Pool) -> None:
     with pytest.raises(ConnectionError):
         pool.run(write("one"))
     assert pool.has_room("text")
+
+
+def noted(pool: Pool) -> list[Noted]:
+    return [link for link in pool.links if isinstance(link, Noted)]
+
+
+def test_a_worker_that_starts_leaves_alone_what_the_other_makes(pool: Pool, tmp_path: Path) -> None:
+    """They once shared a folder, and the one that started removed a film the other was making."""
+    first, second = noted(pool)
+    film = Path(first.config.spool) / "film.mp4"
+    film.write_bytes(b"half")
+    second.kill()
+    pool.look_after()
+    assert film.read_bytes() == b"half"
+    assert [Path(worker.config.spool) for worker in noted(pool)] == [
+        tmp_path / "spool" / "first",
+        tmp_path / "spool" / "second",
+    ]
+    assert first.log_file == tmp_path / "logs" / "worker-first.log"
+
+
+def test_the_only_worker_has_the_folder_and_the_log_to_itself(tmp_path: Path, heard: Heard) -> None:
+    pool = Pool([station(tmp_path)])
+    pool.start(heard)
+    (worker,) = noted(pool)
+    assert Path(worker.config.spool) == tmp_path / "spool"
+    assert worker.log_file == tmp_path / "logs" / "worker.log"
