@@ -249,13 +249,19 @@ class Station:
             self.spool.mkdir(mode=0o700, exist_ok=True)
         self._nearness.tell({})
         self._started += 1
-        link = self._start_worker(
-            self._config(),
-            log_file=self.log_file,
-            on_event=self._on_event,
-            on_exit=self._on_exit,
-            environment=self.settings.environment() | {"TMPDIR": str(self.spool)},
-        )
+        try:
+            link = self._start_worker(
+                self._config(),
+                log_file=self.log_file,
+                on_event=self._on_event,
+                on_exit=self._on_exit,
+                environment=self.settings.environment() | {"TMPDIR": str(self.spool)},
+            )
+        except Exception as error:  # no thread to be had just now: as one that ended before it said anything
+            log.exception("the worker could not be started")
+            self._gone, self.state = self._started, "lost"
+            self._bury(f"It could not be started: {error}.")
+            return
         with self._lock:
             if self._gone < self._started:  # it may be gone already
                 self.link = link

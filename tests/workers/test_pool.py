@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.catalog import ModelSpec, Source
+from pipelines.errors import WorkerLost
 from pipelines.messages import (
     AudioRequest,
     BaseRequest,
@@ -24,7 +25,7 @@ from pipelines.messages import (
 )
 from studio.settings import Settings
 from studio.workers.pool import Pool
-from studio.workers.station import JobEvent, StartWorker, Station
+from studio.workers.station import JobEvent, Link, StartWorker, Station
 from tests.links import Made, held
 
 
@@ -191,6 +192,31 @@ def test_a_command_a_link_cannot_take_leaves_no_job_behind(pool: Pool) -> None:
     with pytest.raises(ConnectionError):
         pool.run(write("one"))
     assert pool.has_room("text")
+
+
+def test_a_worker_that_could_not_be_started_is_tried_again(tmp_path: Path, heard: Heard) -> None:
+    """One that failed to start once was the last: the studio ran on without a worker."""
+    now, tries = [0.0], [0]
+
+    def start(config: WorkerConfig, **more: Any) -> Link:
+        tries[0] += 1
+        if tries[0] < 3:
+            raise RuntimeError("can't start new thread")
+        return Noted(config, **more)
+
+    pool = Pool([station(tmp_path, start=start, timer=lambda: now[0])])
+    pool.start(heard)
+    assert (pool.state, pool.links) == ("lost", [])
+    plan = Plan("query", TextRequest(prompt="Hello.", model="writer"), model("writer"))
+    with pytest.raises(WorkerLost):
+        pool.ask(plan).result(0)
+    pool.look_after()  # at once, and then after 4 s
+    assert (tries, pool.links) == ([2], [])
+    pool.look_after()
+    assert tries == [2]
+    now[0] = 4.0
+    pool.look_after()
+    assert (pool.state, pool.has_room("text")) == ("starting", True)
 
 
 def noted(pool: Pool) -> list[Noted]:
