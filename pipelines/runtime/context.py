@@ -23,7 +23,7 @@ class Context:
     """What one job may use.
 
     emit: sends an event to the server. is_cancelled: tells whether someone asked to stop. inputs: asset id → encoded bytes.
-    spool: a folder for files too large to send as bytes (the server moves them into the library).
+    spool: a folder for files too large to send as bytes (they cross in pieces; the server keeps what arrives).
     with_metadata: write the recipe into the files made (off for people who share them without).
     """
 
