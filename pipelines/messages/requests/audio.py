@@ -42,7 +42,7 @@ class AudioRequest(BaseRequest):
     )
     temperature: float = knob(
         0.7,
-        "Liveliness of the sampled voice (Bark, MusicGen).",
+        "Low is even, high is lively and less predictable.",
         widget="slider",
         only_for=("sampled",),
         ge=0.01,
@@ -50,7 +50,7 @@ class AudioRequest(BaseRequest):
     )
     guidance_scale: float = knob(
         3.0,
-        "How strictly music follows the prompt (MusicGen).",
+        "How strictly the music follows the prompt.",
         widget="slider",
         only_for=("music",),
         ge=1.0,
