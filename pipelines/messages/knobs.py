@@ -32,8 +32,8 @@ class Bounds(TypedDict, total=False):
 class Knob:
     """What is to be known of a field.
 
-    simple: one of the six controls everyone sees. label: "" for the field's own name. widget: how it is shown, "" from its type:
-    multi-line text, code, a slider. offers: the list it is picked from, though other values may be typed.
+    simple: one of the controls everyone sees, at most six. label: "" for the field's own name. widget: how it is shown, "" from
+    its type: multi-line text, code, a slider. offers: the list it is picked from, though other values may be typed.
     asset: it holds the id of an asset of that kind. on_form: False for what a tab sets by itself.
     scales_time: the work grows with it in proportion. affects_memory: a forecast is made anew when it changes, because the
     memory or the time it takes does.
