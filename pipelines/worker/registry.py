@@ -18,7 +18,7 @@ from pipelines.runtime.pipeline import Pipeline
 class Row:
     """task: as `REQUESTS` names it. path: the module and class of its `Pipeline`. loader: the family it is for, "" for the rest.
 
-    needs_torch: False where the task itself does without; its model's family may need it all the same.
+    needs_torch: whether the task itself does; asked where there is no model, otherwise its family tells.
     """
 
     task: str
@@ -31,10 +31,10 @@ ROWS: tuple[Row, ...] = (
     Row("text", "pipelines.language.text:TextPipeline"),
     Row("code", "pipelines.language.code:CodePipeline"),
     Row("image", "pipelines.diffusion.image:ImagePipeline"),
-    Row("image", "pipelines.illustrator.engine:Illustrator", loader="illustrator"),
+    Row("image", "pipelines.illustrator.engine:Illustrator", loader="illustrator", needs_torch=False),
     Row("audio", "pipelines.audio.audio:AudioPipeline"),
     Row("video", "pipelines.video.video:VideoPipeline"),
-    Row("video", "pipelines.illustrator.film:IllustratedVideo", loader="illustrator"),
+    Row("video", "pipelines.illustrator.film:IllustratedVideo", loader="illustrator", needs_torch=False),
 )
 
 

@@ -172,3 +172,8 @@ def test_every_task_has_a_row_and_every_loader_a_family() -> None:
     loaders = {spec.loader for spec in Catalog(hub=True).all()}
     assert loaders <= set(registry.FAMILIES)
     assert {registry.row_for(task, "").task for task in REQUESTS} == set(REQUESTS)
+
+
+def test_the_row_of_a_loader_says_of_torch_what_its_family_says() -> None:
+    own = [row for row in registry.ROWS if row.loader]
+    assert [row.needs_torch for row in own] == [registry.FAMILIES[row.loader].needs_torch for row in own]
