@@ -10,7 +10,7 @@ from typing import TypedDict, cast
 
 from pipelines.catalog.families import unused_by
 from pipelines.catalog.voices import espeak_voices
-from pipelines.messages import AudioRequest, Modality
+from pipelines.messages import AudioRequest, ImageRequest, Modality, VideoRequest
 from pipelines.messages.spec import ModelFacts, ModelSpec, Source
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -69,7 +69,7 @@ def _illustrator() -> ModelSpec:
         licence=notes["licence"],
         description="Paints shapes from the words it knows; a program, not a neural network, so it answers at once.",
         defaults=notes["defaults"],
-        unused=tuple(notes["unused"]),
+        unused=unused_by("illustrator", ImageRequest, VideoRequest),
         facts={"understands": _understands(folder)},
         examples=tuple(notes["examples"]),
     )

@@ -39,8 +39,8 @@ class Family:
 
 
 ROWS = (
-    Family("diffusers"),
-    Family("diffusers-single-file"),
+    Family("diffusers", traits=("denoised",)),
+    Family("diffusers-single-file", traits=("denoised",)),
     Family("causal-lm"),
     Family("illustrator", needs_torch=False),
     Family("espeak", engine="espeak:Espeak", needs_torch=False),
@@ -63,8 +63,8 @@ def family_of_class(name: str) -> Family | None:
     return next((family for family in ROWS if name in family.classes), None)
 
 
-def unused_by(loader: str, request_type: type[BaseRequest]) -> tuple[str, ...]:
-    """The fields of a request that mean nothing to models of that family."""
+def unused_by(loader: str, *request_types: type[BaseRequest]) -> tuple[str, ...]:
+    """The fields of such requests that mean nothing to models of that family."""
     missing = TRAITS.difference(FAMILIES[loader].traits)
-    knobs = knobs_of(request_type)
+    knobs = {name: knob for kind in request_types for name, knob in knobs_of(kind).items()}
     return tuple(name for name, knob in knobs.items() if knob.only_for and missing.issuperset(knob.only_for))

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.catalog import ModelSpec
+from pipelines.catalog.families import unused_by
 from pipelines.errors import InvalidRequest
 from pipelines.illustrator.paint import paint
 from pipelines.illustrator.parser import Reading, read
 from pipelines.media.picture import IMAGE_FILES, picture_file, small_jpeg
 from pipelines.memory import Component
-from pipelines.messages import Artifact, DiffusionRequest, ImageRequest
+from pipelines.messages import Artifact, DiffusionRequest, ImageRequest, knobs_of, label_of
 from pipelines.runtime.context import Context
 from pipelines.runtime.pipeline import Pipeline
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 MOST_TOLD = 8
 KNOWS = "landscapes, logos, products and patterns; see “It understands” on the Image tab"
+
+
+SPOKEN = {"guidance_scale": "Guidance", "scheduler": "The scheduler"}
+UNTOLD = ("strength", "keyframes_per_second")
+"""Nobody misses these: a picture to start from is refused, and every frame of a clip is painted."""
 
 
 class Illustrator(Pipeline[ImageRequest]):
@@ -75,11 +81,12 @@ def notices(reading: Reading, request: DiffusionRequest, spec: ModelSpec) -> lis
         listed = ", ".join(reading.unknown[:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
         first = "It knows none of these words" if reading.is_blank else "It does not know"
         notes.append(f"{first}: {listed}. It knows {KNOWS}.")
-    usual = {"num_inference_steps": "Steps", "guidance_scale": "Guidance", "scheduler": "The scheduler"}
+    kind, knobs = type(request), knobs_of(type(request))
     changed = [
-        name
-        for field, name in usual.items()
-        if getattr(request, field) != spec.defaults.get(field, type(request).model_fields[field].default)
+        SPOKEN.get(field, label_of(kind, field))
+        for field in unused_by("illustrator", kind)
+        if not knobs[field].asset and field not in UNTOLD
+        if getattr(request, field) != spec.defaults.get(field, kind.model_fields[field].default)
     ]
     if changed:
         verb = "were" if len(changed) > 1 else "was"

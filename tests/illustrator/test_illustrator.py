@@ -9,16 +9,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
 from pipelines.catalog import Catalog, ModelSpec, builtin
+from pipelines.catalog.families import unused_by
 from pipelines.errors import Cancelled, InvalidRequest
 from pipelines.illustrator.colours import named
-from pipelines.illustrator.engine import Illustrator
+from pipelines.illustrator.engine import Illustrator, notices
 from pipelines.illustrator.film import IllustratedVideo
 from pipelines.illustrator.motif import Motif, Thing
 from pipelines.illustrator.paint import paint
@@ -29,7 +30,17 @@ from pipelines.illustrator.products import PRODUCTS
 from pipelines.illustrator.styles import STYLES
 from pipelines.illustrator.things import THINGS
 from pipelines.illustrator.words import words
-from pipelines.messages import Finished, ImageRequest, Produced, Progress, Run, VideoRequest, WorkerConfig
+from pipelines.messages import (
+    REQUESTS,
+    Finished,
+    ImageRequest,
+    Produced,
+    Progress,
+    Run,
+    VideoRequest,
+    WorkerConfig,
+    knob,
+)
 from pipelines.runtime.context import Context
 from pipelines.training.starter.world import caption, random_scene
 from pipelines.worker.worker import Worker
@@ -295,6 +306,34 @@ def test_unknown_words_and_unused_knobs_are_noted(tmp_path: Path) -> None:
     assert second == "Steps, the scheduler were not used: the illustrator draws, it does not denoise."
     (made,) = make(tmp_path, REQUEST.model_copy(update={"prompt": "ein Sofa"}))
     assert made.facts["notes"][0].startswith("It knows none of these words: ein, sofa.")
+
+
+def test_a_new_knob_of_denoising_is_unused_and_noted_without_a_list() -> None:
+    """It showed on the form with the illustrator, which ignored it and said nothing."""
+
+    class RescaledRequest(ImageRequest):
+        task: Literal["rescaled"] = "rescaled"
+        guidance_rescale: float = knob(0.0, "Less of what guidance burns in.", only_for=("denoised",))
+
+    del REQUESTS["rescaled"]  # writing the class listed it; the other tests shall not see it
+    assert "guidance_rescale" in unused_by("illustrator", RescaledRequest)
+    assert unused_by("diffusers", RescaledRequest) == ()
+    request = RescaledRequest(num_inference_steps=1, guidance_scale=0, guidance_rescale=0.5)
+    assert notices(read("a red house"), request, spec()) == [
+        "Guidance rescale was not used: the illustrator draws, it does not denoise."
+    ]
+
+
+def test_what_the_illustrator_does_not_use() -> None:
+    assert set(spec().unused) == {
+        "num_inference_steps",
+        "guidance_scale",
+        "scheduler",
+        "init_image",
+        "mask_image",
+        "strength",
+        "keyframes_per_second",
+    }
 
 
 @pytest.mark.parametrize("field", ["init_image", "mask_image"])

@@ -19,6 +19,7 @@ class ImageRequest(DiffusionRequest):
         label="Mask",
         asset="image",
         affects_memory=True,
+        only_for=("denoised",),
         max_length=64,
     )
     num_images: int = knob(

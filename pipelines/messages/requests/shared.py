@@ -82,27 +82,42 @@ class DiffusionRequest(BaseRequest):
         widget="slider",
         scales_time=True,
         affects_memory=True,
+        only_for=("denoised",),
         ge=1,
         le=200,
     )
     guidance_scale: float = knob(
-        5.0, "How strictly to follow the prompt.", label="Match prompt", widget="slider", ge=0.0, le=30.0
+        5.0,
+        "How strictly to follow the prompt.",
+        label="Match prompt",
+        widget="slider",
+        only_for=("denoised",),
+        ge=0.0,
+        le=30.0,
     )
     scheduler: str = knob(
         "",
         "How noise becomes a picture; empty for the model's own. Programs send the name of the diffusers class.",
         label="Sampler",
         offers="samplers",
+        only_for=("denoised",),
         max_length=80,
     )
     init_image: str = knob(
-        "", "A picture to start from.", label="Start image", asset="image", affects_memory=True, max_length=64
+        "",
+        "A picture to start from.",
+        label="Start image",
+        asset="image",
+        affects_memory=True,
+        only_for=("denoised",),
+        max_length=64,
     )
     strength: float = knob(
         0.6,
         "How far to move away from the start image: 0 keeps it, 1 ignores it.",
         widget="slider",
         affects_memory=True,
+        only_for=("denoised",),
         ge=0.0,
         le=1.0,
     )

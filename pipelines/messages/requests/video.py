@@ -48,6 +48,7 @@ class VideoRequest(DiffusionRequest):
         widget="slider",
         scales_time=True,
         affects_memory=True,
+        only_for=("denoised",),
         ge=0.1,
         le=60.0,
     )
