@@ -285,7 +285,7 @@ class Studio:
             leaves=tuple(titles.get(model, model) for model in others),
             waits=not planned.evicts and missing > planned.free_bytes and self.store.counts()["running"] > 0,
             budget_bytes=budget_bytes(snapshot),
-            work_seconds=expected_seconds(request, self.store.paces(request.model)),
+            work_seconds=expected_seconds(request, self.store.paces(request.model, request.modality)),
         )
 
     def unload(self, model_id: str = "") -> None:

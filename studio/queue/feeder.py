@@ -188,7 +188,8 @@ class Feeder:
         inputs = find_inputs(self.library, job.request, job.owner)
         media = {asset.id: read_input(self.library, asset) for asset in inputs.values()}
         parents = tuple((asset.id, role) for role, asset in inputs.items())
-        self.running.add(Live(job, spec, Pace(job.request, self.store.paces(job.request.model)), parents))
+        pace = Pace(job.request, self.store.paces(job.request.model, job.request.modality))
+        self.running.add(Live(job, spec, pace, parents))
         is_taken = self.pool.run(Run(job.id, job.request, spec, media))
         live = self.running.get(job.id)
         if live is not None and live.is_cancelled:  # meanwhile, when no worker had it yet

@@ -1,4 +1,4 @@
-"""How long a job still takes: from its own steps once they can be timed, before that from earlier jobs of the same model.
+"""How long a job still takes: from its own steps once they can be timed, before that from earlier ones of its model and modality.
 
 What earlier jobs took is scaled by how much there is to do, and only told where they agree: no forecast rather than a wrong one.
 """
@@ -21,7 +21,7 @@ SPREAD = 4.0
 """Where the middle of what they say is further apart, nothing is said."""
 
 Earlier = Sequence[Mapping[str, float]]
-"""`seconds_by_stage` of the last completed jobs of one model, newest first."""
+"""`seconds_by_stage` of the last completed jobs of one modality by one model, newest first."""
 
 
 def work(request: BaseRequest) -> float:

@@ -108,11 +108,11 @@ class JobRecords:
         with self.engine.connect() as connection:
             return list(connection.execute(query).scalars())
 
-    def paces(self, model: str, limit: int = 8) -> list[dict[str, float]]:
-        """What the last completed jobs of that model took, by stage, newest first."""
+    def paces(self, model: str, modality: str, limit: int = 8) -> list[dict[str, float]]:
+        """What the last completed jobs of that modality by that model took, by stage, newest first: a clip has other stages."""
         query = (
             sa.select(jobs.c.pace)
-            .where(jobs.c.model == model, jobs.c.pace.is_not(None))
+            .where(jobs.c.model == model, jobs.c.modality == modality, jobs.c.pace.is_not(None))
             .order_by(jobs.c.number.desc())
             .limit(limit)
         )

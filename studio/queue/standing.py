@@ -137,20 +137,20 @@ class Standings:
         stands = {row.id: _standing(row, 0, left[row.id]) for row in running}
         modalities = dict.fromkeys(row.modality for row in rows.values() if row.status == "queued")
         lines = {modality: self._store.line(modality, self._cost) for modality in modalities}
-        needs = self._times({row.model for row in rows.values()})
+        needs = self._times({(row.model, row.modality) for row in rows.values()})
         waiting = {}
         for modality, line in lines.items():
             places = Places(self._at_once, [left[row.id] for row in running if row.modality == modality])
             # one that came between two looks has no row yet; the next look sees it
             for position, row in ((place, rows[one]) for place, one in enumerate(line, 1) if one in rows):
-                waiting[row.id] = _standing(row, position, places.take(needs(row.model, row.work)))
+                waiting[row.id] = _standing(row, position, places.take(needs(row.model, modality, row.work)))
         in_turn = chain.from_iterable(zip_longest(*lines.values()))
         return stands | {job_id: waiting[job_id] for job_id in in_turn if job_id in waiting}
 
-    def _times(self, models: Iterable[str]) -> Callable[[str, float | None], float | None]:
-        """(model, how much work) → seconds; many wait for the same, so each is told once."""
-        paces = {model: self._store.paces(model) for model in models}
-        return cache(lambda model, work: seconds_for(work, paces[model]))
+    def _times(self, kinds: Iterable[tuple[str, str]]) -> Callable[[str, str, float | None], float | None]:
+        """(model, modality, how much work) → seconds; many wait for the same, so each is told once. kinds: (model, modality)."""
+        paces = {kind: self._store.paces(*kind) for kind in kinds}
+        return cache(lambda model, modality, work: seconds_for(work, paces[model, modality]))
 
 
 class Places:

@@ -14,11 +14,13 @@ import pytest
 from sqlalchemy import Engine, update
 
 from pipelines.errors import Problem
-from pipelines.messages import AudioRequest, ImageRequest, TextRequest
+from pipelines.messages import AudioRequest, ImageRequest, TextRequest, VideoRequest
 from studio import database
 from studio.database import open_database
+from studio.queue.affinity import free
 from studio.queue.jobs import UnknownJob
 from studio.queue.rows import jobs
+from studio.queue.standing import Standings
 from studio.queue.store import JobStore
 from studio.settings import ROOT
 
@@ -145,7 +147,7 @@ def test_a_job_is_closed_once(store: JobStore) -> None:
     assert (closed.status, closed.text, closed.asset_ids) == ("completed", "hello", ("asset-1", "asset-2"))
     assert closed.problem is None
     assert closed.is_over
-    assert store.paces("espeak") == [{"generate": 0.5}]
+    assert store.paces("espeak", "audio") == [{"generate": 0.5}]
 
 
 def test_after_a_restart_running_jobs_failed_and_waiting_ones_wait(store: JobStore, engine: Engine) -> None:
@@ -375,3 +377,16 @@ def test_a_failed_migration_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
         open_database(tmp_path / "studio.db")
     tables = sqlite3.connect(tmp_path / "studio.db").execute("SELECT name FROM sqlite_master").fetchall()
     assert tables == []
+
+
+def test_what_clips_took_says_nothing_of_a_picture_by_the_same_model(store: JobStore) -> None:
+    """It once did: a picture was told to take 37 s, and waited for the frames between that only a clip has."""
+    for _ in range(3):
+        clip = store.add(VideoRequest(prompt="a lighthouse", model="local/painter", seed=1), "ada")
+        store.claim("video")
+        store.finish(clip.id, "completed", pace={"denoise": 30.0, "interpolate": 7.0})
+    picture = store.add(ImageRequest(prompt="a lighthouse", model="local/painter", seed=1), "ada")
+    standings = Standings(store, free, lambda job_id: None, lambda job_id: None)
+    assert standings.current()[picture.id].eta_seconds is None
+    assert store.paces("local/painter", "image") == []
+    assert store.paces("local/painter", "video") == [{"denoise": 30.0, "interpolate": 7.0}] * 3
