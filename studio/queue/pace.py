@@ -77,7 +77,7 @@ class Pace:
 
     def __init__(self, request: BaseRequest, earlier: Earlier = ()) -> None:
         self._work = work(request)
-        self._expected = seconds_by_stage_for(self._work, earlier)
+        self._expected = seconds_by_stage_for(self._work, earlier) if request.says_how_much else {}
         self._first: dict[str, tuple[float, int]] = {}
         self._last: dict[str, tuple[float, int, int]] = {}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.messages import ImageRequest, Progress
-from studio.queue.pace import Pace, seconds_for
+from pipelines.messages import ImageRequest, Progress, TextRequest
+from studio.queue.pace import Pace, seconds_for, work
 
 
 def step(number: int, total: int = 10, stage: str = "denoise") -> Progress:
@@ -51,6 +51,12 @@ def test_own_steps_count_more_than_memory() -> None:
     pace.observe(step(0), now=0)
     pace.observe(step(5), now=5)
     assert pace.eta_seconds(5) == pytest.approx(5)
+
+
+def test_how_long_an_answer_takes_is_not_told_from_earlier_answers() -> None:
+    """It was told while it ran, though nobody could tell it while it waited: an answer ends when it ends."""
+    pace = Pace(TextRequest(prompt="Hello."), [took(work(TextRequest(prompt="Hello.")), generate=40.0)] * 3)
+    assert pace.eta_seconds(0) is None
 
 
 def took(work: float, **stages: float) -> dict[str, float]:
