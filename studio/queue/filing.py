@@ -180,8 +180,8 @@ class Filing:
                 self._close(live, "failed", CLOSED.problem() if stopped else live.problem or _lost(what))
 
     def _close(self, live: Live, status: Status, problem: Problem | None) -> None:
-        pace = live.pace.seconds_by_stage(self._timer()) if status == "completed" else None
         job = live.row
+        pace = self._running.took(job.id, self._timer()) if status == "completed" else None
         try:
             self.end(End(job.id, job.request.modality, status, problem, live.text, pace, live.assets))
         except Exception:

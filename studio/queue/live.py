@@ -52,7 +52,7 @@ class Running:
             return self._jobs.pop(job_id, None)
 
     def get(self, job_id: str) -> Live | None:
-        """As it is now: a copy that nobody changes."""
+        """As it is now: a copy whose fields stay as they are. Its `pace` goes on; `seconds_left` and `took` ask that."""
         with self._lock:
             live = self._jobs.get(job_id)
             return dataclasses.replace(live) if live is not None else None
@@ -72,3 +72,9 @@ class Running:
         with self._lock:
             live = self._jobs.get(job_id)
             return live.pace.eta_seconds(now) if live is not None else None
+
+    def took(self, job_id: str, now: float) -> dict[str, float] | None:
+        """Seconds by stage, when it ends now; None when it does not run here."""
+        with self._lock:
+            live = self._jobs.get(job_id)
+            return live.pace.seconds_by_stage(now) if live is not None else None

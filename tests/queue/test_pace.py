@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from pipelines.catalog import ModelSpec, Source
 from pipelines.messages import ImageRequest, Progress, TextRequest
+from studio.queue.jobs import Job
+from studio.queue.live import Live, Running
 from studio.queue.pace import Pace, seconds_for, work
 
 
@@ -93,3 +98,24 @@ def test_a_job_of_nearly_that_size_tells_more_than_others() -> None:
 
 def test_what_does_not_grow_with_the_work_is_not_scaled() -> None:
     assert seconds_for(400.0, [took(100.0, encode=3.0, denoise=1.0)]) == pytest.approx(7)
+
+
+def test_what_a_job_took_is_told_when_nobody_changes_its_clock() -> None:
+    """Its steps come on the worker's thread, its end is written on another, and both see the same clock."""
+    request, told, running = (
+        ImageRequest(prompt="x", width=64, height=64, num_inference_steps=1),
+        [],
+        Running(),
+    )
+    spec = ModelSpec("painter", "Painter", ("image",), "diffusers", Source())
+    running.add(Live(Job("job", "ada", request, "in_progress", 0.0), spec, Pace(request)))
+    asking = threading.Thread(target=lambda: told.append(running.took("job", 12.0)))
+    with running.changing("job") as live:
+        assert live is not None
+        asking.start()
+        asking.join(0.05)
+        assert told == []
+        live.pace.observe(step(0, 1), now=10)
+    asking.join()
+    assert told == [{"work": 4096.0, "denoise": 2.0}]
+    assert running.took("another", 12.0) is None
