@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, Row
@@ -30,25 +31,24 @@ class JobRecords:
 
     def recent(self, owner: str | None = None, active_only: bool = False, limit: int = 50) -> list[Job]:
         """Newest first."""
-        query = sa.select(jobs).order_by(jobs.c.number.desc()).limit(limit)
-        if owner is not None:
-            query = query.where(jobs.c.owner == owner)
-        if active_only:
-            query = query.where(jobs.c.status.in_(ACTIVE))
-        with self.engine.connect() as connection:
-            return [job_in(row) for row in connection.execute(query)]
+        return [job_in(row) for row in self._newest(sa.select(jobs), owner, active_only, limit)]
 
     def summaries(
         self, owner: str | None = None, active_only: bool = False, limit: int = 50
     ) -> list[JobSummary]:
         """Newest first, without their bulk: a request and what was written may be long, and are not read here."""
-        query = sa.select(*SHORT).order_by(jobs.c.number.desc()).limit(limit)
+        return [summary_in(row) for row in self._newest(sa.select(*SHORT), owner, active_only, limit)]
+
+    def _newest(
+        self, query: sa.Select[tuple[Any, ...]], owner: str | None, active_only: bool, limit: int
+    ) -> Sequence[Row[tuple[Any, ...]]]:
+        query = query.order_by(jobs.c.number.desc()).limit(limit)
         if owner is not None:
             query = query.where(jobs.c.owner == owner)
         if active_only:
             query = query.where(jobs.c.status.in_(ACTIVE))
         with self.engine.connect() as connection:
-            return [summary_in(row) for row in connection.execute(query)]
+            return connection.execute(query).all()
 
     def counts(self) -> dict[str, int]:
         """How many jobs wait and how many run."""
