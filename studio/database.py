@@ -1,6 +1,6 @@
 """One database for queue and library: opened, set up for many threads, and brought to today's schema.
 
-SQLite in WAL mode: readers never wait for the writer. Tables are described next to the code that uses them (`queue/jobs.py`,
+SQLite in WAL mode: readers never wait for the writer. Tables are described next to the code that uses them (`queue/rows.py`,
 `library/`); how they came to be is told in `migrations/`, one numbered file per change, and only there.
 """
 
