@@ -89,15 +89,17 @@ class LocalWorker:
         try:
             self._process = process = self._spawn()
             self._started.set()
-            threading.Thread(target=self._write, args=(process,), name="worker-commands", daemon=True).start()
             assert process.stdout is not None
             try:
+                threading.Thread(
+                    target=self._write, args=(process,), name="worker-commands", daemon=True
+                ).start()
                 while True:
                     self._on_event(read_message(process.stdout))
             except (EOFError, OSError):
                 pass
             except Exception:
-                log.exception("the worker sent something unreadable")
+                log.exception("the worker cannot be spoken to, or sent something unreadable")
                 self.kill()
             code = process.wait()
             process.stdout.close()

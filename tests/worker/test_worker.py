@@ -112,6 +112,21 @@ def test_a_worker_that_can_be_told_nothing_more_is_ended(tmp_path: Path) -> None
     assert ear.exits.get(timeout=60) == -9
 
 
+def test_a_worker_that_nobody_can_speak_to_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may have no thread to give for that; the process was left alone and its end told while it lived."""
+    begin = threading.Thread.start
+
+    def start_thread(thread: threading.Thread) -> None:
+        if thread.name == "worker-commands":
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_thread)
+    worker, ear = start(tmp_path)
+    assert ear.exits.get(timeout=60) == -9
+    assert not psutil.pid_exists(worker.pid)
+
+
 def test_a_device_whose_driver_does_not_answer_in_time_fails_the_job_that_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
