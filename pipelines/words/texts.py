@@ -41,20 +41,6 @@ def check_total(value: object) -> None:
 TORN = "it holds half of a character (a lone surrogate), which cannot be written anywhere"
 
 
-def is_torn(text: str) -> bool:
-    """Whether it holds half of a UTF-16 pair (a lone surrogate), which no file and no socket can carry."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def whole(text: str) -> str:
-    """The text with every half character replaced by a question mark."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def has_words(text: str) -> bool:
     """Whether there is a letter, a digit or a sign with a name in it."""
     return any(unicodedata.category(char)[0] in "LN" or unicodedata.category(char) == "So" for char in text)

@@ -108,10 +108,6 @@ class Reader:
         with self._turn(self._made) as link:
             return link.started()
 
-    def pids(self) -> list[int]:
-        """The processes that run now."""
-        return [link.pid for link in self._links if link.pid]
-
     def close(self) -> None:
         """End the processes; a later question starts one again."""
         for link in self._links:

@@ -83,14 +83,6 @@ class Rows:
         with self.engine.connect() as connection:
             return list(connection.execute(query).scalars())
 
-    def all_tags(self, owner: str | None = None) -> list[str]:
-        """Every tag in use, the most used first."""
-        query = sa.select(tags.c.tag).group_by(tags.c.tag).order_by(sa.func.count().desc(), tags.c.tag)
-        if owner is not None:
-            query = query.join(assets, assets.c.id == tags.c.asset_id).where(assets.c.owner == owner)
-        with self.engine.connect() as connection:
-            return list(connection.execute(query).scalars())
-
     def parents(self, asset_id: str) -> list[tuple[Asset, str]]:
         """What it was made from, with the role each played; deleted parents are left out."""
         return self._relatives(lineage.c.child_id == asset_id, lineage.c.parent_id)

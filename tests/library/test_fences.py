@@ -184,13 +184,13 @@ def test_the_server_decodes_nothing_however_large(library: Library) -> None:
 def test_the_process_ends_with_its_server() -> None:
     """A server that is killed says nothing; its readers see the end of their input, even in the middle of a file."""
     script = (
-        "import os, sys, threading, time\nsys.path.insert(0, '.')\nfrom tests.library.test_reader import reader_with\n"
+        "import os, sys, threading, time\nsys.path.insert(0, '.')\nfrom tests.library.test_reader import pids, reader_with\n"
         "from tests.library.conftest import png\n"
         "reader = reader_with('def sleep(file, asked): time.sleep(1000)\\n' "
         "\"reader_process.OPERATIONS['examine'] = sleep\")\n"
         "reader.recipe(png())\n"
         "threading.Thread(target=lambda: reader.examine(png(), 'a.png'), daemon=True).start()\n"
-        "print(reader.pids()[0], flush=True)\ntime.sleep(1000)"
+        "print(pids(reader)[0], flush=True)\ntime.sleep(1000)"
     )
     root = Path(__file__).resolve().parents[2]
     server = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=root)

@@ -20,7 +20,7 @@ from pipelines.messages import (
     TextRequest,
     parse_request,
 )
-from pipelines.words.texts import MESSAGE_CHARS, PROMPT_CHARS, REQUEST_CHARS, TORN, is_torn, parts, whole
+from pipelines.words.texts import MESSAGE_CHARS, PROMPT_CHARS, REQUEST_CHARS, TORN, parts
 from studio.api.openapi import request_schemas
 from studio.database import open_database
 from studio.page import pieces
@@ -98,11 +98,6 @@ def test_a_seed_of_400_digits_is_out_of_bounds_and_no_crash() -> None:
     assert [place for place, _ in faults({"modality": "text", "prompt": "a", "seed": int("9" * 400)})] == [
         ("seed",)
     ]
-
-
-def test_torn_texts_are_known_and_mended() -> None:
-    assert (is_torn("a\ud800"), is_torn("a😀")) == (True, False)
-    assert (whole("a\ud800b"), whole("😀")) == ("a?b", "😀")
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
