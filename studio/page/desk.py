@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -43,7 +43,7 @@ class Desk:
         words: Mapping[str, str] = pieces.STAGES,
     ) -> None:
         self.studio, self.form, self.modality = studio, form, form.task
-        self.clears, self.words = tuple(clears), words
+        self.words = words
         self.sending, self.filling = Sending(studio, form, prepare, clears), Filling(studio, form)
 
     @contextmanager
@@ -66,11 +66,9 @@ class Desk:
             self.refusal = answer_line(self.modality)
             self.told = html(elem_id=f"restored-{self.modality}", elem_classes=["restored"])
             self.forecast = html(elem_id=f"forecast-{self.modality}", elem_classes=["forecast-line"])
-            self.examples = html(
-                prompts(self.filling.spec(self.form.default_model())), elem_classes=["maybe"]
-            )
+            self.examples = html(prompts(self.form.spec(self.form.default_model())), elem_classes=["maybe"])
             self.form.build("model", info=None)
-            self.note = html(pieces.model_note(self.filling.spec(self.form.default_model())))
+            self.note = html(pieces.model_note(self.form.spec(self.form.default_model())))
             with gr.Row(elem_classes=["knobs"]):
                 self.form.build_rest(simple=True)
             with (
@@ -92,8 +90,11 @@ class Desk:
             )
             self.refused_again = answer_line(self.modality)
 
-    def wire(self, view: View) -> None:
-        """Join the parts: sending, watching, remembering, and what the page's buttons ask."""
+    def wire(self, view: View, clearing: Sequence[Callable[..., Any]] = ()) -> None:
+        """Join the parts: sending, watching, remembering, and what the page's buttons ask.
+
+        clearing: events of the view by which someone begins afresh.
+        """
         following = Watching(self.studio, view, self.sending, self.words)
         self.bridge = bridge(self.modality)
         self.jobs = gr.BrowserState([], storage_key=f"atelier-jobs-{self.modality}", secret=SECRET)
@@ -120,7 +121,7 @@ class Desk:
             "js": f"() => window.atelier.settled('{self.modality}')",
             **QUIET,
         }
-        cleared = [form.components[name] for name in self.clears]
+        cleared = [form.components[name] for name in self.sending.clears]
         sent = [self.jobs, self.refusal, *cleared]
 
         sending = f"(...values) => window.atelier.sent('{self.modality}', values)"
@@ -142,7 +143,8 @@ class Desk:
         )
         self.bridge.plan(**planning)
         gr.on([component.input for component in form.weighing], **planning)
-        self.bridge.clear(list, None, [self.jobs], **ASKED).success(**watching)
+        for event in (self.bridge.clear, *clearing):
+            event(self.sending.forget, None, [self.jobs], **ASKED).success(**watching)
 
         about = [self.shown_model, self.note, self.examples]
         late = gr.JSON(visible=False)

@@ -13,7 +13,6 @@ from studio.page.forms import Form, Late
 from studio.page.frame import asset, owner_of, prompts, title_of
 
 if TYPE_CHECKING:
-    from pipelines.messages.spec import ModelSpec
     from studio.studio import Studio
 
 SETTLE_SECONDS = 0.3  # a knob rests that long before anybody is asked what its value means
@@ -88,12 +87,7 @@ class Filling:
         return self._answer_late(self.form.switch_model(previous, chosen, values), chosen)
 
     def _about(self, model_id: str | None) -> list[object]:
-        spec = self.spec(model_id) if model_id else None
+        spec = self.form.spec(model_id) if model_id else None
         if spec is None:
             return [gr.skip()] * 3
         return [spec.id, pieces.model_note(spec), prompts(spec)]
-
-    def spec(self, model_id: str) -> ModelSpec | None:
-        return next(
-            (spec for spec in self.studio.catalog.able(self.form.request_type) if spec.id == model_id), None
-        )

@@ -67,12 +67,16 @@ class Form:
         self.components: dict[str, Component] = {}
         self.quiet: set[str] = set()  # built without a hint, and none comes with another model or a recipe
 
+    def spec(self, model_id: str) -> ModelSpec | None:
+        """The model of that id, if it is one for this task."""
+        return next((spec for spec in self.catalog.able(self.request_type) if spec.id == model_id), None)
+
     # ---- building -------------------------------------------------------------------------------------------------
 
     def build(self, name: str, **changes: object) -> Component:
         """Make the control of that field here; `changes` go to the Gradio component (lines, placeholder, …)."""
         control = self.controls[name]
-        options = self._options(control, self._spec(self.default_model()))
+        options = self._options(control, self.spec(self.default_model()))
         if changes.get("info", "") is None:
             self.quiet.add(name)
         options |= {"label": control.label, "elem_id": f"{self.task}-{name.replace('_', '-')}"} | changes
@@ -142,7 +146,7 @@ class Form:
     def fill(self, recipe: Recipe) -> list[Update]:
         """Updates that put a recipe (or a part of one) into the form; fields it does not name keep their value."""
         known = {model for _, model in self.models()}
-        spec = self._spec(str(recipe["model"])) if recipe.get("model") in known else None
+        spec = self.spec(str(recipe["model"])) if recipe.get("model") in known else None
         updates = []
         for name in self.names:
             control = self.controls[name]
@@ -167,7 +171,7 @@ class Form:
         """
         named = str(recipe.get("model") or "")
         ready = self._ready()
-        spec = find_model(named, ready) or self._spec(chosen) or self._spec(self.default_model())
+        spec = find_model(named, ready) or self.spec(chosen) or self.spec(self.default_model())
         taken = take_over(recipe, self.request_type, spec, lambda error: self._messages(error, spec))
         left_out = taken.left_out
         if named and not find_model(named, ready):
@@ -187,7 +191,7 @@ class Form:
 
     def suited(self, recipe: Recipe, chosen: str) -> dict[str, object]:
         """The recipe with another model in it, when it brings a picture and the chosen model cannot look at pictures."""
-        spec = self._spec(str(recipe.get("model") or chosen or ""))
+        spec = self.spec(str(recipe.get("model") or chosen or ""))
         media = {name for name, value in recipe.items() if value and self._is_media(name)}
         if spec is None or recipe.get("model") or not media & set(spec.unused):
             return dict(recipe)
@@ -222,7 +226,7 @@ class Form:
 
     def switch_model(self, previous: str, chosen: str, values: Values) -> Late:
         """After another model was picked: fields still at the old model's default take the new one's."""
-        before, after = self._spec(previous), self._spec(chosen)
+        before, after = self.spec(previous), self.spec(chosen)
         updates = []
         for name, value in zip(self.names, values, strict=True):
             control = self.controls[name]
@@ -256,7 +260,7 @@ class Form:
         try:
             request = self.request_type.model_validate(data)
         except ValidationError as error:
-            spec = self._spec(str(data.get("model", "")))
+            spec = self.spec(str(data.get("model", "")))
             return None, self._messages(error, spec) | wrong
         return (None, wrong) if wrong else (request, {})
 
@@ -275,9 +279,6 @@ class Form:
         least, most = (control.minimum, control.maximum) if control else (None, None)
         limit = spec.limits.get(name, math.inf) if spec else math.inf
         return (-math.inf if least is None else least, min(math.inf if most is None else most, limit))
-
-    def _spec(self, model_id: str) -> ModelSpec | None:
-        return next((spec for spec in self.catalog.able(self.request_type) if spec.id == model_id), None)
 
     def _ready(self) -> list[ModelSpec]:
         return [spec for spec in self.catalog.able(self.request_type) if spec.state == "ready"]

@@ -83,9 +83,9 @@ class Sending:
         return [*(jobs or []), job.id][-KEPT:]
 
     @staticmethod
-    def forget() -> list[object]:
-        """[no jobs, nothing below the result]: the next one starts afresh. The library keeps what was made."""
-        return [[], ""]
+    def forget() -> list[str]:
+        """No jobs: the next one starts afresh. The library keeps what was made."""
+        return []
 
     def last(self, jobs: list[str], request: gr.Request) -> Job | None:
         """The newest job of this browser on this tab, or None."""

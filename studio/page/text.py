@@ -41,8 +41,7 @@ def build(studio: Studio) -> None:
                 pass
             with desk.result():
                 view = TextView(studio)
-    desk.wire(view)
-    view.chat.clear(desk.sending.forget, None, [desk.jobs, view.facts], **frame.DIRECT)
+    desk.wire(view, clearing=[view.chat.clear])
 
 
 def with_history(request: TextRequest, last: Job | None) -> TextRequest:
