@@ -78,7 +78,9 @@ class Filling:
 
     def offer_models(self, chosen: str | None) -> object:
         """The models that can run by now: one may have been downloaded since the page was drawn."""
-        return gr.update(choices=self.form.models(), value=chosen or self.form.default_model() or None)
+        if chosen:  # another may have been picked since: what is offered changes, never what is chosen
+            return gr.update(choices=self.form.models())
+        return gr.update(choices=self.form.models(), value=self.form.default_model() or None)
 
     def switch_model(self, previous: str, *values: object) -> list[object]:
         chosen = str(values[self.form.names.index("model")] or "")

@@ -117,6 +117,25 @@ def test_what_was_changed_before_another_model_answered_stays(page: Page, studio
     expect(number_of(page, "image-width")).to_have_value("104")
 
 
+def test_a_model_picked_before_the_list_was_refreshed_stays(page: Page, studio: Any) -> None:
+    """On a slow machine the answer came after the pick, and put the model of before back."""
+    painter = studio.catalog.get("starter/image")
+    open_tab(page, "image")
+    held = hold(page, r'"data":\["starter/illustrator"\]')
+    page.evaluate("window.atelier.send('image', 'refresh', {})")
+    while not held:
+        page.wait_for_timeout(20)
+    page.locator("#image-model input").click()
+    page.get_by_role("option", name=painter.title).click()
+    expect(number_of(page, "image-width")).to_have_value("256")
+    with page.expect_response("**/gradio_api/queue/join*"):
+        let_go(page, held)
+    prompt_of(page, "image").fill("a star")  # what is asked later is answered later
+    expect(page.locator("#forecast-image")).to_contain_text("Fits")
+    expect(page.locator("#image-model input")).to_have_value(re.compile(painter.title))
+    expect(number_of(page, "image-width")).to_have_value("256")
+
+
 def test_a_field_to_blame_is_unfolded_and_says_why(page: Page) -> None:
     """The start image is gone from the library: told beside it though it lay in Advanced, and not by Gradio's own fields."""
     open_tab(page, "image")
