@@ -5,18 +5,18 @@
   "use strict";
   const ask = window.fetch.bind(window);
   const owed = new Set(), early = new Set(); // early: answered before the page knew the number of its question
-  let asking = [];
+  let asking = 0, wake = () => {};
 
   const join = (input, options) => {
+    asking += 1;
     const asked = ask(input, options);
-    const known = asked.then((answer) => answer.clone().json()).then(({ event_id: id }) => {
+    asked.then((answer) => answer.clone().json()).then(({ event_id: id }) => {
       if (id && !early.delete(id)) owed.add(id);
-    }).catch(() => { /* a refusal owes nothing */ }).finally(() => { asking = asking.filter((one) => one !== known); });
-    asking.push(known);
+    }).catch(() => { /* a refusal owes nothing */ }).finally(() => { asking -= 1; wake(); });
     return asked;
   };
-  const owes = async () => {
-    while (asking.length) await Promise.all(asking);
+  const owes = async () => { // one question that hangs holds up no other's answer
+    while (asking && !owed.size) await new Promise((go) => { wake = go; });
     return owed.size > 0;
   };
 

@@ -99,6 +99,18 @@ def test_what_was_asked_as_the_stream_closed_is_heard(line: Any) -> None:
     assert line.evaluate("server.hungUp") == 0
 
 
+def test_a_question_that_hangs_holds_up_no_other_answer(line: Any) -> None:
+    ask(line, "one")
+    line.evaluate("() => { open_stream(); }")
+    line.wait_for_function("server.lines.length === 1")
+    line.evaluate("() => { fetch('/queue/join'); }")  # and hangs
+    line.evaluate("() => { server.say('process_completed', 'one'); server.say('close_stream'); }")
+    ask(line, "two")
+    line.wait_for_function("server.lines.length === 2")
+    line.evaluate("() => { server.say('process_completed', 'two'); }")
+    assert heard(line, 2) == ["process_completed one", "process_completed two"]
+
+
 def test_an_answer_may_come_before_the_number_of_its_question(line: Any) -> None:
     ask(line, "one")
     line.evaluate("() => { open_stream(); }")
