@@ -302,6 +302,21 @@ def test_the_bin_does_not_lie_over_the_first_message(page: Page) -> None:
     assert bin_["y"] + bin_["height"] <= first["y"] + 1
 
 
+def test_the_bin_begins_a_new_chat(page: Page) -> None:
+    """The line of the job that is gone stayed below the empty sheet."""
+    open_tab(page, "text")
+    page.locator("#text-max-tokens input").fill("8")
+    prompt_of(page, "text").fill("A message")
+    generate(page, "text")
+    expect(page.locator("#bar-text .bar.over")).to_be_visible()
+    page.locator("#chat .top-panel button").last.click()
+    expect(page.locator("#bar-text .bar.over")).to_have_count(0)
+    expect(page.locator("#chat .message")).to_have_count(0)
+    page.reload()
+    expect(prompt_of(page, "text")).to_be_visible()
+    expect(page.locator("#chat .message")).to_have_count(0)
+
+
 def test_fields_for_pictures_have_room_in_advanced(page: Page, studio: Any) -> None:
     """They once shrank to 36 pixels and lay over their neighbours."""
     made(studio, ImageRequest(prompt="a star", width=64, height=64))
