@@ -23,6 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", r"error:::(studio|pipelines|launch)(\..*)?$")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this very hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two groups for `--dist=loadgroup`, about equally long, so that what shares a process is the same every time."""
     for item in items:
