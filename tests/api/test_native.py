@@ -32,7 +32,7 @@ def watch(client: httpx.Client, job_id: str) -> list[tuple[str, Any]]:
 
 
 def made(client: httpx.Client, **changes: Any) -> dict[str, Any]:
-    """A spoken asset."""
+    """An asset; a spoken one, unless something else is asked for."""
     job = client.post("/api/jobs", json={**SPEECH, **changes}).json()
     done = watch(client, job["id"])[-1][1]
     return client.get(f"/api/assets/{done['assets'][0]}").json()
@@ -215,7 +215,15 @@ def test_an_uploaded_page_cannot_act_in_our_name(client: httpx.Client) -> None:
 def test_memory_and_plan_are_told(
     client: httpx.Client, wait_until: Callable[[Callable[[], bool]], None]
 ) -> None:
-    made(client)  # a voice needs no device, so the worker may still be looking for one
+    made(
+        client,
+        modality="image",
+        model="starter/image",
+        prompt="x",
+        width=64,
+        height=64,
+        num_inference_steps=1,
+    )
     wait_until(lambda: bool(client.get("/api/memory").json()["worker"] == "ready"))
     query = {"modality": "image", "model": "starter/image", "prompt": "x", "width": 64, "height": 64}
     by_query, by_body = client.get("/api/plan", params=query), client.post("/api/plan", json=query)
