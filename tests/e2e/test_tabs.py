@@ -205,6 +205,7 @@ def test_an_open_models_tab_shows_what_memory_holds_and_asks_for_nothing_meanwhi
     page: Page, studio: Any
 ) -> None:
     """It looks when the studio tells that something moved. The browser's clock is ours: a second is as long as we like."""
+    studio.unload()  # what earlier tests left
     page.clock.install()
     page.goto("/#models")
     expect(page.locator("#models-device")).to_contain_text("No model is in memory")
