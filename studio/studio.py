@@ -276,7 +276,7 @@ class Studio:
         """The plan of a request with what people want to know of it; raises as `plan` does."""
         request = self.catalog.complete(request)
         planned, snapshot = self.plan(request, timeout), self.pool.snapshot
-        titles = {spec.id: spec.title for spec in self.catalog.all()}
+        titles = self.catalog.titles()
         others = [model for model in models_of(snapshot, planned.evicts) if model != request.model]
         held = by_model(parts(snapshot)).get(request.model, ())
         missing = planned.need_bytes - sum(part.nbytes for part in held if part.state in ON_DEVICE)

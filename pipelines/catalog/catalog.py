@@ -60,6 +60,10 @@ class Catalog:
             return []
         return [spec for spec in self._load().values() if spec.can(request_type.done_by())]
 
+    def titles(self) -> dict[str, str]:
+        """Model id → what people call it."""
+        return {spec.id: spec.title for spec in self._load().values()}
+
     def notes(self) -> tuple[str, ...]:
         """What is wrong with the list as a whole, a sentence or two each: a registry or a folder that cannot be read."""
         self._load()

@@ -85,7 +85,8 @@ class Filling:
     def switch_model(self, previous: str, *values: object) -> list[object]:
         chosen = str(values[self.form.names.index("model")] or "")
         if chosen == previous:  # told twice of one choice, with the values of before
-            return [gr.skip()] * (len(values) + 4)  # what was answered may not have been put in yet
+            # the values too: what was answered first may not have been put in yet
+            return [*[gr.skip()] * len(values), *self._about(None), gr.skip()]
         return self._answer_late(self.form.switch_model(previous, chosen, values), chosen)
 
     def _about(self, model_id: str | None) -> list[object]:

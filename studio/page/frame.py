@@ -123,7 +123,7 @@ def asked(update: Update, kind: type[R]) -> R:
 
 
 def title_of(studio: Studio, model_id: str) -> str:
-    return next((spec.title for spec in studio.catalog.all() if spec.id == model_id), model_id)
+    return studio.catalog.titles().get(model_id, model_id)
 
 
 def form_for(recipe: Mapping[str, object]) -> str:

@@ -41,8 +41,7 @@ def build(studio: Studio) -> None:
         return [memory_now(), model_list(studio) if studio.downloads.all() else gr.skip()]
 
     def memory_now() -> str:
-        titles = {spec.id: spec.title for spec in studio.catalog.all()}
-        return memory.card(studio.telemetry(), titles, time.time())
+        return memory.card(studio.telemetry(), studio.catalog.titles(), time.time())
 
     def heard(before: object) -> None:
         """Wait a moment for the worker's answer to what was just asked of it."""

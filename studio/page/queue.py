@@ -61,12 +61,8 @@ def state(studio: Studio, owner: str) -> dict[str, str]:
         "text": summary(engine, line, len(interrupted)),
         "detail": studio.device(),
         "models": studio.models_stamp(),
-        "html": panel(line, interrupted, owner, titles(studio), studio.progress),
+        "html": panel(line, interrupted, owner, studio.catalog.titles(), studio.progress),
     }
-
-
-def titles(studio: Studio) -> dict[str, str]:
-    return {spec.id: spec.title for spec in studio.catalog.all()}
 
 
 def summary(engine: str, line: Sequence[Standing], interrupted: int = 0) -> str:
